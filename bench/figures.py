@@ -1,0 +1,71 @@
+"""Rows of figures, and what the project aims at."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound on a row's value, or on its ratio to the peer's value."""
+
+    of: str  # "value" or "ratio"
+    bound: float
+    least: bool  # True: at least the bound; False: at most
+    text: str
+
+    def is_reached_by(self, row: Row) -> bool | None:
+        """Compare; None where the figure or its peer was not measured."""
+        measured = row[self.of]
+        if measured is None:
+            return None
+        return bool(measured >= self.bound if self.least else measured <= self.bound)
+
+
+# By how a figure's name begins. Ratios are value / peer value, whichever way is better.
+GOALS = {
+    "ring, two processes, 64 B, publish each": Goal("ratio", 2, True, "≥ 2 × Disruptor"),
+    "ring, round trip / 2": Goal("ratio", 1, False, "≤ Disruptor"),
+    "journal, 64 KiB batches, fdatasync": Goal("ratio", 0.8, True, "≥ 80 % of the bare loop"),
+    "matching kernel, one book": Goal("value", 20, True, "≥ 20 M/s"),
+    "matching kernel, 1,000 books": Goal("value", 5, True, "≥ 5 M/s"),
+    "wire to wire, pipelined": Goal("value", 2, True, "≥ 2 M orders/s"),
+    "wire to wire, 100k/s, p50": Goal("value", 500, False, "≤ 500 µs"),
+    "wire to wire, 100k/s, p99": Goal("value", 5_000, False, "≤ 5 ms"),
+    "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
+    "start after kill -9": Goal("value", 3, False, "≤ 3 s"),
+}
+
+
+def goal_of(row: Row) -> Goal | None:
+    """Return the goal for a row's figure, if it has one."""
+    return next((goal for name, goal in GOALS.items() if row["figure"].startswith(name)), None)
+
+
+def row(
+    figure: str, values: Sequence[float], unit: str, peer: str = "", peer_values: Sequence[float] = ()
+) -> Row:
+    """Make a row from the runs of both sides; each value is the median of its runs."""
+    value = median(values)
+    peer_value = median(peer_values) if peer_values else None
+    return {
+        "figure": figure,
+        "value": value,
+        "unit": unit,
+        "peer": peer,
+        "peer_value": peer_value,
+        "ratio": value / peer_value if peer_value else None,
+        "runs": len(values),
+    }
+
+
+def alternate(runs: int, *sides: Callable[[], float]) -> list[list[float]]:
+    """Measure the sides in turn, `runs` times each, so that both meet the same neighbours."""
+    measured: list[list[float]] = [[] for _ in sides]
+    for _ in range(runs):
+        for values, measure in zip(measured, sides, strict=True):
+            values.append(measure())
+    return measured

@@ -1,0 +1,342 @@
+"""The command. It imports nothing heavy: each subcommand loads what it needs when it runs."""
+
+import argparse
+import importlib
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringmain.core.errors import RingmainError
+
+if TYPE_CHECKING:
+    from ringmain.core.engine import Market
+
+MARKETS = {"exchange": "ringmain.exchange.engine", "vpp": "ringmain.vpp.engine"}
+DATA = Path("data")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a subcommand; return 0, or 1 with one line on stderr, or 2 for a wrong call."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        return int(options.command(options) or 0)
+    except RingmainError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of every subcommand; the reference page is made from it."""
+    root = argparse.ArgumentParser(
+        "ringmain", description="Real-time markets on one sequenced, journaled ring."
+    )
+    commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_node(commands)
+    _add_gateway(commands)
+    _add_token(commands)
+    _add_status(commands)
+    _add_journal(commands)
+    _add_replay(commands)
+    _add_bench(commands)
+    _add_docs(commands)
+    return root
+
+
+def market_called(name: str) -> "Market":
+    """Return the market: ``exchange``, ``vpp``, or your own as ``package.module:NAME``."""
+    module, _, attribute = MARKETS.get(name, name).partition(":")
+    try:
+        market: Market = getattr(importlib.import_module(module), attribute or "MARKET")
+    except (ImportError, AttributeError) as error:
+        known = ", ".join(MARKETS)
+        raise RingmainError(
+            "RM401", "cli", f"there is no market {name} ({error})", f"Give {known}, or package.module:NAME"
+        ) from None
+    return market
+
+
+def _command(commands: Any, name: str, help: str, function: Any) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
+    added.set_defaults(command=function)
+    return added
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="data folder (default: data)")
+
+
+def _add_market(command: argparse.ArgumentParser) -> None:
+    command.add_argument("market", help="exchange, vpp, or package.module:NAME")
+    _add_data(command)
+
+
+def _add_run(commands: Any) -> None:
+    run = _command(commands, "run", "Live trading days: nodes, gateway and a world around them.", _run)
+    _add_data(run)
+    run.add_argument("--days", type=int, default=None, help="end after so many days (default: go on)")
+    run.add_argument(
+        "--prices", type=Path, metavar="FILE", help="CSV with time and price (default: generated)"
+    )
+    run.add_argument(
+        "--day", metavar="YYYY-MM-DD", help="first day of delivery (default: the first there is)"
+    )
+    run.add_argument("--seed", type=int, default=1, help="same seed, same day (default: 1)")
+    run.add_argument("--speed", default="720", help="logical seconds a second, or max (default: 720)")
+    run.add_argument("--report", type=Path, metavar="DIR", help="write a report with pictures at the end")
+    run.add_argument("--exchange-port", type=int, default=0, help="port of the exchange (default: any)")
+    run.add_argument("--vpp-port", type=int, default=0, help="port of the fleet (default: any)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ringmain.world.run import main as live
+
+    return live(options)
+
+
+def _add_node(commands: Any) -> None:
+    node = _command(commands, "node", "Run the node of one market.", _node)
+    _add_market(node)
+    survives = "disk: survives power loss; process: survives kill -9 (default: disk)"
+    node.add_argument("--durability", choices=("disk", "process"), default="disk", help=survives)
+    node.add_argument("--speed", type=float, default=1.0, help="logical seconds a second, for a new clock")
+    node.add_argument("--journal-bytes-max", type=int, default=0, help="limit for the journal; 0: the disk's")
+    node.add_argument("--drop-journal", action="store_true", help="delete what every kept snapshot covers")
+    node.add_argument("--tape-segments", type=int, default=0, help="segments of 64 MiB to keep; 0: all")
+
+
+def _node(options: argparse.Namespace) -> None:
+    from ringmain.core.clock import Clock
+    from ringmain.core.journal.writer import JournalOptions
+    from ringmain.core.node import Node, NodeOptions
+
+    market = market_called(options.market)
+    options.data.mkdir(parents=True, exist_ok=True)
+    clock = Clock.running(options.data / "clock", speed=options.speed)
+    journal = JournalOptions(options.durability, bytes_max=options.journal_bytes_max)
+    node_options = NodeOptions(
+        journal, keep_journal=not options.drop_journal, tape_segments=options.tape_segments
+    )
+    Node(options.data / market.schema.name, market, clock, node_options).run()
+
+
+def _add_gateway(commands: Any) -> None:
+    gateway = _command(commands, "gateway", "Serve the binary protocol of running nodes over TCP.", _gateway)
+    _add_data(gateway)
+    gateway.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    port = "port of a market, 0 for any free one; once for each market (default: exchange=0)"
+    gateway.add_argument("--port", action="append", default=[], metavar="MARKET=PORT", help=port)
+
+
+def _gateway(options: argparse.Namespace) -> None:
+    from ringmain.gateway.app import run
+
+    ports = dict(_port_of(text) for text in options.port or ["exchange=0"])
+    run(options.data, {name: market_called(name).schema for name in ports}, options.host, ports)
+
+
+def _port_of(text: str) -> tuple[str, int]:
+    name, _, port = text.partition("=")
+    if not port.isdigit() or int(port) > 65535:
+        raise RingmainError("RM402", "cli", f"--port {text} names no port", "Write it as exchange=7001")
+    return name, int(port)
+
+
+def _add_token(commands: Any) -> None:
+    token = _command(commands, "token", "Make a credential; the token is shown once.", _token)
+    _add_data(token)
+    token.add_argument("market", choices=tuple(MARKETS), help="market that the session speaks to")
+    token.add_argument("name", help="what the session is called")
+    token.add_argument("--account", type=int, required=True, help="account id; 0 is the operator's")
+    token.add_argument("--keep-on-disconnect", action="store_true", help="its orders rest when it leaves")
+
+
+def _token(options: argparse.Namespace) -> None:
+    from ringmain.gateway.credentials import add_token
+
+    options.data.mkdir(parents=True, exist_ok=True)
+    token = add_token(
+        options.data, options.market, options.account, options.name,
+        role="operator" if options.account == 0 else "participant",
+        cancel_on_disconnect=not options.keep_on_disconnect,
+    )  # fmt: skip
+    print(token)
+
+
+def _add_status(commands: Any) -> None:
+    status = _command(commands, "status", "Show every node of a data folder.", _status)
+    _add_data(status)
+    status.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ringmain.core.page import NodePage
+    from ringmain.core.shared import is_alive
+
+    pages = sorted(options.data.glob("*/page"))
+    if not pages:
+        raise RingmainError("RM403", "status", f"{options.data} holds no node", "Give the folder with --data")
+    rows = {}
+    for path in pages:
+        page = NodePage(path)
+        words = page.as_dict()
+        running = is_alive(words["node"])
+        rows[path.parent.name] = {"running": running, "commit_p50_ns": page.latency_ns(0.5),
+                                  "commit_p99_ns": page.latency_ns(0.99), **words}  # fmt: skip
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for name, row in rows.items():
+        state = "running" if row["running"] else "stopped" if row["node"] == 0 else "dead"
+        refusal = f", refuses ({row['refusal']:#x})" if row["refusal"] else ""
+        print(
+            f"{name}: {state}{refusal}, sequence {row['sequence']:,}, durable {row['durable_sequence']:,}, "
+            f"events {row['tape_readable']:,}, snapshot {row['snapshot_sequence']:,}, "
+            f"commit p50 < {row['commit_p50_ns'] / 1e6:.2f} ms, p99 < {row['commit_p99_ns'] / 1e6:.2f} ms"
+        )
+    return 0
+
+
+def _add_journal(commands: Any) -> None:
+    journal = commands.add_parser("journal", help="Look at a journal, verify, repair or export it.")
+    actions = journal.add_subparsers(title="actions", required=True, metavar="ACTION")
+    inspect = _command(actions, "inspect", "Print commands, one JSON line each.", _journal_inspect)
+    verify = _command(
+        actions, "verify", "Check every batch, and say what the journal holds.", _journal_verify
+    )
+    repair = _command(actions, "repair", "Give up what follows a sequence; a copy is kept.", _journal_repair)
+    export = _command(actions, "export", "Write commands as JSON lines or Parquet.", _journal_export)
+    for action in (inspect, verify, repair, export):
+        _add_market(action)
+    for action in (inspect, export):
+        action.add_argument("--from", dest="first", type=int, default=1, metavar="SEQ", help="first sequence")
+        action.add_argument("--to", type=int, default=1 << 62, metavar="SEQ", help="last sequence")
+    repair.add_argument("--to", type=int, required=True, metavar="SEQ", help="last sequence to keep")
+    export.add_argument("file", type=Path, help="target; .parquet gives Parquet, anything else JSON lines")
+
+
+def _journal_folder(options: argparse.Namespace) -> tuple[Path, Any]:
+    schema = market_called(options.market).schema
+    folder: Path = options.data / schema.name / "journal"
+    if not folder.exists():
+        raise RingmainError(
+            "RM404", "journal", f"{folder} does not exist", "Give the data folder with --data"
+        )
+    return folder, schema
+
+
+def _journal_inspect(options: argparse.Namespace) -> None:
+    from ringmain.core.journal.tools import commands_between
+
+    folder, schema = _journal_folder(options)
+    for rows in commands_between(folder, schema, options.first, options.to):
+        for row in rows:
+            print(json.dumps(schema.unpack_command(row)))
+
+
+def _journal_verify(options: argparse.Namespace) -> None:
+    from ringmain.core.journal.tools import summarise
+
+    folder, schema = _journal_folder(options)
+    found = summarise(folder, schema)
+    print(
+        f"good: commands {found.first_sequence:,} to {found.last_sequence:,} in {found.batches:,} batches, "
+        f"{found.segments} segments, {found.digests} digests"
+    )
+    if found.torn_bytes:
+        print(f"a torn end of {found.torn_bytes} bytes, never acknowledged; the next start cuts it")
+    for name, count in found.kinds.items():
+        print(f"{count:>14,}  {name}")
+
+
+def _journal_repair(options: argparse.Namespace) -> None:
+    from ringmain.core.journal.tools import repair
+
+    folder, schema = _journal_folder(options)
+    last = repair(folder.parent, schema, options.to)
+    print(f"the journal ends at {last:,} now; the copy from before lies beside it")
+
+
+def _journal_export(options: argparse.Namespace) -> None:
+    from ringmain.core.journal.tools import export
+
+    folder, schema = _journal_folder(options)
+    count = export(folder, schema, options.file, options.first, options.to)
+    print(f"{count:,} commands in {options.file}")
+
+
+def _add_replay(commands: Any) -> None:
+    replay = _command(commands, "replay", "Replay a journal and say where the state stands.", _replay)
+    _add_market(replay)
+    replay.add_argument("--to", type=int, default=None, metavar="SEQ", help="stop after this sequence")
+    replay.add_argument("--verify", action="store_true", help="compare every event with the tape")
+    replay.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _replay(options: argparse.Namespace) -> None:
+    import dataclasses
+    import time
+
+    from ringmain.core.replay import replay
+
+    folder, _ = _journal_folder(options)
+    began = time.perf_counter()
+    _, report = replay(folder.parent, market_called(options.market), options.to, options.verify)
+    seconds = time.perf_counter() - began
+    if options.json:
+        print(json.dumps(dataclasses.asdict(report)))
+        return
+    compared = f", {report.events_compared:,} events as on the tape" if options.verify else ""
+    print(
+        f"{report.market}: {report.sequence:,} commands gave {report.events:,} events in {seconds:.2f} s; "
+        f"{report.digests_checked} digests agree{compared}; digest {report.digest:016x}"
+    )
+
+
+def _add_bench(commands: Any) -> None:
+    bench = _command(commands, "bench", "Measure the published figures beside their peers.", _bench)
+    bench.add_argument("name", nargs="?", default="core", help="core, or one family (default: core)")
+    bench.add_argument("--scale", type=float, default=1.0, help="how much work; 0.1 for a quick look")
+    bench.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the rows as JSON too")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    checkout = Path(__file__).parents[2]
+    if not (checkout / "bench" / "__init__.py").exists():
+        raise RingmainError("RM405", "bench", "the benches are not installed", "Run it in a checkout")
+    sys.path.insert(0, str(checkout))
+    bench = importlib.import_module("bench")
+    if options.name not in bench.GROUPS:
+        known = ", ".join(bench.GROUPS)
+        raise RingmainError("RM406", "bench", f"there is no bench {options.name}", f"Give one of {known}")
+    bench.main(options.name, options.scale, options.json)
+
+
+def _add_docs(commands: Any) -> None:
+    docs = _command(
+        commands, "docs", "Generate the reference pages from records, errors and commands.", _docs
+    )
+    docs.add_argument("page", choices=("reference",), help="what to generate")
+    docs.add_argument(
+        "--into", type=Path, default=Path("docs/reference"), metavar="DIR", help="target folder"
+    )
+
+
+def _docs(options: argparse.Namespace) -> None:
+    from ringmain.core.reference import write
+
+    schemas = [market_called(name).schema for name in MARKETS]
+    for page in write(options.into, schemas, parser()):
+        print(page)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The exchange: continuous order books and call auctions, settled in a ledger."""

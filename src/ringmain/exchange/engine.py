@@ -1,0 +1,124 @@
+"""The exchange as the core runs it: commands in, events out."""
+
+from typing import Any
+
+from ringmain.core.engine import Market
+from ringmain.core.jit import kernel
+from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
+from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
+from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
+from ringmain.exchange.kernels.lookahead import look_ahead
+from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
+from ringmain.exchange.kernels.products import define, run_timers, schedule, set_deadline, switch
+from ringmain.exchange.messages import (
+    ALL_PRODUCTS,
+    CONTINUOUS,
+    HALTED,
+    CancelOrder,
+    DefineProduct,
+    Deposit,
+    HaltProduct,
+    MassCancel,
+    OpenAccount,
+    PlaceOrder,
+    ReplaceOrder,
+    ResumeProduct,
+    ScheduleProduct,
+    Withdraw,
+    schema,
+)
+from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
+
+PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
+MASS_CANCEL, OPEN_ACCOUNT, DEPOSIT, WITHDRAW = MassCancel.kind, OpenAccount.kind, Deposit.kind, Withdraw.kind
+DEFINE_PRODUCT, SCHEDULE_PRODUCT = DefineProduct.kind, ScheduleProduct.kind
+HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
+
+
+def start(state: Any) -> None:
+    """Turn a zeroed state into an exchange without products, with the operator's account alone."""
+    open_operator(state[0])
+
+
+@kernel
+def apply(state: Any, commands: Any, events: Any) -> tuple[int, int]:
+    """Apply commands in order; return how many were used and how many events were written."""
+    exchange = state[0]
+    requests, answers = commands.view(COMMAND), events.view(EVENT)
+    count = 0
+    for i in range(requests.size):
+        if answers.size - count < EVENTS_PER_COMMAND:
+            return i, count
+        look_ahead(exchange.matching, requests, i)
+        count = _carry_out(exchange, requests[i], answers, count)
+    return requests.size, count
+
+
+@kernel
+def _carry_out(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """Answer one command; return the next event row."""
+    kind = request.head.kind
+    if kind == PLACE_ORDER:
+        return place(exchange, request, events, count)
+    if kind == CANCEL_ORDER:
+        return cancel(exchange, request, events, count)
+    if kind == REPLACE_ORDER:
+        return replace(exchange, request, events, count)
+    return _carry_out_rare(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == TIMER:
+        return run_timers(exchange, request, events, count)
+    if kind == MASS_CANCEL:
+        count = mass_cancel(exchange, request, events, count)
+        set_deadline(exchange, request.head.time_ns)
+        return count
+    if kind == OPEN_SESSION:
+        return _open_session(exchange, request.open_session, count)
+    if kind == CLOSE_SESSION:
+        return _close_session(exchange, request, events, count)
+    return _carry_out_setup(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == OPEN_ACCOUNT:
+        return open_participant(exchange, request, events, count)
+    if kind == DEPOSIT:
+        return deposit(exchange, request, events, count)
+    if kind == WITHDRAW:
+        return withdraw(exchange, request, events, count)
+    if kind == DEFINE_PRODUCT:
+        return define(exchange, request, events, count)
+    if kind == SCHEDULE_PRODUCT:
+        return schedule(exchange, request, events, count)
+    if kind == HALT_PRODUCT:
+        return switch(exchange, request, request.halt_product.product_id, CONTINUOUS, HALTED, events, count)
+    assert kind == RESUME_PRODUCT
+    return switch(exchange, request, request.resume_product.product_id, HALTED, CONTINUOUS, events, count)
+
+
+@kernel
+def _open_session(exchange: Any, opening: Any, count: int) -> int:
+    seat = exchange.seats[opening.session_id]
+    seat.account_id = opening.account_id
+    seat.cancel_on_disconnect = opening.cancel_on_disconnect
+    return count
+
+
+@kernel
+def _close_session(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """Cancel what rests of a session that asked for it."""
+    session_id = request.head.session_id
+    seat = exchange.seats[session_id]
+    if seat.cancel_on_disconnect == 0:
+        return count
+    start_sweep(exchange, session_id, ALL_PRODUCTS, seat.last_order_number, SESSION_CLOSED, 0)
+    count = sweep_step(exchange, request, events, count)
+    set_deadline(exchange, request.head.time_ns)
+    return count
+
+
+MARKET = Market(schema, EXCHANGE, start, apply, EVENTS_PER_COMMAND)

@@ -1,0 +1,1 @@
+"""The exchange's compiled kernels, one topic a file."""

@@ -1,0 +1,162 @@
+"""Cash and positions: what an order sets aside, what a trade moves, and what goes back.
+
+A bid sets aside what it would pay at its limit, an offer at a negative limit likewise; both keep
+room in the product's position. A trade is never dearer than the limit, so what is set aside
+always covers it, and settling cannot fail.
+"""
+
+from typing import Any
+
+from ringmain.core.jit import kernel
+from ringmain.exchange.messages import BUY, REJECTIONS
+from ringmain.exchange.state import LOTS_OF, POSITIONS
+from ringmain.ledger.accounts import (
+    expect,
+    open_account,
+    post,
+    reserve,
+    set_limits,
+    void_expected,
+    void_reserved,
+)
+
+CREDIT_EXCEEDED = REJECTIONS["CREDIT_EXCEEDED"]
+POSITION_LIMIT_EXCEEDED = REJECTIONS["POSITION_LIMIT_EXCEEDED"]
+POSITIONS_FULL = REJECTIONS["POSITIONS_FULL"]
+
+
+@kernel
+def owed_minor(product: Any, side: int, price_ticks: int, lots: int) -> int:
+    """Return what an order would pay if all of it traded at this price; 0 if it would receive."""
+    value_minor = int(price_ticks) * int(product.value_minor) * int(lots)
+    return max(value_minor, 0) if side == BUY else max(-value_minor, 0)
+
+
+@kernel
+def obtain_position(exchange: Any, slot: int, account_id: int) -> int:
+    """Return the index of an account's position in a product, opened if there is none; 0 if full."""
+    index = exchange.position_at[slot, account_id]
+    if index == 0:
+        if exchange.position_pool.count >= POSITIONS - 1:
+            return 0
+        index = _take_position(exchange)
+        position = exchange.positions[index]
+        open_account(position.lots, LOTS_OF + slot, 0, 0)
+        position.account_id = account_id
+        position.next = exchange.products[slot].first_position
+        exchange.products[slot].first_position = index
+        exchange.position_at[slot, account_id] = index
+    return index
+
+
+@kernel
+def set_aside(exchange: Any, slot: int, account_id: int, side: int, price_ticks: int, lots: int) -> int:
+    """Set aside what an order may cost, in cash and in position; return why not, or 0."""
+    index = obtain_position(exchange, slot, account_id)
+    if index == 0:
+        return POSITIONS_FULL
+    participant = exchange.participants[account_id]
+    position = exchange.positions[index].lots
+    set_limits(position, participant.short_limit_lots, participant.long_limit_lots)
+    if reserve(participant.cash, owed_minor(exchange.products[slot], side, price_ticks, lots)) != 0:
+        return CREDIT_EXCEEDED
+    fault = expect(position, lots) if side == BUY else reserve(position, lots)
+    if fault != 0:
+        void_reserved(participant.cash, owed_minor(exchange.products[slot], side, price_ticks, lots))
+        return POSITION_LIMIT_EXCEEDED
+    return 0
+
+
+@kernel
+def give_back(exchange: Any, slot: int, account_id: int, side: int, price_ticks: int, lots: int) -> None:
+    """Free what was set aside for lots that are no longer open."""
+    owed = owed_minor(exchange.products[slot], side, price_ticks, lots)
+    void_reserved(exchange.participants[account_id].cash, owed)
+    position = exchange.positions[exchange.position_at[slot, account_id]].lots
+    if side == BUY:
+        void_expected(position, lots)
+    else:
+        void_reserved(position, lots)
+
+
+@kernel
+def hold(exchange: Any, slot: int, account_id: int, side: int, price_ticks: int, lots: int) -> None:
+    """Set aside what an order needs that stands already, whatever the limits are by now."""
+    owed = owed_minor(exchange.products[slot], side, price_ticks, lots)
+    exchange.participants[account_id].cash.reserved_minor += owed
+    position = exchange.positions[exchange.position_at[slot, account_id]].lots
+    if side == BUY:
+        position.expected_minor += lots
+    else:
+        position.reserved_minor += lots
+
+
+@kernel
+def settle_trades(exchange: Any, slot: int, events: Any, first: int, end: int) -> None:
+    """Settle the trades whose pairs of OrderFilled stand in rows `first` to `end` - 1."""
+    for row in range(first, end, 2):
+        one, other = events[row].order_filled, events[row + 1].order_filled
+        if one.side == BUY:
+            _settle(exchange, slot, one, other)
+        else:
+            _settle(exchange, slot, other, one)
+
+
+@kernel
+def _settle(exchange: Any, slot: int, bought: Any, sold: Any) -> None:
+    """Move lots from the seller to the buyer and cash the other way, or both ways round below zero."""
+    lots = int(bought.quantity_lots)
+    give_back(exchange, slot, bought.account_id, BUY, bought.limit_ticks, lots)
+    give_back(exchange, slot, sold.account_id, sold.side, sold.limit_ticks, lots)
+    buyer = exchange.participants[bought.account_id].cash
+    seller = exchange.participants[sold.account_id].cash
+    value_minor = exchange.products[slot].value_minor
+    price_minor = int(bought.price_ticks) * int(value_minor) * lots
+    if price_minor >= 0:
+        post(buyer, seller, price_minor)
+    else:
+        post(seller, buyer, -price_minor)
+    received = exchange.positions[exchange.position_at[slot, bought.account_id]].lots
+    given = exchange.positions[exchange.position_at[slot, sold.account_id]].lots
+    post(given, received, lots)
+
+
+@kernel
+def deliver_position(exchange: Any, slot: int) -> tuple[int, int]:
+    """Move the first position of a product to its delivery account; return its account and lots."""
+    product = exchange.products[slot]
+    index = product.first_position
+    position = exchange.positions[index]
+    lots = position.lots.balance_minor
+    assert position.lots.reserved_minor == 0
+    assert position.lots.expected_minor == 0
+    if lots >= 0:
+        post(position.lots, product.delivered, lots)
+    else:
+        post(product.delivered, position.lots, -lots)
+    account_id = position.account_id
+    product.first_position = position.next
+    exchange.position_at[slot, account_id] = 0
+    _give_position(exchange, index)
+    return account_id, lots
+
+
+@kernel
+def _take_position(exchange: Any) -> int:
+    pool = exchange.position_pool
+    index = pool.free
+    if index == 0:
+        pool.highest += 1
+        index = pool.highest
+    else:
+        pool.free = exchange.positions[index].next
+    pool.count += 1
+    assert index < POSITIONS
+    return index
+
+
+@kernel
+def _give_position(exchange: Any, index: int) -> None:
+    exchange.positions[index].next = exchange.position_pool.free
+    exchange.position_pool.free = index
+    exchange.position_pool.count -= 1

@@ -1,0 +1,179 @@
+"""The exchange's state: one aligned structured dtype, and the limits of everything in it.
+
+Slot 0 of each table is nobody's, so that a link of 0 means none, and a zeroed state is empty.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ringmain.core.records import Record
+from ringmain.core.sessions import SESSIONS
+from ringmain.exchange.messages import schema
+from ringmain.ledger.accounts import ACCOUNT
+
+PRODUCTS = 2_048  # books open at a time; a product's slot is its id modulo this
+ACCOUNTS = 1_024  # account 0 is the operator
+ORDERS = 262_144  # resting orders
+LEVELS = 262_144  # price levels that hold an order, in all books
+NODES = 32_768  # branches of the price tries, in all books
+POSITIONS = 131_072  # net positions of an account in a product
+BUCKETS = 2 * ORDERS  # of the directory that finds an order by its name
+PROBES = 256  # the longest run of taken buckets; a name that would need more is refused
+
+PRICE_TICKS_MIN, PRICE_TICKS_MAX = -(2**23), 2**23 - 1
+LOTS_MAX = 1_000_000  # of one order
+VALUE_MINOR_MAX = 1_000_000  # of one lot at one tick: price x lots x value stays below 2**63
+POSITION_LOTS_MAX = 1_000_000_000  # of a position limit
+CREDIT_MINOR_MAX = 10**15  # of one account; all accounts together stay far below the ledger's limit
+DEPOSITS_MINOR_MAX = 2 * 10**18  # paid in and not paid out, in all
+
+FILLS_PER_COMMAND = 128
+CANCELS_PER_STEP = 256
+SLOTS_SWEPT_PER_STEP = 8_192
+STEPS_PER_TIMER = 64
+EVENTS_PER_STEP = 2 * FILLS_PER_COMMAND + 8
+EVENTS_PER_COMMAND = 2 * EVENTS_PER_STEP
+
+CASH, LOTS_OF = 1, 2  # units of the ledger; of a product's lots, LOTS_OF + its slot
+
+# Matching: orders hang in a queue at their price level; levels hang in a trie for each side.
+
+BRANCHES = 64
+DEPTH = 4  # BRANCHES ** DEPTH prices
+RECENT = 4  # nodes of a ladder that are found without a walk
+ORDER = np.dtype(
+    [
+        ("session_number", "i8"),
+        ("session_id", "u4"),
+        ("account_id", "u4"),
+        ("lots", "i4"),
+        ("level", "i4"),
+        ("previous", "i4"),
+        ("next", "i4"),
+    ],
+    align=True,
+)  # 32 bytes: two share a cache line
+LEVEL = np.dtype(
+    [
+        ("lots", "i8"),
+        ("first", "i4"),
+        ("last", "i4"),
+        ("key", "i4"),  # rank of the price on its side: the lower the better
+        ("price_ticks", "i4"),
+        ("ladder", "i4"),
+        ("order_count", "i4"),
+    ],
+    align=True,
+)
+NODE = np.dtype([("taken", "i8"), ("child", "i4", (BRANCHES,))], align=True)
+LADDER = np.dtype(
+    [
+        ("root", "i4"),
+        ("best", "i4"),  # the best level
+        ("leaf", "i4", (RECENT,)),  # the nodes last looked at, and what they stand for
+        ("leaf_key", "i4", (RECENT,)),
+    ],
+    align=True,
+)
+BUCKET = np.dtype([("order", "i4"), ("home", "i4")], align=True)
+POOL = np.dtype([("free", "i4"), ("highest", "i4"), ("count", "i4")], align=True)
+MATCHING = np.dtype(
+    [
+        ("order_pool", POOL),
+        ("level_pool", POOL),
+        ("node_pool", POOL),
+        ("ladders", LADDER, (2 * PRODUCTS,)),
+        ("orders", ORDER, (ORDERS,)),
+        ("levels", LEVEL, (LEVELS,)),
+        ("nodes", NODE, (NODES,)),
+        ("directory", BUCKET, (BUCKETS,)),
+    ],
+    align=True,
+)
+
+# Products, participants and what they hold.
+
+PRODUCT = np.dtype(
+    [
+        ("delivery_start_ns", "i8"),
+        ("auction_ns", "i8"),
+        ("gate_closure_ns", "i8"),
+        ("auction_left_lots", "i8"),
+        ("delivered", ACCOUNT),  # takes over the positions at gate closure
+        ("product_id", "u4"),  # of the slot's present or last product
+        ("value_minor", "u4"),
+        ("reference_price_ticks", "i4"),
+        ("market_range_ticks", "i4"),
+        ("auction_price_ticks", "i4"),
+        ("first_position", "i4"),
+        ("phase", "u1"),
+        ("kind", "u1"),
+    ],
+    align=True,
+)
+POSITION = np.dtype([("lots", ACCOUNT), ("next", "i4"), ("account_id", "u4")], align=True)
+PARTICIPANT = np.dtype(
+    [("cash", ACCOUNT), ("long_limit_lots", "i8"), ("short_limit_lots", "i8"), ("open", "u1")], align=True
+)
+SEAT = np.dtype(  # what the market knows of a session
+    [
+        ("last_order_number", "i8"),
+        ("sweep_until_number", "i8"),
+        ("sweep_command_number", "i8"),
+        ("sweep_goal", "i8"),
+        ("sweep_product_id", "u4"),
+        ("sweep_count", "u4"),
+        ("account_id", "u4"),
+        ("sweep_reason", "u2"),
+        ("cancel_on_disconnect", "u1"),
+        ("sweeping", "u1"),
+    ],
+    align=True,
+)
+SWEEP = np.dtype(  # the mass cancels that run, oldest first
+    [("swept", "i8"), ("first", "i4"), ("count", "i4"), ("queue", "u4", (SESSIONS,))], align=True
+)
+
+EXCHANGE = np.dtype(
+    [
+        ("next_deadline_ns", "i8"),
+        ("uncrossing_count", "i8"),
+        ("sweep", SWEEP),
+        ("due_ns", "i8", (PRODUCTS,)),  # when each product next changes by itself; 0: never
+        ("products", PRODUCT, (PRODUCTS,)),
+        ("participants", PARTICIPANT, (ACCOUNTS,)),
+        ("seats", SEAT, (SESSIONS,)),
+        ("position_pool", POOL),
+        ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
+        ("positions", POSITION, (POSITIONS,)),
+        ("matching", MATCHING),
+    ],
+    align=True,
+)
+
+
+def _overlay(records: Iterable[Record]) -> np.dtype[Any]:
+    """Return a dtype that reads one slot as its header or as any of the records.
+
+    ``events[n].head.kind``, ``events[n].order_filled.price_ticks``: kernels then pass one type of
+    command and one of event, and are compiled once.
+    """
+    layouts = {"head": schema.header} | {_snake(record.name): record.dtype for record in records}
+    layout: Any = {
+        "names": list(layouts),
+        "formats": list(layouts.values()),
+        "offsets": [0] * len(layouts),
+        "itemsize": schema.record_bytes,
+    }
+    dtype: np.dtype[Any] = np.dtype(layout, align=True)
+    return dtype
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+COMMAND = _overlay(schema.commands.values())
+EVENT = _overlay(schema.events.values())

@@ -1,0 +1,138 @@
+"""The gateway's process: one listening port for each market of a data folder."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from ringmain.core.errors import RingmainError
+from ringmain.core.records import Schema
+from ringmain.gateway.credentials import Credentials
+from ringmain.gateway.limits import Limits
+from ringmain.gateway.port import Port
+from ringmain.gateway.server import Server
+
+LOG = logging.getLogger("ringmain.gateway")
+PORTS_FILE = "ports.json"
+SWITCH_S = 0.0002  # how long the thread that the tape woke waits for the one that runs the loop
+NODE_WAIT_S = 60.0
+NODE_RETRY_S = 0.1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a gateway is run.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder; each market has a folder of its name in it.
+    markets : mapping of name to Schema
+        Which markets to serve.
+    host : str
+        The address to listen at.
+    ports : mapping of name to int
+        A market that is not in it, or has 0, gets the port it had last time if that is free, and
+        any free one otherwise.
+    limits : Limits
+    """
+
+    data: Path
+    markets: Mapping[str, Schema]
+    host: str = "127.0.0.1"
+    ports: Mapping[str, int] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+def run(
+    data: Path, markets: Mapping[str, Schema], host: str = "127.0.0.1",
+    ports: Mapping[str, int] | None = None, limits: Limits | None = None,
+) -> None:  # fmt: skip
+    """Serve until SIGTERM or SIGINT, then log everyone out and end.
+
+    The ports that are listened on stand in ``DATA/ports.json`` as soon as all of them are ready.
+
+    Raises
+    ------
+    RingmainError
+        RM321 if a market's node does not come up, RM322 if a port is taken.
+    """
+    options = Options(data, markets, host, ports or {}, limits or Limits())
+    sys.setswitchinterval(SWITCH_S)
+    with contextlib.closing(uvloop.new_event_loop()) as loop:
+        loop.run_until_complete(_serve(options))
+
+
+def read_ports(data: Path) -> dict[str, int]:
+    """Return the port of each market that a gateway of this folder listens or last listened on."""
+    try:
+        return msgspec.json.decode((data / PORTS_FILE).read_bytes(), type=dict[str, int])
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return {}
+
+
+async def _serve(options: Options) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    servers: list[Server] = []
+    try:
+        ports = dict(read_ports(options.data))
+        credentials = Credentials(options.data)
+        for name, schema in options.markets.items():
+            port = await _attach(options, name, schema, credentials, stopping)
+            if port is None:
+                return
+            server = Server(port)
+            ports[name] = await _listen(server, options, name, ports.get(name, 0))
+            servers.append(server)
+        _write_ports(options.data, ports)
+        await stopping.wait()
+    finally:
+        await asyncio.gather(*(server.stop() for server in servers))
+
+
+async def _attach(
+    options: Options, name: str, schema: Schema, credentials: Credentials, stopping: asyncio.Event
+) -> Port | None:
+    """Take hold of a market's ring and tape as soon as its node has made them; None if told to stop."""
+    deadline = asyncio.get_running_loop().time() + NODE_WAIT_S
+    while not stopping.is_set():
+        try:
+            return Port(options.data / name, schema, credentials, options.limits)
+        except RingmainError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                what = f"{name} cannot be served: {error}"
+                raise RingmainError("RM321", "gateway", what, f"Start the node of {name}") from None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), NODE_RETRY_S)
+    return None
+
+
+async def _listen(server: Server, options: Options, name: str, former: int) -> int:
+    wanted = options.ports.get(name, 0)
+    if not wanted and former:
+        with contextlib.suppress(OSError):
+            return await server.start(options.host, former)
+    try:
+        return await server.start(options.host, wanted)
+    except OSError as error:
+        what = f"{options.host}:{wanted} for {name}: {error.strerror}"
+        raise RingmainError("RM322", "gateway", what, "Choose another port, or end who has it") from None
+
+
+def _write_ports(data: Path, ports: dict[str, int]) -> None:
+    temporary = data / f".{PORTS_FILE}.{os.getpid()}"
+    temporary.write_bytes(msgspec.json.encode(ports) + b"\n")
+    temporary.replace(data / PORTS_FILE)
+    listed = ", ".join(f"{name} at {number}" for name, number in sorted(ports.items()))
+    LOG.info("listening: %s", listed)

@@ -1,0 +1,180 @@
+"""Who may log in: tokens, kept as hashes, and what each stands for."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ringmain.core.errors import RingmainError
+from ringmain.core.messages import RISING, STRICT
+from ringmain.gateway.messages import TOKEN_BYTES
+
+OPERATOR_ACCOUNT = 0
+SESSION_IDS = 4_096  # the engine's sessions are numbered below this
+FILE_NAME = "credentials.json"
+
+Role = Literal["operator", "participant", "observer"]
+
+
+class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a token stands for.
+
+    Parameters
+    ----------
+    token_sha256 : str
+        Hash of the token, in hex; the token itself is kept nowhere.
+    market : str
+        The one market that it opens.
+    session_id : int
+        Its session there, 1 to 4,095; no other credential of the market has it.
+    account_id : int
+        On whose behalf it speaks; 0 is the operator's.
+    name : str
+        For people: who holds it.
+    role : "operator", "participant" or "observer"
+        An observer sends no commands. Only an operator has account 0.
+    cancel_on_disconnect : bool
+        Whether the market cancels what rests when the connection ends.
+    rising_numbers : bool
+        Whether the session may leave numbers out.
+    """
+
+    token_sha256: str
+    market: str
+    session_id: int
+    account_id: int
+    name: str
+    role: Role = "participant"
+    cancel_on_disconnect: bool = True
+    rising_numbers: bool = False
+
+    @property
+    def numbering(self) -> int:
+        """How the engine is to count the session's commands."""
+        return RISING if self.rising_numbers else STRICT
+
+
+class Credentials:
+    """The credentials of a data folder; read again when the file changes."""
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / FILE_NAME
+        self._stamp = (0, 0)
+        self._all: list[Credential] = []
+
+    def all(self) -> list[Credential]:
+        """Return every credential; RM311 if the file is not one of credentials."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return []
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            self._all, self._stamp = _checked(_decode(self.path), self.path), stamp
+        return self._all
+
+    def find(self, market: str, token: bytes) -> Credential | None:
+        """Return the market's credential with that token; the time it takes does not tell which."""
+        digest, found = _digest(token), None
+        for credential in self.all():
+            if hmac.compare_digest(credential.token_sha256, digest) and credential.market == market:
+                found = credential
+        return found
+
+
+def add_token(
+    data: Path,
+    market: str,
+    account_id: int,
+    name: str,
+    role: Role = "participant",
+    cancel_on_disconnect: bool = True,
+    rising_numbers: bool = False,
+    session_id: int | None = None,
+) -> str:
+    """Make a credential and return its token, which is shown this once and stored nowhere.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder; its credentials.json is written anew, readable by its owner alone.
+    session_id : int, optional
+        The market's next free one if not given. Sessions of processes that feed the ring
+        themselves (a bridge) take their ids from the top.
+
+    Raises
+    ------
+    RingmainError
+        RM311 for a file that cannot be read, RM312 for a credential that cannot be.
+    """
+    known = Credentials(data).all()
+    taken = {credential.session_id for credential in known if credential.market == market}
+    if session_id is None:
+        session_id = next(number for number in range(1, SESSION_IDS + 1) if number not in taken)
+    token = secrets.token_urlsafe(TOKEN_BYTES * 3 // 4)
+    credential = Credential(
+        _digest(token.encode()),
+        market,
+        session_id,
+        account_id,
+        name,
+        role,
+        cancel_on_disconnect,
+        rising_numbers,
+    )
+    write(data, _checked([*known, credential], data / FILE_NAME))
+    return token
+
+
+def write(data: Path, credentials: Iterable[Credential]) -> None:
+    """Replace the file as one step."""
+    data.mkdir(parents=True, exist_ok=True)
+    temporary = data / f".{FILE_NAME}.{os.getpid()}"
+    text = msgspec.json.format(msgspec.json.encode(list(credentials)), indent=2)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(data / FILE_NAME)
+
+
+def _digest(token: bytes) -> str:
+    return hashlib.sha256(token).hexdigest()
+
+
+def _decode(path: Path) -> list[Credential]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Credential])
+    except msgspec.MsgspecError as error:
+        raise RingmainError(
+            "RM311", "credentials", f"{path}: {error}", "Correct or remove the file"
+        ) from None
+
+
+def _checked(credentials: list[Credential], path: Path) -> list[Credential]:
+    seen: set[tuple[str, int]] = set()
+    for credential in credentials:
+        fault = _fault(credential)
+        if (credential.market, credential.session_id) in seen:
+            fault = "another one has its session"
+        if fault:
+            who = f"{path}: {credential.name} of {credential.market}, session {credential.session_id}"
+            raise RingmainError("RM312", "credentials", f"{who}: {fault}", "Correct or remove it")
+        seen.add((credential.market, credential.session_id))
+    return credentials
+
+
+def _fault(credential: Credential) -> str:
+    if not 0 < credential.session_id < SESSION_IDS:
+        return f"sessions run from 1 to {SESSION_IDS - 1}"
+    if not 0 <= credential.account_id < 1 << 32:
+        return "account_id is outside 32 bits"
+    if (credential.account_id == OPERATOR_ACCOUNT) != (credential.role == "operator"):
+        return f"account {OPERATOR_ACCOUNT} is the operator's, and the operator's alone"
+    return ""

@@ -1,0 +1,162 @@
+"""Session-level records: what client and gateway say to each other around the market's own records.
+
+They share the market's frame: the 32-byte header, and as many slots as every record of the market,
+so that a stream of both is one array. Their kinds lie below the core's and above any market's.
+"""
+
+import functools
+from collections.abc import Mapping
+
+from ringmain.core.messages import record_of
+from ringmain.core.records import Field, Record, Schema
+
+GATEWAY_VERSION = 1  # layout version of the records below; stands in their headers
+FIRST_SESSION_KIND, LAST_SESSION_KIND = 0xFE00, 0xFEFF
+TOKEN_BYTES = 24  # of text, 144 random bits
+
+LOGIN, LOGOUT, HEARTBEAT, PING, RESEND_REQUEST, RESUME, SUBSCRIBE, UNSUBSCRIBE = range(0xFE01, 0xFE09)
+LOGIN_ACCEPTED, LOGIN_REFUSED, LOGGED_OUT, PONG, RESEND_BEGUN, RESEND_COMMANDS, REFUSED = range(
+    0xFE81, 0xFE88
+)
+SNAPSHOT_BEGUN, SNAPSHOT_ENDED, LEVEL_CHANGED, TRADE_PRINTED, PHASE_CHANGED = range(0xFEA1, 0xFEA6)
+FIRST_DATA_KIND = SNAPSHOT_BEGUN
+
+REASONS: Mapping[str, int] = {
+    "UNKNOWN_TOKEN": 0xFE01,
+    "OTHER_LAYOUT": 0xFE02,
+    "LOGIN_EXPECTED": 0xFE03,
+    "LOGIN_TIMEOUT": 0xFE04,
+    "TOO_MANY_CONNECTIONS": 0xFE05,
+    "TAKEN_OVER": 0xFE06,
+    "HEARTBEAT_LOST": 0xFE07,
+    "TOO_SLOW": 0xFE08,
+    "BAD_FRAME": 0xFE09,
+    "UNKNOWN_KIND": 0xFE0A,
+    "NOT_PERMITTED": 0xFE0B,
+    "NOT_ACCEPTING": 0xFE0C,
+    "TOO_MANY_PINGS": 0xFE0D,
+    "TOO_MANY_SUBSCRIPTIONS": 0xFE0E,
+    "NO_SUCH_FEED": 0xFE0F,
+    "TOO_OLD": 0xFE10,
+    "STOPPING": 0xFE11,
+    "GOODBYE": 0xFE12,
+    "AFTER_REFUSED": 0xFE13,
+    "MARKET_AWAY": 0xFE14,
+}
+REASON_DOCS: Mapping[str, str] = {
+    "UNKNOWN_TOKEN": "no credential of this market has the token",
+    "OTHER_LAYOUT": "the client's records are laid out differently; the answer names the gateway's layout",
+    "LOGIN_EXPECTED": "the first record was not Login",
+    "LOGIN_TIMEOUT": "no Login came in time",
+    "TOO_MANY_CONNECTIONS": "the port's connections are all taken",
+    "TAKEN_OVER": "the same credential logged in on another connection, which goes on with the session",
+    "HEARTBEAT_LOST": "nothing was heard for two and a half heartbeats",
+    "TOO_SLOW": "the client left its events unread for too long",
+    "BAD_FRAME": "a header whose slots or version are not this market's",
+    "UNKNOWN_KIND": "no command of this market has the kind",
+    "NOT_PERMITTED": "the credential may not send this: a core command, or any command of an observer",
+    "NOT_ACCEPTING": "the market takes no commands just now, for instance because its disk is full",
+    "TOO_MANY_PINGS": "pings are answered in order, and too many wait already",
+    "TOO_MANY_SUBSCRIPTIONS": "the session follows as many products as it may",
+    "NO_SUCH_FEED": "the market publishes no such feed",
+    "TOO_OLD": "the tape no longer reaches back to what was asked for",
+    "STOPPING": "the gateway is shutting down",
+    "GOODBYE": "the client logged out",
+    "AFTER_REFUSED": "given by the client library itself: sent behind a command that was refused",
+    "MARKET_AWAY": "the market's node has not answered the log-in in time",
+}
+(
+    UNKNOWN_TOKEN, OTHER_LAYOUT, LOGIN_EXPECTED, LOGIN_TIMEOUT, TOO_MANY_CONNECTIONS, TAKEN_OVER,
+    HEARTBEAT_LOST, TOO_SLOW, BAD_FRAME, UNKNOWN_KIND, NOT_PERMITTED, NOT_ACCEPTING, TOO_MANY_PINGS,
+    TOO_MANY_SUBSCRIPTIONS, NO_SUCH_FEED, TOO_OLD, STOPPING, GOODBYE, AFTER_REFUSED, MARKET_AWAY,
+) = REASONS.values()  # fmt: skip
+
+DEPTH, TRADES, PHASES = 1, 2, 3
+FEEDS = {"DEPTH": DEPTH, "TRADES": TRADES, "PHASES": PHASES}
+
+_REASON = Field("reason", "u2", "why", REASONS)
+_LAYOUT = Field("layout", "u4", "the market schema's layout, from layout_word()")
+_HEARTBEAT_MS = Field("heartbeat_ms", "u4", "longest silence of either side, milliseconds")
+_AFTER = Field("after_sequence", "i8", "the events behind this sequence")
+_SKIP = Field("skip_events", "u4", "and the events of that sequence itself but for its first so many")
+_LAST_NUMBER = Field("last_number", "i8", "the session's last number that the engine has answered")
+_PRODUCT = Field("product_id", "u4", "the product")
+_FEED = Field("feed", "u1", "which feed", FEEDS)
+_VALUE = Field("value", "i8", "any number of the client's; it comes back")
+_PRICE = Field("price_ticks", "i8", "price in ticks")
+
+
+def layout_word(schema: Schema) -> int:
+    """Return the schema's layout as a number that fits a record: the digest's first 32 bits."""
+    return int(schema.digest()[:8], 16)
+
+
+@functools.cache
+def gateway_schema(slots: int) -> Schema:
+    """Return the session-level records for a market whose records take `slots` slots."""
+    schema = Schema("gateway", GATEWAY_VERSION, slots)
+    schema.refusals(REASONS)
+    _declare_requests(schema)
+    _declare_answers(schema)
+    _declare_data(schema)
+    return schema
+
+
+@functools.cache
+def session_record(slots: int, name: str) -> Record:
+    """Return one session-level record by name, for a market of so many slots."""
+    return record_of(gateway_schema(slots), name)
+
+
+def _declare_requests(schema: Schema) -> None:
+    schema.command(LOGIN, "Login", "The first record on every connection.", (
+        Field("token", f"S{TOKEN_BYTES}", "the credential's token"), _LAYOUT, _HEARTBEAT_MS,
+    ))  # fmt: skip
+    schema.command(LOGOUT, "Logout", "End the session; the gateway answers LoggedOut and closes.")
+    schema.command(HEARTBEAT, "Heartbeat", "Still here. Sent by either side when it has been silent.")
+    schema.command(PING, "Ping", "Ask for a Pong behind all events that were readable by now.", (_VALUE,))
+    schema.command(RESEND_REQUEST, "ResendRequest", "Stream the session's events again.", (_AFTER, _SKIP))
+    schema.command(RESUME, "Resume", "What follows is counted on from the number last agreed on.")
+    schema.command(SUBSCRIBE, "Subscribe", "Follow a product's public feed.", (_PRODUCT, _FEED))
+    schema.command(UNSUBSCRIBE, "Unsubscribe", "Follow it no longer.", (_PRODUCT, _FEED))
+
+
+def _declare_answers(schema: Schema) -> None:
+    schema.event(LOGIN_ACCEPTED, "LoginAccepted", "The session is open; its id stands in the header.", (
+        _LAST_NUMBER, Field("last_sequence", "i8", "sequence of the opening; events go on from it"),
+        Field("account_id", "u4", "the account that the session speaks for"), _LAYOUT, _HEARTBEAT_MS,
+    ))  # fmt: skip
+    schema.event(LOGIN_REFUSED, "LoginRefused", "The connection ends.", (_LAYOUT, _REASON))
+    schema.event(LOGGED_OUT, "LoggedOut", "The session ends, and the connection.", (_REASON,))
+    schema.event(HEARTBEAT, "Heartbeat", "Still here.")
+    schema.event(PONG, "Pong", "Everything readable when the Ping came has been sent.", (_VALUE,))
+    schema.event(
+        RESEND_BEGUN, "ResendBegun", "The events from there on follow, then live ones.", (_AFTER, _SKIP)
+    )
+    schema.event(
+        RESEND_COMMANDS, "ResendCommands",
+        "The market's node was restarted: commands above last_number are lost. All are dropped until Resume.",
+        (_LAST_NUMBER,),
+    )  # fmt: skip
+    schema.event(
+        REFUSED, "Refused",
+        "What was sent went no further. If it was a command, those behind it are dropped until Resume.",
+        (Field("refused_kind", "u2", "its kind"), _REASON),
+    )  # fmt: skip
+
+
+def _declare_data(schema: Schema) -> None:
+    quantity = Field("quantity_lots", "i8", "quantity in lots; of a level: what rests there now, 0 for none")
+    schema.event(
+        SNAPSHOT_BEGUN, "SnapshotBegun", "Forget the feed's product; its state follows.", (_PRODUCT, _FEED)
+    )
+    schema.event(
+        SNAPSHOT_ENDED, "SnapshotEnded", "The state is complete as of the sequence.", (_PRODUCT, _FEED)
+    )
+    schema.event(LEVEL_CHANGED, "LevelChanged", "All that rests at a price.", (
+        _PRICE, quantity, _PRODUCT, Field("side", "u1", "as the market's orders have it"),
+    ))  # fmt: skip
+    schema.event(TRADE_PRINTED, "TradePrinted", "A trade.", (_PRICE, quantity, _PRODUCT))
+    schema.event(PHASE_CHANGED, "PhaseChanged", "The product's trading phase.", (
+        _PRODUCT, Field("phase", "u1", "as the market numbers its phases"),
+    ))  # fmt: skip

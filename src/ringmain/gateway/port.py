@@ -1,0 +1,468 @@
+"""One market's port: its sessions, between the ring and the tape. It opens no socket and tells no time."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ringmain.core.errors import RingmainError
+from ringmain.core.records import FIRST_CORE_KIND, Schema
+from ringmain.core.tape import TapeReader
+from ringmain.gateway import messages
+from ringmain.gateway.credentials import Credential, Credentials
+from ringmain.gateway.fanout import BATCH_EVENTS, Fanout
+from ringmain.gateway.feed import feed_of
+from ringmain.gateway.intake import Intake
+from ringmain.gateway.kernels import screen
+from ringmain.gateway.limits import Limits
+from ringmain.gateway.messages import session_record
+from ringmain.gateway.session import LIVE, OPENING, Ping, Session, frame_fault
+
+LOG = logging.getLogger("ringmain.gateway")
+FIRST_ANSWER_EVENTS = 4_096  # as far as one command's events are looked for
+
+
+class Link(Protocol):
+    """A connection, as the port sees it."""
+
+    session: Session | None
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the client has read most of what was sent."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; they may wait in memory."""
+
+    def take_held(self) -> None:
+        """Hand over again the frames that :meth:`Port.receive` did not take."""
+
+    def end(self) -> None:
+        """Close, behind what was written."""
+
+
+class Port:
+    """The sessions of one market.
+
+    Connections hand it whole frames and write what it gives them. Somebody calls :meth:`pump` while
+    it returns True and whenever the tape has more, and :meth:`retry` now and then.
+
+    Parameters
+    ----------
+    folder : Path
+        The market's folder; its node has to run.
+    schema : Schema
+        The market's; its name is the market's.
+    credentials : Credentials
+    limits : Limits
+    """
+
+    def __init__(self, folder: Path, schema: Schema, credentials: Credentials, limits: Limits) -> None:
+        self.schema, self.limits = schema, limits
+        self.tape = TapeReader(folder, schema)
+        self.tape.position = self.tape.readable()
+        self._history = TapeReader(folder, schema)
+        self._intake = Intake(folder, schema)
+        self._fanout = Fanout(schema)
+        self._feed = feed_of(folder, schema)
+        self._credentials = credentials
+        self._layout = messages.layout_word(schema)
+        self._links: dict[int, Link] = {}  # by session id
+        self._behind: set[int] = set()  # sessions that have a cursor of their own
+        self._pinging: set[int] = set()  # sessions with Pings that wait
+        self._holding: dict[Link, None] = {}  # links with frames that the ring had no room for
+        self._nonce = secrets.randbits(40) << 20  # no other gateway's, and rising
+        self._none_allowed, self._allowed = np.zeros(0x10000, np.uint8), np.zeros(0x10000, np.uint8)
+        self._allowed[[kind for kind in schema.commands if kind < FIRST_CORE_KIND]] = 1
+        self._requests: dict[int, Callable[[Link, Session, Any], None]] = {
+            messages.LOGIN: self._log_in_twice,
+            messages.LOGOUT: self._log_out,
+            messages.HEARTBEAT: lambda link, session, frame: None,
+            messages.PING: self._ping,
+            messages.RESEND_REQUEST: self._resend,
+            messages.RESUME: self._resume,
+            messages.SUBSCRIBE: self._subscribe,
+            messages.UNSUBSCRIBE: self._unsubscribe,
+        }
+        self._compile()
+        self._close_absent()
+
+    def _compile(self) -> None:
+        """Call each kernel on nothing, so that no session waits for a compiler."""
+        nothing = self.schema.empty(0)
+        screen(nothing, self._allowed, self.schema.slots, self.schema.version, 1)
+        self._intake.offer(nothing)
+        self._fanout.select(nothing, 1)
+        list(self._fanout.sort(nothing))
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something for :meth:`pump` to send."""
+        has_data = self._feed is not None and self._feed.has_more
+        return bool(self._behind) or has_data or self.tape.readable() > self.tape.position
+
+    # What connections call.
+
+    def receive(self, link: Link, frames: Any) -> int:
+        """Take frames of shape (n,) in order; return how many.
+
+        Those it does not take, because the ring is full or the session is not open yet, are to be
+        held; ``link.take_held`` is called when it is time to hand them over again.
+        """
+        done = 0
+        while done < frames.size:
+            session = link.session
+            if session is None:
+                used = self._first_frame(link, frames[done : done + 1])
+            else:
+                used = self._frames(link, session, frames[done:]) if session.phase == LIVE else 0
+            if used == 0:
+                break
+            done += used
+        return done
+
+    def hold(self, link: Link) -> None:
+        """Note that the link holds frames."""
+        self._holding[link] = None
+
+    def leave(self, link: Link) -> None:
+        """Forget a connection; its session, if it has one, is closed at the market."""
+        self._holding.pop(link, None)
+        session = link.session
+        if session is not None:
+            self._forget(link, session)
+            self._intake.close_session(session.session_id)
+
+    def dismiss(self, link: Link, reason: int) -> None:
+        """Tell a client why its connection ends, and end it."""
+        link.write(self._record("LoggedOut", reason=reason))
+        self.leave(link)
+        link.end()
+
+    def refuse_opening(self, link: Link) -> None:
+        """Give up a log-in that the market has not answered."""
+        link.write(self._record("LoginRefused", layout=self._layout, reason=messages.MARKET_AWAY))
+        self.leave(link)
+        link.end()
+
+    def fall_behind(self, link: Link) -> None:
+        """Write no more of the session's events until the link is writable; then from the tape."""
+        session = link.session
+        if session is not None and session.phase == LIVE and session.cursor is None:
+            session.cursor = self.tape.position
+            self._set_behind(session, True)
+
+    def heartbeat(self, link: Link) -> None:
+        """Show that the gateway is there."""
+        link.write(self._record("Heartbeat"))
+
+    # What the process calls.
+
+    def pump(self) -> bool:
+        """Send one batch of the tape, and as much to each session that is behind; True if there is more."""
+        try:
+            batch = self.tape.read(BATCH_EVENTS)
+        except RingmainError as error:
+            self._lose_track(error)
+            return False
+        for session_id, own, has_core_event in self._fanout.sort(batch):
+            self._deliver(self._links[session_id], own, has_core_event, is_resent=False)
+        has_more = self.tape.readable() > self.tape.position
+        for session_id in list(self._behind):
+            has_more = self._catch_up(session_id) or has_more
+        for session_id in list(self._pinging):
+            self._answer_pings(self._links[session_id])
+        if self._feed is not None:
+            self._feed.advance()
+            has_more = self._feed.has_more or has_more
+        return has_more
+
+    def retry(self) -> bool:
+        """Do what the ring had no room for; True if something still waits.
+
+        Also finds out that the node was restarted: what was on its way into the market is gone
+        then, and the sessions are told what to send again.
+        """
+        try:
+            if self._intake.renew():
+                self._restart()
+        except RingmainError:
+            return True  # the node has not made its ring yet
+        self._intake.flush()
+        holding, self._holding = self._holding, {}
+        for link in holding:
+            link.take_held()
+        return bool(self._holding)
+
+    def close(self) -> None:
+        """Log every session out; the market is told."""
+        for link in list(self._links.values()):
+            self.dismiss(link, messages.STOPPING)
+        self._intake.flush()
+        self._intake.close()
+
+    def _lose_track(self, error: RingmainError) -> None:
+        """Begin anew where the tape now is; the sessions come back and see what they have missed."""
+        LOG.error("%s", error)
+        for link in list(self._links.values()):
+            self.dismiss(link, messages.TOO_OLD)
+        self.tape.position = self.tape.readable()
+
+    # Log-in and end.
+
+    def _first_frame(self, link: Link, frame: Any) -> int:
+        """Log in; 0 if the connection has ended."""
+        header = frame[0]
+        if header["slots"] != self.schema.slots or header["version"] != messages.GATEWAY_VERSION:
+            self.dismiss(link, messages.BAD_FRAME)
+            return 0
+        if header["kind"] != messages.LOGIN:
+            self.dismiss(link, messages.LOGIN_EXPECTED)
+            return 0
+        login = frame.view(session_record(self.schema.slots, "Login").dtype)[0]
+        credential = self._find(bytes(login["token"]))
+        reason = messages.OTHER_LAYOUT if login["layout"] != self._layout else 0
+        if credential is None:
+            reason = messages.UNKNOWN_TOKEN
+        if credential is None or reason:
+            link.write(self._record("LoginRefused", layout=self._layout, reason=reason))
+            link.end()
+            return 0
+        self._log_in(link, credential, int(login["heartbeat_ms"]))
+        return 1
+
+    def _find(self, token: bytes) -> Credential | None:
+        try:
+            return self._credentials.find(self.schema.name, token)
+        except RingmainError as error:
+            LOG.error("%s", error)
+            return None
+
+    def _log_in(self, link: Link, credential: Credential, heartbeat_ms: int) -> None:
+        """Open the session at the market; a connection that has it gives it up."""
+        former = self._links.get(credential.session_id)
+        if former is not None and former.session is not None:
+            former.write(self._record("LoggedOut", reason=messages.TAKEN_OVER))
+            self._forget(former, former.session)
+            former.end()
+        limits = self.limits
+        heartbeat_ms = min(max(heartbeat_ms, limits.heartbeat_ms_min), limits.heartbeat_ms_max)
+        link.session = Session(credential, self.schema, heartbeat_ms, self._next_nonce())
+        self._links[credential.session_id] = link
+        self._fanout.listen(credential.session_id, True)
+        self._intake.open_session(credential, link.session.nonce)
+
+    def _go_live(self, link: Link, session: Session, last_number: int, sequence: int) -> None:
+        session.phase = LIVE
+        account_id, heartbeat_ms = session.credential.account_id, session.heartbeat_ms
+        record = session_record(self.schema.slots, "LoginAccepted")(
+            session.session_id,
+            last_number=last_number, last_sequence=sequence, account_id=account_id,
+            layout=self._layout, heartbeat_ms=heartbeat_ms,
+        )  # fmt: skip
+        link.write(record.tobytes())
+        self.hold(link)  # what came behind the Login is taken with the next retry
+
+    def _forget(self, link: Link, session: Session) -> None:
+        link.session = None
+        self._holding.pop(link, None)
+        self._links.pop(session.session_id)
+        self._behind.discard(session.session_id)
+        self._pinging.discard(session.session_id)
+        self._fanout.listen(session.session_id, False)
+        if self._feed is not None:
+            self._feed.forget(link)
+
+    def _close_absent(self) -> None:
+        """Close what a gateway that died, or a market that lost our word, has left open."""
+        for credential in self._credentials.all():
+            if credential.market == self.schema.name and credential.session_id not in self._links:
+                self._intake.close_session(credential.session_id)
+
+    def _restart(self) -> None:
+        """Ask a restarted node what it knows of each session."""
+        self._close_absent()
+        self._pinging.clear()
+        for link in self._links.values():
+            assert link.session is not None, "links are those of sessions"
+            link.session.restart(self._next_nonce())
+            self._intake.open_session(link.session.credential, link.session.nonce)
+
+    def _next_nonce(self) -> int:
+        self._nonce += 1
+        return self._nonce
+
+    # Frames of a live session.
+
+    def _frames(self, link: Link, session: Session, frames: Any) -> int:
+        """Take a run of commands, or one other frame; return how many frames were taken."""
+        is_observer = session.credential.role == "observer"
+        allowed = self._none_allowed if is_observer else self._allowed
+        count = screen(frames, allowed, self.schema.slots, self.schema.version, session.session_id)
+        if count == 0:
+            self._other_frame(link, session, frames[:1], is_observer)
+            return 1
+        if session.is_discarding:
+            return int(count)
+        taken = self._intake.offer(frames[:count])
+        session.has_sent = session.has_sent or taken > 0
+        if taken < count and self._intake.is_refused:
+            self._refuse(link, session, frames[taken : taken + 1], messages.NOT_ACCEPTING)
+            return taken + 1
+        return taken
+
+    def _other_frame(self, link: Link, session: Session, frame: Any, is_observer: bool) -> None:
+        fault = frame_fault(self.schema, frame[0], is_observer)
+        if fault == messages.BAD_FRAME:
+            self.dismiss(link, fault)
+        elif fault and not session.is_discarding:
+            self._refuse(link, session, frame, fault)
+        elif not fault:
+            self._requests[int(frame["kind"][0])](link, session, frame)
+
+    def _refuse(self, link: Link, session: Session, frame: Any, reason: int) -> None:
+        """Say which frame went no further; of commands, those behind it are dropped until Resume."""
+        kind, number = int(frame["kind"][0]), int(frame["session_number"][0])
+        record = session_record(self.schema.slots, "Refused")
+        link.write(record(session.session_id, number, refused_kind=kind, reason=reason).tobytes())
+        if not messages.FIRST_SESSION_KIND <= kind <= messages.LAST_SESSION_KIND:
+            session.is_discarding = True
+
+    def _log_in_twice(self, link: Link, session: Session, frame: Any) -> None:
+        self.dismiss(link, messages.NOT_PERMITTED)
+
+    def _log_out(self, link: Link, session: Session, frame: Any) -> None:
+        self.dismiss(link, messages.GOODBYE)
+
+    def _resume(self, link: Link, session: Session, frame: Any) -> None:
+        session.is_discarding = session.is_restarting
+
+    def _ping(self, link: Link, session: Session, frame: Any) -> None:
+        """Answer behind everything the session has sent and everything it has to be sent."""
+        if session.is_discarding:
+            return
+        if len(session.pings) >= self.limits.pings:
+            self._refuse(link, session, frame, messages.TOO_MANY_PINGS)
+            return
+        value = int(frame.view(session_record(self.schema.slots, "Ping").dtype)["value"][0])
+        if session.has_sent:
+            session.has_sent = False
+            session.nonce = self._next_nonce()
+            self._intake.open_session(session.credential, session.nonce)
+        session.pings.append(Ping(value, session.nonce, self.tape.readable()))
+        self._pinging.add(session.session_id)
+        self._answer_pings(link)
+
+    def _answer_pings(self, link: Link) -> None:
+        session = link.session
+        assert session is not None, "only sessions ping"
+        position = self.tape.position if session.cursor is None else session.cursor
+        for value in session.ready_pings(position):
+            link.write(self._record("Pong", value=value))
+        if not session.pings:
+            self._pinging.discard(session.session_id)
+
+    def _resend(self, link: Link, session: Session, frame: Any) -> None:
+        """Go back on the tape, and come on from there."""
+        asked = frame.view(session_record(self.schema.slots, "ResendRequest").dtype)[0]
+        after, skip = max(0, int(asked["after_sequence"])), int(asked["skip_events"])
+        position = self._history.seek_sequence(after)
+        if position == self._history.first() > 0 and not self._begins_by(after):
+            self._refuse(link, session, frame, messages.TOO_OLD)
+            return
+        link.write(self._record("ResendBegun", after_sequence=after, skip_events=skip))
+        session.begin_resend(min(position, self.tape.position), after, skip)
+        self._set_behind(session, True)
+
+    def _begins_by(self, sequence: int) -> bool:
+        """Tell whether the oldest event that is kept answers `sequence` or an earlier command."""
+        oldest = self._history.read(1)
+        return bool(oldest.size and oldest["sequence"][0] <= sequence)
+
+    def _subscribe(self, link: Link, session: Session, frame: Any) -> None:
+        asked = frame.view(session_record(self.schema.slots, "Subscribe").dtype)[0]
+        subject = int(asked["feed"]), int(asked["product_id"])
+        if self._feed is not None and self._feed.count(link) >= self.limits.subscriptions:
+            self._refuse(link, session, frame, messages.TOO_MANY_SUBSCRIPTIONS)
+        elif self._feed is None or not self._feed.subscribe(link, subject):
+            self._refuse(link, session, frame, messages.NO_SUCH_FEED)
+
+    def _unsubscribe(self, link: Link, session: Session, frame: Any) -> None:
+        asked = frame.view(session_record(self.schema.slots, "Unsubscribe").dtype)[0]
+        if self._feed is not None:
+            self._feed.unsubscribe(link, (int(asked["feed"]), int(asked["product_id"])))
+
+    # Events to a session.
+
+    def _deliver(self, link: Link, own: Any, has_core_event: bool, is_resent: bool) -> None:
+        """Send a session its events; what the core says in them is acted on."""
+        session = link.session
+        assert session is not None, "only sessions have events"
+        first_sequences: list[int] = []
+        if has_core_event:
+            core = session.core_events(own)
+            first_sequences = core.first_sequences
+            if core.opened_nonce == session.nonce:
+                self._note_opened(link, session, core.last_number, int(own["sequence"][core.opened_row]))
+            if session.opened_nonce < core.opened_nonce <= session.nonce:
+                session.opened_nonce = core.opened_nonce
+        if session.phase == OPENING:
+            return
+        link.write(own.tobytes())
+        if not is_resent:
+            for sequence in first_sequences:
+                self._send_first_answer(link, session, sequence)
+
+    def _note_opened(self, link: Link, session: Session, last_number: int, sequence: int) -> None:
+        if session.phase == OPENING:
+            self._go_live(link, session, last_number, sequence)
+        elif session.is_restarting:
+            session.is_restarting = False
+            link.write(self._record("ResendCommands", last_number=last_number))
+
+    def _send_first_answer(self, link: Link, session: Session, sequence: int) -> None:
+        """Answer a repeated command as it was answered first."""
+        self._history.seek_sequence(sequence)
+        own = self._fanout.select(self._history.read(FIRST_ANSWER_EVENTS), session.session_id)
+        answer = own[: int((own["sequence"] == sequence).sum())]
+        if answer.size:
+            link.write(answer.tobytes())
+
+    def _catch_up(self, session_id: int) -> bool:
+        """Send a session that is behind its events out of the next batch; True if there is more."""
+        link = self._links[session_id]
+        session = link.session
+        assert session is not None, "links are those of sessions"
+        assert session.cursor is not None, "it is behind"
+        if not link.is_writable:
+            return False
+        self._history.position = session.cursor
+        try:
+            batch = self._history.read(min(BATCH_EVENTS, self.tape.position - session.cursor))
+        except RingmainError:
+            self.dismiss(link, messages.TOO_OLD)
+            return False
+        session.cursor = self._history.position
+        own = session.unskipped(self._fanout.select(batch, session_id))
+        if own.size:
+            self._deliver(link, own, True, session.is_resending)
+        if session.cursor < self.tape.position:
+            return link.is_writable
+        if link.is_writable and link.session is session:
+            session.cursor = None
+            self._set_behind(session, False)
+        return False
+
+    def _set_behind(self, session: Session, is_behind: bool) -> None:
+        self._fanout.listen(session.session_id, not is_behind)
+        if is_behind:
+            self._behind.add(session.session_id)
+        else:
+            self._behind.discard(session.session_id)
+            session.is_resending = False
+
+    def _record(self, name: str, **values: int) -> bytes:
+        return session_record(self.schema.slots, name)(**values).tobytes()

@@ -1,0 +1,1 @@
+"""Double-entry accounts in integer minor units, used inside the markets' engines."""

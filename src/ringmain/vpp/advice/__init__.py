@@ -1,0 +1,1 @@
+"""Advice: forecasts, plans and bids. Reads views, yields commands, never touches state."""

@@ -1,0 +1,91 @@
+"""Wiring: fleets from a seed or a file. The vpp's only file with I/O."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ringmain.core.errors import RingmainError
+from ringmain.vpp.messages import RegisterBattery
+
+FIELDS = tuple(field.name for field in RegisterBattery.fields)
+
+# Homes' batteries by what their data sheets say, rounded: (limit W, capacity Wh, efficiency each way, wear).
+MAKES = (
+    (5_000, 13_500, 948, 2_000),
+    (4_600, 10_240, 962, 1_500),
+    (3_680, 9_600, 954, 2_500),
+    (5_800, 14_300, 943, 1_800),
+)
+
+
+def seeded_fleet(count: int, seed: int, link_account_ids: list[int]) -> list[Any]:
+    """Return RegisterBattery commands for `count` homes, each with one battery of a common make.
+
+    Parameters
+    ----------
+    count : int
+        Number of batteries; asset and site ids run from 1.
+    seed : int
+        The same seed gives the same fleet.
+    link_account_ids : list of int
+        Accounts of the device links, over which the batteries are dealt in turn.
+    """
+    dice = np.random.default_rng(seed)
+    commands = []
+    for asset_id in range(1, count + 1):
+        limit_w, capacity_wh, efficiency, wear = MAKES[int(dice.integers(len(MAKES)))]
+        commands.append(
+            RegisterBattery(
+                asset_id=asset_id,
+                site_id=asset_id,
+                link_account_id=link_account_ids[(asset_id - 1) % len(link_account_ids)],
+                charge_limit_w=limit_w,
+                discharge_limit_w=limit_w,
+                energy_capacity_wh=capacity_wh,
+                reserve_permille=int(dice.choice([50, 100, 200])),
+                charge_efficiency_permille=efficiency,
+                discharge_efficiency_permille=efficiency,
+                wear_price_ticks=wear,
+            )
+        )
+    return commands
+
+
+def fleet_from_file(path: Path) -> list[Any]:
+    """Return RegisterBattery commands from a CSV or JSON file whose columns are the command's fields.
+
+    Raises
+    ------
+    RingmainError
+        RM601 for a file that can't be read, RM602 for a row that is no battery; the engine judges the rest.
+    """
+    return [_registration(path, number, row) for number, row in enumerate(_rows(path), 1)]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".csv":
+            return list(csv.DictReader(text.splitlines()))
+        if path.suffix == ".json":
+            return list(json.loads(text))
+    except (OSError, ValueError, TypeError) as error:
+        raise RingmainError(
+            "RM601", f"fleet {path.name}", f"cannot be read: {error}", "Check the file"
+        ) from error
+    raise RingmainError(
+        "RM601", f"fleet {path.name}", "is neither .csv nor .json", "Name it after what it is"
+    )
+
+
+def _registration(path: Path, number: int, row: dict[str, Any]) -> Any:
+    try:
+        return RegisterBattery(**{name: int(row[name]) for name in FIELDS})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RingmainError(
+            "RM602", f"fleet {path.name}", f"row {number} is no battery: {error!r}",
+            f"Give whole numbers for {', '.join(FIELDS)}",
+        ) from error  # fmt: skip

@@ -1,0 +1,329 @@
+"""The desk: products, bids, awards and prices; what the fleet owes in each quarter-hour."""
+
+from typing import Any
+
+from ringmain.core.jit import kernel
+from ringmain.vpp.kernels.money import can_receive, receive
+from ringmain.vpp.kernels.periods import PERIOD_S, period_cell, span_fault
+from ringmain.vpp.messages import (
+    ABOVE_FLEET_POWER,
+    ABOVE_MONEY_LIMIT,
+    AFTER_GATE_CLOSURE,
+    AWARD_ABOVE_BID,
+    AWARD_MISMATCH,
+    BID_ENDED,
+    BID_ID_NOT_RISING,
+    BIDS_FULL,
+    BUY,
+    ENDING_UNKNOWN,
+    FILLED,
+    GATE_AFTER_DELIVERY,
+    IMBALANCE,
+    IMMEDIATE_OR_CANCEL,
+    LOT_POWER_OUT_OF_RANGE,
+    PERIOD_PAST,
+    PRICE_KIND_UNKNOWN,
+    PRICE_OUT_OF_RANGE,
+    PRODUCT_EXISTS,
+    PRODUCTS_FULL,
+    QUANTITY_OUT_OF_RANGE,
+    REFERENCE,
+    REFUSED,
+    SELL,
+    SIDE_UNKNOWN,
+    TIME_IN_FORCE_UNKNOWN,
+    UNKNOWN_BID,
+    UNKNOWN_PRODUCT,
+    VALUE_OUT_OF_RANGE,
+)
+from ringmain.vpp.state import (
+    BIDS,
+    EXCHANGE,
+    FREE,
+    LOT_POWER_LIMIT_W,
+    OPEN,
+    PERIOD_NS,
+    PERIODS,
+    PRICE_LIMIT_TICKS,
+    PRODUCTS,
+    QUANTITY_LIMIT_LOTS,
+    VALUE_LIMIT_MINOR,
+)
+
+# Products.
+
+
+@kernel
+def product_fault(fleet: Any, asked: Any) -> int:
+    """Return the reason why a product can't be traded, or 0."""
+    if asked.product_id == 0:
+        return UNKNOWN_PRODUCT
+    if knows_product(fleet, asked.product_id):
+        return PRODUCT_EXISTS
+    if asked.lot_power_w <= 0 or asked.lot_power_w > LOT_POWER_LIMIT_W:
+        return LOT_POWER_OUT_OF_RANGE
+    if asked.value_minor <= 0 or asked.value_minor > VALUE_LIMIT_MINOR:
+        return VALUE_OUT_OF_RANGE
+    if asked.gate_closure_ns > asked.delivery_start_ns:
+        return GATE_AFTER_DELIVERY
+    fault = span_fault(fleet, asked, fleet.next_period, PERIODS)
+    if fault:
+        return fault
+    occupant = fleet.products[asked.product_id % PRODUCTS]
+    return 0 if is_settled(fleet, occupant) else PRODUCTS_FULL
+
+
+@kernel
+def define_product(fleet: Any, asked: Any) -> int:
+    """Take the product in, in place of one that is settled; return the reason not to, or 0."""
+    fault = product_fault(fleet, asked)
+    if fault:
+        return fault
+    product = fleet.products[asked.product_id % PRODUCTS]
+    product.product_id = asked.product_id
+    product.first_period = asked.delivery_start_ns // PERIOD_NS
+    product.period_count = asked.delivery_duration_s // PERIOD_S
+    product.gate_closure_ns = asked.gate_closure_ns
+    product.lot_power_w = asked.lot_power_w
+    product.value_minor = asked.value_minor
+    return 0
+
+
+@kernel
+def knows_product(fleet: Any, product_id: int) -> bool:
+    """Tell whether a product is defined."""
+    return product_id != 0 and fleet.products[product_id % PRODUCTS].product_id == product_id
+
+
+@kernel
+def is_settled(fleet: Any, product: Any) -> bool:
+    """Tell whether no quarter-hour of the product is left to settle, or there is no product."""
+    return product.product_id == 0 or product.first_period + product.period_count <= fleet.next_period
+
+
+# Bids.
+
+
+@kernel
+def bid_fault(fleet: Any, asked: Any) -> int:
+    """Return the reason why a bid can't go to the exchange, or 0."""
+    if asked.bid_id <= fleet.last_bid_id:
+        return BID_ID_NOT_RISING
+    if not knows_product(fleet, asked.product_id):
+        return UNKNOWN_PRODUCT
+    if asked.side != BUY and asked.side != SELL:
+        return SIDE_UNKNOWN
+    if asked.time_in_force > IMMEDIATE_OR_CANCEL:
+        return TIME_IN_FORCE_UNKNOWN
+    if not is_price(asked.price_ticks):
+        return PRICE_OUT_OF_RANGE
+    if asked.quantity_lots <= 0 or asked.quantity_lots > QUANTITY_LIMIT_LOTS:
+        return QUANTITY_OUT_OF_RANGE
+    product = fleet.products[asked.product_id % PRODUCTS]
+    if asked.time_ns >= product.gate_closure_ns:
+        return AFTER_GATE_CLOSURE
+    if product.first_period < fleet.next_period:
+        return PERIOD_PAST
+    if rests(fleet, fleet.bids[asked.bid_id % BIDS]):
+        return BIDS_FULL
+    fits = fits_fleet(fleet, product, asked.side, asked.quantity_lots * product.lot_power_w)
+    return 0 if fits else ABOVE_FLEET_POWER
+
+
+@kernel
+def is_price(price_ticks: int) -> bool:
+    """Tell whether a price is within the limit, either way."""
+    return -PRICE_LIMIT_TICKS <= price_ticks <= PRICE_LIMIT_TICKS
+
+
+@kernel
+def rests(fleet: Any, bid: Any) -> bool:
+    """Tell whether a bid may still be filled: it is open, and its product is not settled."""
+    if bid.status == FREE or not knows_product(fleet, bid.product_id):
+        return False
+    return not is_settled(fleet, fleet.products[bid.product_id % PRODUCTS])
+
+
+@kernel
+def fits_fleet(fleet: Any, product: Any, side: int, power_w: int) -> bool:
+    """Tell whether the fleet could run what it owes if this and all like bids were filled."""
+    for period in range(product.first_period, product.first_period + product.period_count):
+        cell = period_cell(fleet, period)
+        if side == SELL and cell.committed_power_w + cell.selling_power_w + power_w > fleet.discharge_limit_w:
+            return False
+        if side == BUY and cell.buying_power_w + power_w - cell.committed_power_w > fleet.charge_limit_w:
+            return False
+    return True
+
+
+@kernel
+def submit_bid(fleet: Any, asked: Any) -> int:
+    """Keep the bid, and count it among what may become owed; return the reason not to, or 0."""
+    fault = bid_fault(fleet, asked)
+    if fault:
+        return fault
+    fleet.last_bid_id = asked.bid_id
+    bid = fleet.bids[asked.bid_id % BIDS]
+    bid.bid_id = asked.bid_id
+    bid.product_id = asked.product_id
+    bid.price_ticks = asked.price_ticks
+    bid.quantity_lots = asked.quantity_lots
+    bid.awarded_lots = 0
+    bid.side = asked.side
+    bid.status = OPEN
+    expose(fleet, bid, asked.quantity_lots)
+    return 0
+
+
+@kernel
+def expose(fleet: Any, bid: Any, lots: int) -> None:
+    """Raise (or lower) what open bids may add to the commitments."""
+    product = fleet.products[bid.product_id % PRODUCTS]
+    power_w = lots * product.lot_power_w
+    first = max(product.first_period, fleet.next_period)
+    for period in range(first, product.first_period + product.period_count):
+        cell = period_cell(fleet, period)
+        if bid.side == SELL:
+            cell.selling_power_w += power_w
+        else:
+            cell.buying_power_w += power_w
+
+
+@kernel
+def open_bid_fault(fleet: Any, bid_id: int) -> int:
+    """Return the reason why a bid can neither be filled nor end, or 0."""
+    bid = fleet.bids[bid_id % BIDS]
+    if bid_id == 0 or bid.bid_id != bid_id:
+        return UNKNOWN_BID
+    return 0 if rests(fleet, bid) else BID_ENDED
+
+
+@kernel
+def request_cancel(fleet: Any, bid_id: int, event: Any) -> None:
+    """Ask for the order's cancellation; the bid stays open until the exchange says so."""
+    event.bid_id = bid_id
+    event.product_id = fleet.bids[bid_id % BIDS].product_id
+
+
+@kernel
+def end_bid(fleet: Any, bid_id: int, ending: int, event: Any) -> None:
+    """Free the bid's slot and take what was not filled out of what may become owed."""
+    bid = fleet.bids[bid_id % BIDS]
+    unfilled_lots = bid.quantity_lots - bid.awarded_lots
+    expose(fleet, bid, -unfilled_lots)
+    bid.status = FREE
+    event.bid_id = bid.bid_id
+    event.product_id = bid.product_id
+    event.awarded_lots = bid.awarded_lots
+    event.unfilled_lots = unfilled_lots
+    event.ending = ending
+
+
+@kernel
+def ending_fault(fleet: Any, command: Any) -> int:
+    """Return the reason why the bid can't end like this, or 0."""
+    if command.ending < FILLED or command.ending > REFUSED:
+        return ENDING_UNKNOWN
+    return open_bid_fault(fleet, command.bid_id)
+
+
+# Awards.
+
+
+@kernel
+def award_fault(fleet: Any, award: Any) -> int:
+    """Return the reason why a fill can't be booked, or 0."""
+    if not knows_product(fleet, award.product_id):
+        return UNKNOWN_PRODUCT
+    fault = open_bid_fault(fleet, award.bid_id)
+    if fault:
+        return fault
+    if fleet.products[award.product_id % PRODUCTS].first_period < fleet.next_period:
+        return PERIOD_PAST
+    bid = fleet.bids[award.bid_id % BIDS]
+    if bid.product_id != award.product_id or bid.side != award.side:
+        return AWARD_MISMATCH
+    if not is_price(award.price_ticks):
+        return PRICE_OUT_OF_RANGE
+    if award.quantity_lots <= 0:
+        return QUANTITY_OUT_OF_RANGE
+    if award.quantity_lots > bid.quantity_lots - bid.awarded_lots:
+        return AWARD_ABOVE_BID
+    return 0 if can_receive(fleet, award_minor(fleet, award)) else ABOVE_MONEY_LIMIT
+
+
+@kernel
+def award_minor(fleet: Any, award: Any) -> int:
+    """Return what the fleet receives for a fill, in minor units; negative: it pays."""
+    amount_minor = (
+        award.price_ticks * award.quantity_lots * fleet.products[award.product_id % PRODUCTS].value_minor
+    )
+    return amount_minor if award.side == SELL else -amount_minor
+
+
+@kernel
+def record_award(fleet: Any, award: Any, event: Any) -> None:
+    """Turn a fill into commitments and money."""
+    amount_minor = award_minor(fleet, award)
+    power_w = award.quantity_lots * fleet.products[award.product_id % PRODUCTS].lot_power_w
+    bid = fleet.bids[award.bid_id % BIDS]
+    expose(fleet, bid, -award.quantity_lots)
+    commit(fleet, award.product_id, power_w if award.side == SELL else -power_w, amount_minor)
+    receive(fleet, EXCHANGE, amount_minor)
+    bid.awarded_lots += award.quantity_lots
+    event.bid_id = award.bid_id
+    event.product_id = award.product_id
+    event.price_ticks = award.price_ticks
+    event.amount_minor = amount_minor
+    event.quantity_lots = award.quantity_lots
+    event.side = award.side
+
+
+@kernel
+def commit(fleet: Any, product_id: int, power_w: int, amount_minor: int) -> None:
+    """Add to each quarter-hour's commitment; the first ones carry the remainder of the money."""
+    product = fleet.products[product_id % PRODUCTS]
+    each_minor = amount_minor // product.period_count
+    remainder_minor = amount_minor - each_minor * product.period_count
+    for k in range(product.period_count):
+        cell = period_cell(fleet, product.first_period + k)
+        cell.committed_power_w += power_w
+        cell.award_minor += each_minor + (1 if k < remainder_minor else 0)
+
+
+@kernel
+def is_filled(fleet: Any, bid_id: int) -> bool:
+    """Tell whether nothing is left of a bid."""
+    bid = fleet.bids[bid_id % BIDS]
+    return bid.awarded_lots == bid.quantity_lots
+
+
+# Prices.
+
+
+@kernel
+def price_fault(fleet: Any, price: Any) -> int:
+    """Return the reason why a price can't be recorded, or 0."""
+    if price.price_kind != REFERENCE and price.price_kind != IMBALANCE:
+        return PRICE_KIND_UNKNOWN
+    if not is_price(price.price_ticks):
+        return PRICE_OUT_OF_RANGE
+    return span_fault(fleet, price, fleet.next_period, PERIODS)
+
+
+@kernel
+def record_price(fleet: Any, price: Any) -> int:
+    """Write the price into its quarter-hours, the newest stands; return the reason not to, or 0."""
+    fault = price_fault(fleet, price)
+    if fault:
+        return fault
+    first = price.delivery_start_ns // PERIOD_NS
+    for period in range(first, first + price.delivery_duration_s // PERIOD_S):
+        cell = period_cell(fleet, period)
+        if price.price_kind == REFERENCE:
+            cell.reference_ticks = price.price_ticks
+            cell.has_reference = 1
+        else:
+            cell.imbalance_ticks = price.price_ticks
+            cell.has_imbalance = 1
+    return 0

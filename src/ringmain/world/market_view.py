@@ -1,0 +1,121 @@
+"""What the world sees of the exchange: the tape, folded into phases, books, trades and auction prices."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ringmain.core.tape import TapeReader
+from ringmain.exchange.messages import (
+    AUCTION,
+    BUY,
+    SELL,
+    TAKER,
+    AuctionUncrossed,
+    OrderAccepted,
+    OrderCancelled,
+    OrderFilled,
+    OrderReplaced,
+    PhaseChanged,
+    schema,
+)
+
+NO_PRICE = None
+
+
+@dataclass
+class Book:
+    """Lots by price on both sides, and the last trade."""
+
+    levels: dict[int, dict[int, int]] = field(default_factory=lambda: {BUY: {}, SELL: {}})
+    phase: int = 0
+    last_ticks: int | None = None
+    auction_ticks: int | None = None
+    auction_lots: int = 0
+    traded_lots: int = 0
+
+    def add(self, side: int, price_ticks: int, lots: int) -> None:
+        """Add lots at a price; take away with a negative number."""
+        levels = self.levels[side]
+        left = levels.get(price_ticks, 0) + lots
+        if left > 0:
+            levels[price_ticks] = left
+        else:
+            levels.pop(price_ticks, None)
+
+    def top(self, side: int) -> int | None:
+        """Return the best price of a side, if there is one."""
+        levels = self.levels[side]
+        if not levels:
+            return NO_PRICE
+        return max(levels) if side == BUY else min(levels)
+
+
+class MarketView:
+    """Follows the exchange's tape; :meth:`update` takes in all that is readable."""
+
+    def __init__(self, data: Path) -> None:
+        self._tape = TapeReader(data / "exchange", schema)
+        self.books: dict[int, Book] = defaultdict(Book)
+        self.trades = self.traded_lots = 0
+        self._folds = {
+            OrderAccepted.kind: (OrderAccepted, self._accepted),
+            OrderFilled.kind: (OrderFilled, self._filled),
+            OrderCancelled.kind: (OrderCancelled, self._cancelled),
+            OrderReplaced.kind: (OrderReplaced, self._replaced),
+            PhaseChanged.kind: (PhaseChanged, self._phase_changed),
+            AuctionUncrossed.kind: (AuctionUncrossed, self._uncrossed),
+        }
+
+    def update(self) -> None:
+        """Read on to the tape's end."""
+        while (events := self._tape.read()).size:
+            kinds = events["kind"]
+            known = np.flatnonzero(np.isin(kinds, list(self._folds)))
+            views = {kind: events.view(record.dtype) for kind, (record, _) in self._folds.items()}
+            for place in known.tolist():
+                kind = int(kinds[place])
+                self._folds[kind][1](views[kind][place])
+
+    def ids_in(self, phase: int) -> list[int]:
+        """Return the products in a phase, in order."""
+        return sorted(n for n, book in self.books.items() if book.phase == phase)
+
+    def forget(self, before_id: int) -> None:
+        """Drop the books of products that were delivered long ago."""
+        for product_id in [n for n in self.books if n < before_id]:
+            del self.books[product_id]
+
+    def _accepted(self, event: Any) -> None:
+        book = self.books[int(event["product_id"])]
+        book.add(int(event["side"]), int(event["price_ticks"]), int(event["quantity_lots"]))
+
+    def _filled(self, event: Any) -> None:
+        book = self.books[int(event["product_id"])]
+        lots, side, role = int(event["quantity_lots"]), int(event["side"]), int(event["role"])
+        book.add(side, int(event["limit_ticks"]), -lots)
+        if role == TAKER or (role == AUCTION and side == BUY):
+            book.last_ticks = int(event["price_ticks"])
+            book.traded_lots += lots
+            self.trades += 1
+            self.traded_lots += lots
+
+    def _cancelled(self, event: Any) -> None:
+        book = self.books[int(event["product_id"])]
+        book.add(int(event["side"]), int(event["price_ticks"]), -int(event["quantity_lots"]))
+
+    def _replaced(self, event: Any) -> None:
+        book, side = self.books[int(event["product_id"])], int(event["side"])
+        book.add(side, int(event["old_price_ticks"]), -int(event["old_quantity_lots"]))
+        book.add(side, int(event["price_ticks"]), int(event["quantity_lots"]))
+
+    def _phase_changed(self, event: Any) -> None:
+        self.books[int(event["product_id"])].phase = int(event["phase"])
+
+    def _uncrossed(self, event: Any) -> None:
+        book = self.books[int(event["product_id"])]
+        book.auction_lots = int(event["volume_lots"])
+        if book.auction_lots:
+            book.auction_ticks = int(event["price_ticks"])

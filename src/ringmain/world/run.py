@@ -1,0 +1,210 @@
+"""The main job: ``ringmain run`` starts a venue and a world around it, and lives days."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from ringmain.control.supervisor import Child, Running, Supervisor
+from ringmain.core.clock import Clock
+from ringmain.core.errors import RingmainError
+from ringmain.core.page import NodePage
+from ringmain.world import seats
+from ringmain.world.calendar import OPENING_NS, midnight_ns, next_delivery_day
+from ringmain.world.live import STEP_NS, Plan, plan_of
+from ringmain.world.prices import Prices, generate, load
+from ringmain.world.screen import Screen
+
+START_S = 180.0  # kernels are compiled on the first start
+REFRESH_S = 0.25
+SPEED = 720.0  # a day in two minutes
+MARKETS = ("exchange", "vpp")
+
+
+def main(options: Any) -> int:
+    """Run until the days are lived, or until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    options : object with the attributes
+        data (Path), days (int or None: as many as there are prices for), prices (Path or None: a
+        generated year), day (text or None), seed (int), speed (text: a number of logical seconds a
+        second, or ``max``), report (Path or None), exchange_port and vpp_port (int, 0: any).
+
+    Returns
+    -------
+    int
+        0 when the days were lived, 130 when it was interrupted.
+
+    Raises
+    ------
+    RingmainError
+        RM106 if another run has the folder; RM511 to RM517 for prices, day and speed.
+    """
+    data = Path(options.data)
+    plan = make_plan(options)
+    data.mkdir(parents=True, exist_ok=True)
+    supervisor = Supervisor(data)
+    console = Console()
+    try:
+        with _ended_by_signal(), Screen(data, console) as screen:
+            world = start(supervisor, data, plan, _ports(options))
+            while not world.has_ended:
+                screen.show(supervisor.children)
+                supervisor.watch(REFRESH_S)
+            screen.show(supervisor.children)
+    except KeyboardInterrupt:
+        console.print("stopping in order", highlight=False)
+        return 130
+    finally:
+        with _deaf_to_signals():
+            supervisor.stop()
+    if options.report is not None:
+        _report(data, plan, Path(options.report), console)
+    return 0
+
+
+def make_plan(options: Any) -> Plan:
+    """Return what is to be lived, from the command's options and what the folder has lived already."""
+    data, seed = Path(options.data), int(options.seed)
+    prices = generate(seed) if options.prices is None else load(Path(options.prices))
+    now_ns = Clock(data / "clock").now_ns() if (data / "clock").exists() else None
+    first = _first_day(data, prices, options.day, now_ns)
+    count = options.days if options.days is not None else _days_from(prices, first)
+    if count < 1:
+        raise RingmainError("RM517", "run", f"--days {count} is no number of days", "Give 1 or more")
+    prices.check(first, count)
+    more = {"hours": float(getattr(options, "hours", 0) or 0)}
+    batteries = getattr(options, "batteries", None)
+    if batteries is not None:
+        more["batteries"] = batteries
+    return plan_of(data, prices, first, count, seed=seed, speed=_speed(options.speed), **more)
+
+
+def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int]) -> Running:
+    """Start nodes, gateway and world, each when those before it are ready; return the world."""
+    markets = MARKETS if plan.batteries else MARKETS[:1]
+    Clock.stepped(data / "clock", plan.start_ns - STEP_NS)
+    seats.prepare(data)
+    (data / "world" / "status.json").unlink(missing_ok=True)
+    plan_file = data / "world" / "plan.json"
+    plan_file.write_bytes(msgspec.json.encode(plan))
+    epochs = {market: _epoch(data / market) for market in markets}
+    for market in markets:
+        supervisor.start(Child(market, _ringmain("node", market, "--data", str(data))))
+    supervisor.wait_until(
+        lambda: all(_epoch(data / market) > epochs[market] for market in markets),
+        START_S, "that every node is up",
+    )  # fmt: skip
+    listed = [f"{market}={ports.get(market, 0)}" for market in markets]
+    doors = [sys.executable, "-m", "ringmain.world.doors", str(data), *listed]
+    before = _modified(data / "ports.json")
+    supervisor.start(Child("gateway", doors))
+    supervisor.wait_until(lambda: _modified(data / "ports.json") != before, START_S, "that the gateway is up")
+    command = [sys.executable, "-m", "ringmain.world.live", str(plan_file)]
+    return supervisor.start(Child("world", command, may_end=True))
+
+
+def _ringmain(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ringmain.cli", *arguments]
+
+
+def _ports(options: Any) -> dict[str, int]:
+    return {
+        "exchange": getattr(options, "exchange_port", 0) or 0,
+        "vpp": getattr(options, "vpp_port", 0) or 0,
+    }
+
+
+def _first_day(data: Path, prices: Prices, wanted: str | None, now_ns: int | None) -> date:
+    """Return the first delivery day: the wanted one, or the one after what was lived, or the file's first."""
+    try:
+        day = date.fromisoformat(wanted) if wanted else None
+    except ValueError:
+        raise RingmainError("RM516", "run", f"--day {wanted} is no day", "Write it as 2024-05-01") from None
+    if now_ns is None:
+        return day or prices.first_day()
+    following = next_delivery_day(now_ns)
+    if day is not None and midnight_ns(day) + OPENING_NS < now_ns:
+        what = f"the clock of {data} has passed {day}; its next day is {following}"
+        raise RingmainError("RM516", "run", what, "Leave --day out, or give another folder with --data")
+    return day or following
+
+
+def _days_from(prices: Prices, first: date) -> int:
+    """Return how many days in a row there are from the first one on."""
+    count = 0
+    while date.fromordinal(first.toordinal() + count) in prices.days:
+        count += 1
+    return max(1, count)
+
+
+def _speed(text: Any) -> float:
+    """Return logical seconds a second; 0 for as fast as it goes."""
+    if text is None:
+        return SPEED
+    if str(text) == "max":
+        return 0.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed < 1e9:
+        raise RingmainError("RM517", "run", f"--speed {text} is no speed", "Give a number above 0, or max")
+    return speed
+
+
+def _epoch(folder: Path) -> int:
+    """Return how often the node was started and has come up."""
+    page = folder / "page"
+    return NodePage(page).get("epoch") if page.exists() and page.stat().st_size else 0
+
+
+def _modified(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _report(data: Path, plan: Plan, folder: Path, console: Console) -> None:
+    from ringmain.world.report import write
+
+    began = time.monotonic()
+    for line in write(data, plan, folder):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"report in {folder} ({time.monotonic() - began:.1f} s)",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _deaf_to_signals() -> Iterator[None]:
+    """Let nothing interrupt the stopping."""
+    before = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,133 @@
+"""The live screen of ``ringmain run``, and the plain lines that stand for it where there is no terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ringmain.control.supervisor import Running
+from ringmain.core.errors import RingmainError
+from ringmain.core.page import NodePage
+from ringmain.world.calendar import HOUR_NS, clock_text
+from ringmain.world.status import BookNow, Status, StatusFile
+
+BOOKS_SHOWN = 16
+NANOSECONDS_PER_MS = 1_000_000
+LINE_EVERY_NS = HOUR_NS
+
+
+class Screen:
+    """Shows how the day goes: drawn anew on a terminal, a line for each logical hour elsewhere."""
+
+    def __init__(self, data: Path, console: Console) -> None:
+        self._data, self._console = data, console
+        self._status = StatusFile(data)
+        self._live: Live | None = None
+        self._said_ns = 0
+
+    def __enter__(self) -> "Screen":
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, screen=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, children: Sequence[Running]) -> None:
+        """Show the present."""
+        status = self._status.read()
+        if self._live is not None:
+            self._live.update(self._picture(status, children), refresh=True)
+        elif status is not None and status.time_ns >= self._said_ns + LINE_EVERY_NS:
+            self._said_ns = status.time_ns - status.time_ns % LINE_EVERY_NS
+            self.say(_line(status))
+
+    def _picture(self, status: Status | None, children: Sequence[Running]) -> Group:
+        if status is None:
+            names = ", ".join(running.child.name for running in children)
+            return Group(Text(f"starting {names} …", style="dim"))
+        share = (status.time_ns - status.start_ns) / max(1, status.end_ns - status.start_ns)
+        head = Table.grid(expand=True, padding=(0, 2))
+        head.add_column()
+        head.add_column(ratio=1)
+        head.add_row(Text(clock_text(status.time_ns), "bold cyan"), ProgressBar(1, max(0, share)))
+        said = f"{status.phase} · {status.trades:,} trades · {status.traded_lots / 10:,.1f} MWh"
+        parts: list[RenderableType] = [head, Text(f"{said} · prices: {status.source}"), _books(status.books)]
+        if status.fleet is not None:
+            parts.append(_fleet(status))
+        parts.append(self._nodes(children))
+        return Group(Panel(Group(*parts), title="ringmain", border_style="cyan"))
+
+    def _nodes(self, children: Sequence[Running]) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for running in children:
+            what = Text("running" if running.pid else "down", "green" if running.pid else "red")
+            again = f"started again {running.restarts} times" if running.restarts else ""
+            table.add_row(running.child.name, what, _node_line(self._data / running.child.name), again)
+        return table
+
+
+def _node_line(folder: Path) -> str:
+    if not (folder / "page").exists():
+        return ""
+    try:
+        page = NodePage(folder / "page")
+    except RingmainError:
+        return ""
+    p50, p99 = (page.latency_ns(q) / NANOSECONDS_PER_MS for q in (0.5, 0.99))
+    journal = page.get("journal_bytes") / 1e6
+    return (
+        f"{page.get('sequence'):,} commands · journal {journal:,.1f} MB · commit p50 < {p50:.2g} ms, "
+        f"p99 < {p99:.2g} ms"
+    )
+
+
+def _books(books: Sequence[BookNow]) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    for name in ("hour", "phase", "real", "auction", "bid", "ask", "last", "MWh"):
+        table.add_column(name, justify="left" if name in ("hour", "phase") else "right")
+    for book in books[:BOOKS_SHOWN]:
+        table.add_row(
+            f"{book.product_id % 24:02d}:00", book.phase, _price(book.real_ticks), _price(book.auction_ticks),
+            Text(_price(book.bid_ticks), "green"), Text(_price(book.ask_ticks), "red"),
+            Text(_price(book.last_ticks), "bold"), f"{book.traded_lots / 10:,.1f}",
+        )  # fmt: skip
+    return table
+
+
+def _fleet(status: Status) -> Text:
+    fleet = status.fleet
+    assert fleet is not None
+    return Text(
+        f"fleet {fleet.power_w / 1e6:+.2f} MW of {fleet.target_w / 1e6:+.2f} MW wanted · "
+        f"{fleet.energy_wh / 1e6:.2f} MWh stored",
+        "magenta",
+    )
+
+
+def _price(ticks: int | None) -> str:
+    return "" if ticks is None else f"{ticks / 100:.2f}"
+
+
+def _line(status: Status) -> str:
+    near = next((book for book in status.books if book.bid_ticks is not None), None)
+    parts = [clock_text(status.time_ns), status.phase, f"{status.trades:,} trades"]
+    if near is not None:
+        top = f"{_price(near.bid_ticks)}/{_price(near.ask_ticks)}"
+        parts.append(f"{near.product_id % 24:02d}:00 at {top} EUR/MWh")
+    if status.fleet is not None:
+        wanted = status.fleet.target_w / 1e6
+        parts.append(f"fleet {status.fleet.power_w / 1e6:+.2f} MW of {wanted:+.2f}")
+    return "  ".join(parts)

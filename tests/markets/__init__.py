@@ -1,0 +1,1 @@
+"""Markets that only tests run."""

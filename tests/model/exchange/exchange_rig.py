@@ -1,0 +1,132 @@
+"""Machine and twin side by side on one stream of commands."""
+
+import numpy as np
+from exchange_twin import ExchangeTwin
+
+from ringmain.core.engine import Machine
+from ringmain.core.messages import record_of
+from ringmain.exchange import messages as m
+from ringmain.exchange.engine import MARKET as EXCHANGE
+
+DROPPED = ("kind", "slots", "version")
+CORE_EVENTS = ("SessionOpened", "SessionClosed", "CommandRefused")
+OpenSession, CloseSession = record_of(m.schema, "OpenSession"), record_of(m.schema, "CloseSession")
+Timer = record_of(m.schema, "Timer")
+
+
+class Desk:
+    """Stamps commands as a node would, and gives them to a machine, and to a twin as well if asked."""
+
+    def __init__(self, twin=True):
+        self.machine = Machine(EXCHANGE)
+        self.twin = ExchangeTwin() if twin else None
+        self.now_ns, self.sequence = 1, 0
+        self.numbers = {}
+        self.journal = []
+
+    def send(self, record, session=0, **values):
+        """Send one command; return its events, the core's left out."""
+        if session and record.kind < 0xFF00:
+            self.numbers[session] = self.numbers.get(session, 0) + 1
+        packed = record(session, self.numbers.get(session, 0), **values)
+        return self.send_packed(packed)
+
+    def send_packed(self, packed):
+        self.sequence += 1
+        packed["sequence"], packed["time_ns"] = self.sequence, self.now_ns
+        batch = m.schema.batch([packed])
+        self.journal.append(batch.tobytes())
+        events = []
+        self.machine.step(batch, lambda rows: events.append(m.schema.batch([rows])))
+        events = [event for rows in events for event in unpacked(rows)]
+        if self.twin:
+            command = m.schema.unpack_command(batch)
+            refused = [e for e in events if e["record"] == "CommandRefused"]
+            expected = [] if refused else self.twin.apply(command)
+            answers = [e for e in events if e["record"] not in CORE_EVENTS]
+            assert answers == expected, f"{command}\n{answers}\n{expected}"
+            assert refused or self.machine.next_deadline_ns == self.twin.deadline()
+        return [e for e in events if e["record"] not in CORE_EVENTS]
+
+    def open(self, session, account, cancel_on_disconnect=0):
+        return self.send(
+            OpenSession, session, account_id=account, numbering=0, cancel_on_disconnect=cancel_on_disconnect
+        )
+
+    def tick(self, time_ns=None):
+        """Send the timers that are due, up to a time; return their events."""
+        self.now_ns = self.now_ns if time_ns is None else time_ns
+        events = []
+        while 0 < self.machine.next_deadline_ns <= self.now_ns:
+            events += self.send(Timer)
+        return events
+
+    def place(self, session, side, price, lots, product=1, type=m.LIMIT, tif=m.GOOD_FOR_SESSION):
+        return self.send(
+            m.PlaceOrder, session, price_ticks=price, quantity_lots=lots, product_id=product, side=side,
+            order_type=type, time_in_force=tif,
+        )  # fmt: skip
+
+    def product(self, number=1, auction=0, closure=0, kind=m.INSTRUMENT, value=1_000, reference=0, reach=100):
+        """Define and open a product, as session 1."""
+        self.send(
+            m.DefineProduct, 1, product_id=number, product_kind=kind, delivery_start_ns=closure,
+            value_minor=value, reference_price_ticks=reference, market_range_ticks=reach,
+        )  # fmt: skip
+        return self.send(m.ScheduleProduct, 1, auction_ns=auction, gate_closure_ns=closure, product_id=number)
+
+    def account(self, number, cash=10**12, credit=0, long=10**6, short=10**6):
+        """Open an account and pay cash in, as session 1."""
+        limits = {"long_limit_lots": long, "short_limit_lots": short}
+        self.send(m.OpenAccount, 1, account_id=number, credit_minor=credit, **limits)
+        if cash:
+            self.send(m.Deposit, 1, account_id=number, amount_minor=cash)
+
+    def state(self):
+        return self.machine.state[0]
+
+
+def venue(twin=True, **product):
+    """Return a desk with the operator as session 1, accounts 1 to 4 as sessions 11 to 14, one product."""
+    desk = Desk(twin)
+    desk.open(1, 0)
+    for account in (1, 2, 3, 4):
+        desk.account(account)
+        desk.open(10 + account, account)
+    desk.product(**product)
+    return desk
+
+
+def unpacked(rows):
+    """Return events as dicts, without what is the same in all."""
+    found = [m.schema.unpack_event(rows[i : i + 1]) for i in range(rows.size)]
+    return [{k: v for k, v in event.items() if k not in DROPPED} for event in found]
+
+
+def check_books(state):
+    """Balances sum to zero, what is set aside is what the orders need, and the links are whole."""
+    cash = state.participants["cash"]
+    assert cash["balance_minor"].sum() == 0
+    assert (cash["reserved_minor"] >= 0).all()
+    lots = state.positions["lots"]
+    used = np.unique(state.position_at[state.position_at > 0])
+    assert used.size == state.position_pool.count
+    for unit in np.unique(lots["unit"][used]):
+        assert lots["balance_minor"][used][lots["unit"][used] == unit].sum() == 0
+    matching = state.matching
+    resting = np.flatnonzero(matching.orders["lots"])
+    assert resting.size == matching.order_pool.count == np.count_nonzero(matching.directory["order"])
+    levels = matching.levels[matching.orders["level"][resting]]
+    assert np.unique(matching.orders["level"][resting]).size == matching.level_pool.count
+    products = state.products[levels["ladder"] // 2]
+    value = (
+        levels["price_ticks"].astype(np.int64) * products["value_minor"] * matching.orders["lots"][resting]
+    )
+    owed = np.maximum(np.where(levels["ladder"] % 2 == 0, value, -value), 0)
+    accounts = matching.orders["account_id"][resting]
+    needed = np.zeros(cash.size, np.int64)
+    np.add.at(needed, accounts, owed)
+    assert (needed == cash["reserved_minor"]).all()
+    open_lots = matching.orders["lots"][resting].astype(np.int64)
+    assert lots["expected_minor"][used].sum() == open_lots[levels["ladder"] % 2 == 0].sum()
+    assert lots["reserved_minor"][used].sum() == open_lots[levels["ladder"] % 2 == 1].sum()

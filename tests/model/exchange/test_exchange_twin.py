@@ -1,0 +1,151 @@
+"""The engine beside its slow twin, event by event, on random streams."""
+
+import random
+
+import pytest
+from exchange_rig import CloseSession, Desk, check_books
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ringmain.exchange import messages as m
+from ringmain.exchange import state as s
+
+HOUR_NS = 3_600_000_000_000
+
+
+def wild(dice, usual):
+    """Now and then a value that nobody should send."""
+    return dice.choice([0, -1, 2**31 - 1, -(2**31), 2**23, 10**6 + 1]) if dice.random() < 0.01 else usual
+
+
+def trade(desk, dice, spread=30):
+    """Send one random participant's command."""
+    session = dice.choice([11, 11, 12, 12, 13, 14, 15])
+    product = dice.choice([1, 2, 3, 5 + s.PRODUCTS]) if dice.random() < 0.98 else dice.choice([4, 2**32 - 1])
+    what = dice.random()
+    resting = [number for owner, number in desk.twin.orders if owner == session]
+    number = dice.choice(resting) if resting and dice.random() < 0.95 else dice.randint(-1, 400)
+    price = wild(dice, dice.randint(-spread, spread))
+    lots = wild(dice, dice.randint(1, 40))
+    if what < 0.6:
+        kind = dice.choices([m.LIMIT, m.MARKET, 3], [90, 10, 0.3])[0]
+        force = dice.choices([m.GOOD_FOR_SESSION, m.IOC, m.FOK, 0], [75, 12, 12, 0.3])[0]
+        side = dice.choices([m.BUY, m.SELL, 0, 3], [50, 50, 0.1, 0.1])[0]
+        desk.place(session, side, price, lots, product, kind, force)
+    elif what < 0.75:
+        desk.send(m.CancelOrder, session, order_number=number)
+    elif what < 0.96:
+        expected = dice.choice([0, 0, 0, lots])
+        desk.send(
+            m.ReplaceOrder, session, order_number=number, price_ticks=price, quantity_lots=lots,
+            expected_lots=expected,
+        )  # fmt: skip
+    elif what < 0.965:
+        desk.send(m.MassCancel, session, product_id=dice.choice([0, 0, product]))
+    else:
+        operate(desk, dice, product)
+
+
+def operate(desk, dice, product):
+    """Send one random operator's command, now and then by somebody who may not."""
+    session = 1 if dice.random() < 0.9 else 11
+    account = dice.choice([1, 2, 3, 4, 5, 0, 2**32 - 1])
+    limits = {"long_limit_lots": wild(dice, 300), "short_limit_lots": wild(dice, 300)}
+    ask = dice.randrange(9)
+    if ask == 0:
+        desk.send(m.OpenAccount, session, account_id=account, credit_minor=wild(dice, 10**5), **limits)
+    elif ask == 1:
+        desk.send(m.Deposit, session, account_id=account, amount_minor=wild(dice, 10**5))
+    elif ask == 2:
+        desk.send(m.Withdraw, session, account_id=account, amount_minor=wild(dice, 10**5))
+    elif ask == 3:
+        desk.send(m.HaltProduct, session, product_id=product)
+    elif ask < 6:
+        desk.send(m.ResumeProduct, session, product_id=product)
+    elif ask == 6:
+        desk.send(
+            m.DefineProduct, session, product_id=product, product_kind=dice.randrange(5),
+            delivery_start_ns=0, value_minor=dice.choice([1, 250, 0, 10**6 + 1]),
+            reference_price_ticks=wild(dice, 5), market_range_ticks=wild(dice, 5),
+        )  # fmt: skip
+    elif ask == 7:
+        times = {"auction_ns": dice.choice([0, desk.now_ns, desk.now_ns + 50]), "gate_closure_ns": 0}
+        times["gate_closure_ns"] = dice.choice([0, desk.now_ns + 20, desk.now_ns + 400])
+        desk.send(m.ScheduleProduct, session, product_id=product, **times)
+    else:
+        desk.send(CloseSession, 15)
+        desk.open(15, dice.choice([3, 3, 9]), 1)
+
+
+def opened(dice):
+    """Return a desk with accounts of all means, and products in all phases."""
+    desk = Desk()
+    desk.open(1, 0)
+    for account, cash, limit in ((1, 10**8, 10**6), (2, 10**8, 10**6), (3, 10**6, 100), (4, 10**5, 50)):
+        desk.account(account, cash=cash, long=limit, short=limit)
+        desk.open(10 + account, account)
+    desk.open(15, 3, 1)
+    desk.product(1)
+    desk.product(2, auction=300, closure=900, kind=m.HOURLY, reference=dice.randint(-9, 9))
+    desk.product(3, auction=500, closure=700, kind=m.QUARTER_HOURLY, value=250, reference=3)
+    desk.product(5 + s.PRODUCTS, closure=600, kind=m.HOURLY, reach=3)
+    return desk
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_events_on_a_random_day(seed):
+    dice = random.Random(seed)
+    desk = opened(dice)
+    for step in range(1_200):
+        trade(desk, dice, spread=dice.choice([5, 30, 200_000]))
+        desk.tick(desk.now_ns + 1)
+        if step % 100 == 0:
+            check_books(desk.state())
+    desk.tick(10_000)
+    check_books(desk.state())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 60))
+def test_the_same_events_on_any_stream(dice, length):
+    desk = opened(dice)
+    for _ in range(length):
+        trade(desk, dice, spread=6)
+        desk.tick(desk.now_ns + dice.randrange(40))
+    check_books(desk.state())
+
+
+ORDERS = st.lists(
+    st.tuples(st.sampled_from([m.BUY, m.SELL]), st.integers(-6, 6), st.integers(1, 9)), max_size=14
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ORDERS, st.integers(-9, 9))
+@example([(m.BUY, 4, 1), (m.BUY, 5, 1), (m.SELL, 0, 1), (m.SELL, 5, 1)], 0)
+def test_an_auction_has_the_price_of_the_exhaustive_search(orders, reference):
+    desk = Desk()
+    desk.open(1, 0)
+    desk.account(1)
+    desk.open(11, 1)
+    desk.product(1, auction=100, reference=reference)
+    for side, price, lots in orders:
+        desk.place(11, side, price, lots)
+    desk.tick(100)
+    check_books(desk.state())
+
+
+def test_an_auction_of_many_orders_takes_several_timers():
+    desk = Desk()
+    desk.open(1, 0)
+    desk.account(1)
+    desk.open(11, 1)
+    desk.product(1, auction=100, closure=200, kind=m.HOURLY)
+    for step in range(3 * s.FILLS_PER_COMMAND):
+        desk.place(11, m.BUY, 10 + step % 3, 2)
+        desk.place(11, m.SELL, step % 5, 2)
+    events = desk.tick(100)
+    assert len({event["sequence"] for event in events}) > 1
+    desk.tick(200)
+    check_books(desk.state())
+    assert desk.state().matching.order_pool.count == 0

@@ -1,0 +1,200 @@
+"""The slow twin: telemetry, commitments and settlement in dicts and fractions.
+
+It takes the same commands as the engine, as dicts, and says the same of them. Dispatch is left
+out: the random streams let an asset fall silent before its energy has to be presumed, so that
+presumed energy is planned energy.
+"""
+
+from collections import defaultdict
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+QUARTER_NS = 900 * 10**9
+HOUR = Fraction(3_600 * 10**9)
+
+
+def nearest(value: Fraction) -> int:
+    return floor(value + Fraction(1, 2))
+
+
+class SlowFleet:
+    """Answers as (event name, subject, reason or values)."""
+
+    def __init__(self, start_ns: int) -> None:
+        self.next_period = start_ns // QUARTER_NS
+        self.assets: dict[int, dict[str, int]] = {}
+        self.last: dict[int, dict[str, int]] = {}
+        self.plan: dict[tuple[int, int], int] = defaultdict(int)
+        self.out_wh: dict[tuple[int, int], int] = defaultdict(int)
+        self.in_wh: dict[tuple[int, int], int] = defaultdict(int)
+        self.products: dict[int, dict[str, int]] = {}
+        self.bids: dict[int, dict[str, Any]] = {}
+        self.committed_w: dict[int, int] = defaultdict(int)
+        self.award_minor: dict[int, int] = defaultdict(int)
+        self.reference: dict[int, int] = {}
+        self.imbalance: dict[int, int] = {}
+        self.last_reference = 0
+        self.late_wh = 0
+        self.dropped = 0
+        self.balance: dict[object, int] = defaultdict(int)
+
+    # Telemetry.
+
+    def report(self, account_id: int, now_ns: int, r: dict[str, int]) -> str | None:
+        """Return the reason to refuse, or None."""
+        asset = self.assets.get(r["asset_id"])
+        if asset is None:
+            return "UNKNOWN_ASSET"
+        if asset["link_account_id"] != account_id:
+            return "WRONG_LINK"
+        last = self.last.get(r["asset_id"])
+        if r["device_number"] <= (last["device_number"] if last else 0):
+            self.dropped += 1
+            return None
+        if r["measured_ns"] > now_ns + 5 * 10**9:
+            return "FUTURE_DATED"
+        if not -asset["charge_limit_w"] * 1.1 <= r["power_w"] <= asset["discharge_limit_w"] * 1.1:
+            return "POWER_OUT_OF_RANGE"
+        if not 0 <= r["energy_wh"] <= asset["energy_capacity_wh"] * 1.05:
+            return "ENERGY_OUT_OF_RANGE"
+        if last:
+            if r["measured_ns"] <= last["measured_ns"]:
+                return "CLOCK_WENT_BACK"
+            charged = r["charged_wh"] - last["charged_wh"]
+            discharged = r["discharged_wh"] - last["discharged_wh"]
+            if min(charged, discharged) < 0:
+                return "METER_WENT_BACK"
+            hours = (r["measured_ns"] - last["measured_ns"]) / HOUR
+            for moved, limit in ((charged, "charge_limit_w"), (discharged, "discharge_limit_w")):
+                if moved > nearest(asset[limit] * Fraction(11, 10) * hours) + 20:
+                    return "METER_JUMPED"
+            self._spread(r["asset_id"], last["measured_ns"], r["measured_ns"], charged, discharged)
+        self.last[r["asset_id"]] = r
+        return None
+
+    def _spread(self, asset_id: int, begin: int, end: int, charged: int, discharged: int) -> None:
+        for period in range(begin // QUARTER_NS, end // QUARTER_NS + 1):
+            low = max(period * QUARTER_NS, begin) - begin
+            high = min((period + 1) * QUARTER_NS, end) - begin
+            parts = [
+                floor(Fraction(total * high, end - begin)) - floor(Fraction(total * low, end - begin))
+                for total in (charged, discharged)
+            ]
+            if period < self.next_period:
+                self.late_wh += parts[1] - parts[0]
+            else:
+                self.in_wh[asset_id, period] += parts[0]
+                self.out_wh[asset_id, period] += parts[1]
+
+    # The desk.
+
+    def submit_bid(self, now_ns: int, b: dict[str, int]) -> str | None:
+        """Return the reason to refuse, or None."""
+        if b["bid_id"] <= max(self.bids, default=0):
+            return "BID_ID_NOT_RISING"
+        product = self.products.get(b["product_id"])
+        if product is None:
+            return "UNKNOWN_PRODUCT"
+        if not 1 <= b["quantity_lots"] <= 100_000:
+            return "QUANTITY_OUT_OF_RANGE"
+        if now_ns >= product["gate_closure_ns"]:
+            return "AFTER_GATE_CLOSURE"
+        sign = 1 if b["side"] == 2 else -1
+        limit = "discharge_limit_w" if sign > 0 else "charge_limit_w"
+        limit_w = sum(asset[limit] for asset in self.assets.values())
+        for period in self.periods(product):
+            open_w = sum(
+                other["open_lots"] * self.products[other["product_id"]]["lot_power_w"]
+                for other in self.bids.values()
+                if other["side"] == b["side"] and period in self.periods(self.products[other["product_id"]])
+            )
+            new_w = b["quantity_lots"] * product["lot_power_w"]
+            if sign * self.committed_w[period] + open_w + new_w > limit_w:
+                return "ABOVE_FLEET_POWER"
+        self.bids[b["bid_id"]] = {**b, "open_lots": b["quantity_lots"]}
+        return None
+
+    def record_award(self, a: dict[str, int]) -> str | None:
+        """Return the reason to refuse, or None."""
+        if a["product_id"] not in self.products:
+            return "UNKNOWN_PRODUCT"
+        bid, product = self.bids.get(a["bid_id"]), self.products[a["product_id"]]
+        if bid is None:
+            return "UNKNOWN_BID"
+        if bid["open_lots"] == 0 or self.periods(product)[-1] < self.next_period:
+            return "BID_ENDED"
+        if self.periods(product)[0] < self.next_period:
+            return "PERIOD_PAST"
+        if (bid["product_id"], bid["side"]) != (a["product_id"], a["side"]):
+            return "AWARD_MISMATCH"
+        if a["quantity_lots"] <= 0:
+            return "QUANTITY_OUT_OF_RANGE"
+        if a["quantity_lots"] > bid["open_lots"]:
+            return "AWARD_ABOVE_BID"
+        bid["open_lots"] -= a["quantity_lots"]
+        sign = 1 if a["side"] == 2 else -1
+        amount = sign * a["price_ticks"] * a["quantity_lots"] * product["value_minor"]
+        periods = self.periods(product)
+        for k, period in enumerate(periods):
+            self.committed_w[period] += sign * a["quantity_lots"] * product["lot_power_w"]
+            self.award_minor[period] += amount // len(periods) + (k < amount % len(periods))
+        self.move("exchange", "fleet", amount)
+        return None
+
+    @staticmethod
+    def periods(product: dict[str, int]) -> range:
+        first = product["delivery_start_ns"] // QUARTER_NS
+        return range(first, first + product["delivery_duration_s"] // 900)
+
+    # Settlement.
+
+    def settle(self) -> dict[str, Any]:
+        """Settle the next period; return its energies, money and sites' shares."""
+        period = self.next_period
+        site_net: dict[int, int] = defaultdict(int)
+        site_moved: dict[int, int] = defaultdict(int)
+        estimated = wear = 0
+        for asset_id, asset in self.assets.items():
+            guess = self._presumed_wh(asset_id, period)
+            estimated += guess
+            given = self.out_wh[asset_id, period] + max(0, guess)
+            taken = self.in_wh[asset_id, period] + max(0, -guess)
+            site_net[asset["site_id"]] += given - taken
+            site_moved[asset["site_id"]] += given + taken
+            wear += given * asset["wear_price_ticks"] // 100
+        metered = sum(site_net.values())
+        owed = nearest(Fraction(self.committed_w[period], 4))
+        price = self._imbalance_price(period, metered - owed)
+        imbalance = (metered - owed) * price // 100
+        income = self.award_minor[period] + imbalance - wear
+        self.move("balancing", "fleet", imbalance)
+        self.move("fleet", "wear", wear)
+        shares = {}
+        for site, moved in sorted(site_moved.items()):
+            if moved:
+                shares[site] = floor(Fraction(income * moved, sum(site_moved.values())))
+                self.move("fleet", site, shares[site])
+        self.next_period += 1
+        late, self.late_wh = self.late_wh, 0
+        return {
+            "energy": (owed, metered, estimated, late, price),
+            "money": (self.award_minor[period], imbalance, wear),
+            "sites": [(site, site_net[site], share, self.balance[site]) for site, share in shares.items()],
+        }
+
+    def _presumed_wh(self, asset_id: int, period: int) -> int:
+        measured = self.last[asset_id]["measured_ns"] if asset_id in self.last else 0
+        missing = (period + 1) * QUARTER_NS - max(measured, period * QUARTER_NS)
+        return nearest(self.plan[asset_id, period] * (missing / HOUR)) if missing > 0 else 0
+
+    def _imbalance_price(self, period: int, deviation_wh: int) -> int:
+        self.last_reference = self.reference.get(period, self.last_reference)
+        if period in self.imbalance:
+            return self.imbalance[period]
+        spread = abs(self.last_reference) // 10
+        return self.last_reference + (spread if deviation_wh < 0 else -spread)
+
+    def move(self, source: object, target: object, amount: int) -> None:
+        self.balance[source] -= amount
+        self.balance[target] += amount

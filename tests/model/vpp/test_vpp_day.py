@@ -1,0 +1,200 @@
+"""A whole trading day: forecast, plans, bids, auction, intraday, dispatch, metering, settlement."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from batteries import Batteries
+
+from ringmain.vpp.advice.desk import Desk
+from ringmain.vpp.app import seeded_fleet
+from ringmain.vpp.messages import (
+    BUY,
+    CANCELLED,
+    EXPIRED,
+    REFERENCE,
+    SELL,
+    DefineProduct,
+    RecordAward,
+    RecordOrderEnded,
+    RecordPrice,
+)
+from ringmain.vpp.state import BALANCING, EXCHANGE, FLEET, SITE_ACCOUNTS, WEAR
+from ringmain.vpp.views import Bid, DeskView, tracking_error
+from unit.vpp.rig import BRIDGE, DESK, HOUR_NS, LINK, LINK_ACCOUNT, MIDNIGHT_NS, MINUTE_NS, Rig
+
+LOT_W = 20_000  # a fifth of the real lot, for a fifth of the fleet
+BATTERIES = 200
+PRICE_TICKS = [
+    3_100, 2_900, 2_800, 2_700, 2_750, 3_000, 3_900, 4_800, 5_200, 5_000, 4_600, 4_300,
+    4_100, 3_900, 3_800, 3_900, 4_200, 5_100, 6_000, 6_200, 5_600, 4_700, 4_000, 3_500,
+]  # fmt: skip
+
+
+@dataclass
+class Day:
+    """The main job's timeline in a test: D-1 10:00 to D+1 00:30, one step a minute."""
+
+    seed: int
+    loss: float = 0.0
+    silent_from_ns: int = 0
+    rig: Rig = field(default_factory=lambda: Rig(MIDNIGHT_NS - 14 * HOUR_NS))
+    view: DeskView = field(default_factory=DeskView)
+    desk: Desk = field(default_factory=Desk)
+
+    def __post_init__(self) -> None:
+        self.dice = np.random.default_rng(self.seed)
+        fleet = seeded_fleet(BATTERIES, self.seed, [LINK_ACCOUNT])
+        self.batteries = Batteries(fleet, self.dice, delivery=0.97)
+        self.silent = self.dice.random(BATTERIES) < 0.3
+        self.history = {
+            MIDNIGHT_NS + (day * 24 + hour) * HOUR_NS: PRICE_TICKS[hour] + int(self.dice.integers(-200, 200))
+            for day in range(-15, 0)
+            for hour in range(24)
+        }
+        self.send(DESK, fleet)
+        for hour in range(24):
+            self.send(BRIDGE, [product(100 + hour, hour * HOUR_NS, 3_600, 30)])
+            for quarter in range(4):
+                start_ns = hour * HOUR_NS + quarter * 15 * MINUTE_NS
+                self.send(BRIDGE, [product(1_000 + 4 * hour + quarter, start_ns, 900, 5)])
+
+    def send(self, session: int, commands: list[Any]) -> None:
+        self.rig.apply(session, commands)
+        self.drain()
+
+    def drain(self) -> None:
+        rows = self.rig.rows()
+        self.rig.blocks.clear()
+        self.view.fold(rows)
+        linked = self.rig.now_ns < self.silent_from_ns or not self.silent_from_ns
+        self.batteries.obey(rows, None if linked else ~self.silent)
+
+    def live(self) -> None:
+        while self.rig.now_ns < MIDNIGHT_NS + 24 * HOUR_NS + 31 * MINUTE_NS:
+            self.minute()
+
+    def minute(self) -> None:
+        rig, now_ns = self.rig, self.rig.now_ns
+        self.batteries.run(now_ns, MINUTE_NS)
+        rig.now_ns += MINUTE_NS
+        heard = self.dice.random(BATTERIES) >= self.loss
+        if self.batteries.device_number == 0:
+            heard[:] = True
+            self.first_meters_wh = self.batteries.net_meter_wh().sum()
+        if self.silent_from_ns and now_ns >= self.silent_from_ns:
+            heard &= ~self.silent
+        rig.send_batch(LINK, self.batteries.reports(rig.now_ns, heard))
+        rig.run_timers()
+        self.drain()
+        if now_ns == MIDNIGHT_NS - 12 * HOUR_NS:
+            self.publish_prices()
+        self.trade()
+        self.send(DESK, self.desk.advise(self.view, self.history, rig.now_ns))
+
+    def publish_prices(self) -> None:
+        for hour in range(24):
+            self.send(
+                BRIDGE,
+                [
+                    RecordPrice(
+                        delivery_start_ns=MIDNIGHT_NS + hour * HOUR_NS,
+                        delivery_duration_s=3_600,
+                        price_ticks=PRICE_TICKS[hour],
+                        price_kind=REFERENCE,
+                    )
+                ],
+            )
+
+    def trade(self) -> None:
+        """The exchange: from the auction on, all that accepts the day's price is filled at it."""
+        if self.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS:
+            return
+        for bid in list(self.view.bids.open()):
+            price = self.price_of(bid)
+            good = price >= bid.price_ticks if bid.side == SELL else price <= bid.price_ticks
+            if good:
+                self.send(BRIDGE, [award(bid, price)])
+            elif bid.cancelling or bid.time_in_force:
+                self.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=CANCELLED)])
+            else:
+                self.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=EXPIRED)])
+
+    def price_of(self, bid: Bid) -> int:
+        delivery_ns = self.view.commitments.products[bid.product_id].delivery_start_ns
+        return PRICE_TICKS[(delivery_ns - MIDNIGHT_NS) // HOUR_NS]
+
+
+def product(product_id: int, start_ns: int, duration_s: int, gate_minutes: int) -> Any:
+    return DefineProduct(
+        product_id=product_id,
+        delivery_start_ns=MIDNIGHT_NS + start_ns,
+        delivery_duration_s=duration_s,
+        gate_closure_ns=MIDNIGHT_NS + start_ns - gate_minutes * MINUTE_NS,
+        lot_power_w=LOT_W,
+        value_minor=200 * duration_s // 3_600,
+    )
+
+
+def award(bid: Bid, price_ticks: int) -> Any:
+    return RecordAward(
+        bid_id=bid.bid_id,
+        product_id=bid.product_id,
+        price_ticks=price_ticks,
+        exchange_sequence=bid.bid_id,
+        quantity_lots=bid.open_lots,
+        side=bid.side,
+    )
+
+
+@pytest.fixture(scope="module")
+def calm() -> Day:
+    day = Day(seed=1, loss=0.1)
+    day.live()
+    return day
+
+
+def test_the_books_balance_to_the_last_unit(calm: Day) -> None:
+    balances = calm.rig.fleet.accounts["balance_minor"]
+    statements = calm.view.settlement.statements
+    assert balances.sum() == 0
+    assert -balances[EXCHANGE] == sum(bid.amount_minor for bid in calm.view.bids.by_id.values())
+    assert -balances[EXCHANGE] == sum(statement.award_minor for statement in statements)
+    assert -balances[BALANCING] == sum(statement.imbalance_minor for statement in statements)
+    assert balances[WEAR] == sum(statement.wear_minor for statement in statements)
+    site_balances = {site_id: int(balances[SITE_ACCOUNTS + site_id]) for site_id in range(1, BATTERIES + 1)}
+    assert calm.view.settlement.site_balance_minor == {k: v for k, v in site_balances.items() if v}
+    assert 0 <= balances[FLEET] < BATTERIES * len(statements)  # remainders only
+
+
+def test_every_metered_watt_hour_is_settled(calm: Day) -> None:
+    statements = calm.view.settlement.statements
+    shown = calm.batteries.net_meter_wh().sum() - calm.first_meters_wh
+    settled = sum(s.metered_wh - s.estimated_wh + s.late_wh for s in statements)
+    still_open = calm.rig.fleet.meters
+    open_wh = int(still_open["discharged_wh"].sum()) - int(still_open["charged_wh"].sum())
+    assert abs(shown - settled - open_wh) <= BATTERIES  # a report that was lost last
+
+
+def test_the_day_earns_and_the_fleet_follows_its_commitments(calm: Day) -> None:
+    view = calm.view
+    assert view.settlement.income_minor > 0
+    assert {bid.side for bid in view.bids.by_id.values() if bid.awarded_lots} == {BUY, SELL}
+    assert tracking_error(view.track, view.assets.discharge_limit_w) < 0.01
+    owed_wh = sum(abs(statement.committed_wh) for statement in view.settlement.statements)
+    missed_wh = sum(abs(s.metered_wh - s.committed_wh) for s in view.settlement.statements)
+    assert owed_wh > 1_000_000
+    assert missed_wh < 0.01 * owed_wh
+    assert len(view.settlement.statements) == 4 * 38 + 1  # each quarter-hour from D-1 10:00 to D+1 00:15
+
+
+def test_a_third_of_the_fleet_falls_silent_and_is_estimated() -> None:
+    day = Day(seed=3, loss=0.1, silent_from_ns=MIDNIGHT_NS + 18 * HOUR_NS + 20 * MINUTE_NS)
+    day.live()
+    last = [s for s in day.view.settlement.statements if s.period_start_ns >= MIDNIGHT_NS + 19 * HOUR_NS]
+    assert any(statement.estimated_wh > 0 for statement in last)
+    assert all(abs(s.metered_wh - s.committed_wh) < 0.1 * abs(s.committed_wh) + 5_000 for s in last)
+    assert day.rig.fleet.accounts["balance_minor"].sum() == 0
+    assert day.view.track.last is not None
+    assert day.view.track.last.silent_count == int(day.silent.sum())

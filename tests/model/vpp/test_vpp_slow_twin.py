@@ -1,0 +1,215 @@
+"""The engine against its slow twin, on random streams."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from slow_fleet import QUARTER_NS, SlowFleet
+
+from ringmain.vpp.messages import (
+    IMBALANCE,
+    REFERENCE,
+    DefineProduct,
+    RecordAward,
+    RecordPrice,
+    SubmitBid,
+    SubmitPlan,
+)
+from ringmain.vpp.state import ACCOUNTS, METER_PERIODS, PERIODS, SECOND_NS
+from unit.vpp.rig import (
+    BRIDGE,
+    DESK,
+    HOUR_NS,
+    LINK,
+    LINK_ACCOUNT,
+    MIDNIGHT_NS,
+    OTHER_ACCOUNT,
+    OTHER_LINK,
+    Rig,
+    battery,
+    named,
+    report,
+)
+
+ASSET_COUNT = 8
+ACCOUNT_OF = {LINK: LINK_ACCOUNT, OTHER_LINK: OTHER_ACCOUNT}
+
+
+class Twins:
+    """One random stream, fed to both."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = np.random.default_rng(seed)
+        self.rig, self.slow = Rig(), SlowFleet(MIDNIGHT_NS)
+        self.number = dict.fromkeys(range(1, ASSET_COUNT + 1), 0)
+        self.meters = {a: [1_000, 2_000] for a in self.number}
+        self.quiet_until = dict.fromkeys(self.number, 0)
+        self.bid_id = 0
+        self.sites = {a: 1 + (a - 1) // 2 for a in self.number}
+        for asset_id in self.number:
+            asked = battery(
+                asset_id,
+                site_id=self.sites[asset_id],
+                link_account_id=LINK_ACCOUNT if asset_id % 2 else OTHER_ACCOUNT,
+                wear_price_ticks=int(self.dice.integers(0, 3_001)),
+            )
+            self.rig.send(DESK, asked)
+            self.slow.assets[asset_id] = {name: int(asked[name][0]) for name in asked.dtype.names}
+
+    def roll(self, low: int, high: int) -> int:
+        return int(self.dice.integers(low, high + 1))
+
+    def live(self, hours: int) -> None:
+        while self.rig.now_ns < MIDNIGHT_NS + hours * HOUR_NS:
+            self.pass_time(self.roll(10, 90) * SECOND_NS)
+            act = self.roll(0, 99)
+            if act < 82:
+                self.report()
+            elif act < 88:
+                self.plan()
+            elif act < 90:
+                self.price()
+            elif act < 92:
+                self.product()
+            elif act < 96:
+                self.bid()
+            else:
+                self.award()
+
+    def pass_time(self, span_ns: int) -> None:
+        events = self.rig.advance(self.rig.now_ns + span_ns)
+        sites = named(events, "SiteSettled")
+        for energy, money in zip(named(events, "FleetMetered"), named(events, "FleetSettled"), strict=True):
+            expected = self.slow.settle()
+            start_ns = (self.slow.next_period - 1) * QUARTER_NS
+            assert start_ns == energy["period_start_ns"] == money["period_start_ns"]
+            assert expected["energy"] == tuple(list(energy.values())[-5:])
+            assert expected["money"] == tuple(list(money.values())[-3:])
+            paid = [tuple(list(s.values())[-4:]) for s in sites if s["period_start_ns"] == start_ns]
+            assert expected["sites"] == paid
+
+    def report(self) -> None:
+        """Reports that are mostly true; an asset that skips a border stays away until it is silent."""
+        asset_id, now_ns = self.roll(1, ASSET_COUNT), self.rig.now_ns
+        if now_ns < self.quiet_until[asset_id]:
+            return
+        if self.roll(0, 40) == 0:
+            self.quiet_until[asset_id] = now_ns + self.roll(1, 100) * 60 * SECOND_NS
+        session = LINK if asset_id % 2 else OTHER_LINK
+        self.number[asset_id] += self.roll(1, 3)
+        charged, discharged = self.meters[asset_id]
+        said: dict[str, int] = {
+            "asset_id": asset_id,
+            "device_number": self.number[asset_id],
+            "measured_ns": (now_ns // 10**6 - self.roll(0, 4_000)) * 10**6,
+            "power_w": self.roll(-5_000, 5_000),
+            "energy_wh": self.roll(1_000, 10_000),
+            "charged_wh": charged + self.roll(0, 1) * self.roll(0, 120),
+            "discharged_wh": discharged + self.roll(0, 1) * self.roll(0, 120),
+        }
+        session = self.spoil(said, session)
+        refused = self.slow.report(ACCOUNT_OF[session], now_ns, said)
+        events = self.rig.send(session, report(**said))
+        assert [event["reason"] for event in events] == ([refused] if refused else [])
+        if refused is None:
+            last = self.slow.last.get(asset_id, said)
+            self.meters[asset_id] = [last["charged_wh"], last["discharged_wh"]]
+
+    def spoil(self, said: dict[str, int], session: int) -> int:
+        """Now and then make a report that is not good; return the session that sends it."""
+        fault = self.roll(0, 60)
+        if fault == 0:
+            said["device_number"] -= self.roll(1, 5)
+            said["device_number"] = max(0, said["device_number"])
+        elif fault == 1:
+            said["measured_ns"] += self.roll(-3_600, 3_600) * SECOND_NS
+        elif fault == 2:
+            said["power_w"] *= 3
+        elif fault == 3:
+            said["energy_wh"] += 4_000
+        elif fault == 4:
+            said["charged_wh"] += self.roll(-500, 5_000)
+        elif fault == 5:
+            said["asset_id"] = ASSET_COUNT + 1
+        elif fault == 6:
+            return LINK + OTHER_LINK - session
+        return session
+
+    def plan(self) -> None:
+        first = self.rig.now_ns // QUARTER_NS + self.roll(1, 6)
+        block = {"asset_id": self.roll(1, ASSET_COUNT), "power_w": self.roll(-5_000, 5_000)}
+        count = self.roll(1, 4)
+        for period in range(first, first + count):
+            self.slow.plan[block["asset_id"], period] = block["power_w"]
+        asked = SubmitPlan(**block, delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900 * count)
+        assert self.rig.send(DESK, asked)[0]["record"] == "PlanAccepted"
+
+    def price(self) -> None:
+        first, kind = self.rig.now_ns // QUARTER_NS + self.roll(0, 6), self.roll(REFERENCE, IMBALANCE)
+        ticks = self.roll(-3_000, 9_000)
+        known = self.slow.reference if kind == REFERENCE else self.slow.imbalance
+        known[first] = ticks
+        asked = RecordPrice(
+            delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900, price_ticks=ticks, price_kind=kind
+        )
+        assert self.rig.send(BRIDGE, asked)[0]["record"] == "PriceRecorded"
+
+    def product(self) -> None:
+        first, count = self.rig.now_ns // QUARTER_NS + self.roll(1, 8), (1, 4)[self.roll(0, 1)]
+        product = {
+            "product_id": len(self.slow.products) + 1,
+            "delivery_start_ns": first * QUARTER_NS,
+            "delivery_duration_s": 900 * count,
+            "gate_closure_ns": first * QUARTER_NS - 300 * SECOND_NS,
+            "lot_power_w": 1_000,
+            "value_minor": self.roll(1, 40),
+        }
+        self.slow.products[product["product_id"]] = product
+        assert self.rig.send(BRIDGE, DefineProduct(**product))[0]["record"] == "ProductDefined"
+
+    def bid(self) -> None:
+        self.bid_id += self.roll(0, 1)
+        bid = {
+            "bid_id": self.bid_id,
+            "product_id": self.roll(1, len(self.slow.products) + 1),
+            "side": self.roll(1, 2),
+            "price_ticks": 0,
+            "quantity_lots": self.roll(0, 20),
+        }
+        refused = self.slow.submit_bid(self.rig.now_ns, bid)
+        (event,) = self.rig.send(DESK, SubmitBid(**bid, time_in_force=0))
+        assert event.get("reason") == refused
+
+    def award(self) -> None:
+        bid = self.slow.bids.get(self.roll(1, self.bid_id + 1), {})
+        award: dict[str, Any] = {
+            "bid_id": bid.get("bid_id", self.bid_id + 5),
+            "product_id": bid.get("product_id", 1),
+            "side": bid.get("side", 1) if self.roll(0, 9) else 1,
+            "price_ticks": self.roll(-500, 9_000),
+            "quantity_lots": self.roll(0, 12),
+        }
+        refused = self.slow.record_award(award)
+        events = self.rig.send(BRIDGE, RecordAward(**award, exchange_sequence=1))
+        assert events[0].get("reason") == refused
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_engine_says_what_its_slow_twin_says(seed: int) -> None:
+    twins = Twins(seed)
+    twins.live(hours=8)
+    fleet, slow = twins.rig.fleet, twins.slow
+    assert fleet.dropped_count == slow.dropped
+    assert fleet.next_period == slow.next_period
+    for period in range(slow.next_period, slow.next_period + 20):
+        assert fleet.periods[period % PERIODS].committed_power_w == slow.committed_w[period]
+    for asset_id in range(1, ASSET_COUNT + 1):
+        for period in range(slow.next_period, slow.next_period + METER_PERIODS):
+            cell = fleet.meters[asset_id, period % METER_PERIODS]
+            assert cell["charged_wh"] == slow.in_wh[asset_id, period]
+            assert cell["discharged_wh"] == slow.out_wh[asset_id, period]
+    balances = [int(fleet.accounts[i].balance_minor) for i in range(ACCOUNTS)]
+    assert sum(balances) == 0
+    names = {0: "exchange", 1: "fleet", 2: "balancing", 3: "wear"}
+    for account, name in names.items():
+        assert balances[account] == slow.balance[name]

@@ -1,0 +1,162 @@
+"""The public feed of a real exchange: snapshots, changes, nothing private, and slow subscribers."""
+
+import random
+
+import numpy as np
+import pytest
+from gateway_rig import Rig
+
+from ringmain.exchange.messages import (
+    BUY,
+    CONTINUOUS,
+    GOOD_FOR_SESSION,
+    INSTRUMENT,
+    IOC,
+    LIMIT,
+    SELL,
+    CancelOrder,
+    DefineProduct,
+    Deposit,
+    OpenAccount,
+    PlaceOrder,
+    ScheduleProduct,
+)
+from ringmain.gateway.messages import DEPTH, PHASES, TRADES
+
+BIG = 10**9
+PRODUCTS = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory):
+    rig = Rig(tmp_path_factory.mktemp("venue"), "exchange", unread_bytes=65_536)
+    with rig.client(rig.new_token("operator", account_id=0, role="operator")) as operator:
+        for account_id in (1, 2):
+            operator.send(
+                OpenAccount(
+                    credit_minor=10**13, long_limit_lots=BIG, short_limit_lots=BIG, account_id=account_id
+                )
+            )
+            operator.send(Deposit(amount_minor=10**13, account_id=account_id))
+        for product_id in PRODUCTS:
+            operator.send(
+                DefineProduct(
+                    delivery_start_ns=0, product_id=product_id, value_minor=1, reference_price_ticks=5_000,
+                    market_range_ticks=100, product_kind=INSTRUMENT,
+                )
+            )  # fmt: skip
+            operator.send(ScheduleProduct(auction_ns=0, gate_closure_ns=0, product_id=product_id))
+        operator.settle()
+    yield rig
+    rig.close()
+
+
+def order(
+    side: int, price_ticks: int, quantity_lots: int, product_id: int = 1, lasts: int = GOOD_FOR_SESSION
+):
+    return PlaceOrder(
+        side=side, price_ticks=price_ticks, quantity_lots=quantity_lots, product_id=product_id,
+        order_type=LIMIT, time_in_force=lasts,
+    )  # fmt: skip
+
+
+class Screen:
+    """What a subscriber knows: it begins anew with each snapshot."""
+
+    def __init__(self, client, product_id: int = 1) -> None:
+        self.client, self.product_id = client, product_id
+        self.levels: dict[tuple[int, int], int] = {}
+        self.trades: list[tuple[int, int]] = []
+        self.phase = None
+        self.snapshots = 0
+
+    def hear(self, records) -> None:
+        for record in map(self.client.unpack, records):
+            assert record["session_id"] == 0
+            assert record["product_id"] == self.product_id
+            if record["record"] == "SnapshotBegun" and record["feed"] == DEPTH:
+                self.levels.clear()
+                self.snapshots += 1
+            elif record["record"] == "LevelChanged":
+                self.levels[record["side"], record["price_ticks"]] = record["quantity_lots"]
+            elif record["record"] == "TradePrinted":
+                self.trades.append((record["price_ticks"], record["quantity_lots"]))
+            elif record["record"] == "PhaseChanged":
+                self.phase = record["phase"]
+
+    def until(self, is_so) -> None:
+        for _ in range(200):
+            self.hear(self.client.poll_data(0.1))
+            if is_so():
+                return
+        raise AssertionError(f"it is not shown: {self.levels} {self.trades} {self.phase}")
+
+    @property
+    def resting(self) -> dict:
+        return {level: lots for level, lots in self.levels.items() if lots}
+
+
+def test_a_subscriber_sees_depth_trades_and_phases_but_no_owner(rig):
+    with rig.client(rig.new_token("one")) as one, rig.client(rig.new_token("two", account_id=2)) as two:
+        bid = one.send(order(BUY, 4_990, 7))
+        one.send(order(SELL, 5_010, 5))
+        one.settle()
+        screen = Screen(rig.client(rig.new_token("eyes", role="observer")))
+        for feed in (DEPTH, TRADES, PHASES):
+            screen.client.subscribe(feed, 1)
+        screen.until(lambda: screen.resting == {(BUY, 4_990): 7, (SELL, 5_010): 5})
+        screen.until(lambda: screen.phase == CONTINUOUS)
+        assert screen.snapshots == 1
+        two.send(order(SELL, 4_990, 3, lasts=IOC))
+        two.settle()
+        screen.until(lambda: screen.trades == [(4_990, 3)] and screen.resting[BUY, 4_990] == 4)
+        one.send(CancelOrder(order_number=bid))
+        one.send(order(BUY, 4_980, 2, product_id=2))  # of no concern to this screen
+        one.settle()
+        screen.until(lambda: screen.resting == {(SELL, 5_010): 5})
+        assert not screen.client.poll().size or (screen.client.poll()["kind"] >= 0xFF00).all()
+    screen.until(lambda: screen.resting == {})  # cancelled on disconnect
+
+
+def test_a_screen_that_did_not_look_is_shown_the_present_not_the_past(rig):
+    dice = random.Random(7)
+    screen = Screen(rig.client(rig.new_token("sleeper", role="observer")), 2)
+    screen.client.subscribe(DEPTH, 2)
+    screen.until(lambda: screen.snapshots == 1)
+    resting: dict[tuple[int, int], int] = {}
+    with rig.client(rig.new_token("busy")) as busy:
+        for _ in range(150):
+            batch = np.zeros(400, PlaceOrder.dtype)
+            PlaceOrder.stamp(batch)
+            batch["product_id"], batch["order_type"], batch["time_in_force"] = 2, LIMIT, GOOD_FOR_SESSION
+            for command in batch:
+                side = dice.choice((BUY, SELL))
+                price = dice.randrange(4_000, 5_000) if side == BUY else dice.randrange(5_001, 6_000)
+                command["side"], command["price_ticks"], command["quantity_lots"] = side, price, 1
+                resting[side, price] = resting.get((side, price), 0) + 1
+            busy.send_batch(batch)
+        busy.settle()
+        screen.until(lambda: screen.resting == resting)
+
+
+def test_a_feed_that_is_not_there_is_refused_by_name(rig):
+    with rig.client(rig.new_token("curious")) as client:
+        client.subscribe(9, 1)
+        client.settle()
+        refused = client.unpack(client.poll()[-1])
+        assert (refused["record"], refused["reason"]) == ("Refused", "NO_SUCH_FEED")
+        client.wait_answer(client.send(order(BUY, 4_000, 1)))
+
+
+def test_the_screen_is_whole_again_after_the_gateway_died(rig):
+    screen = Screen(rig.client(rig.new_token("patient", role="observer")))
+    screen.client.subscribe(DEPTH, 1)
+    with rig.client(rig.new_token("steady", cancel_on_disconnect=False)) as steady:
+        steady.send(order(BUY, 4_500, 9))
+        steady.settle()
+        screen.until(lambda: screen.resting.get((BUY, 4_500)) == 9)
+        rig.kill("gateway")
+        rig.start("gateway")
+        steady.send(order(BUY, 4_500, 1))
+        steady.settle()
+    screen.until(lambda: screen.resting.get((BUY, 4_500)) == 10 and screen.snapshots == 2)
