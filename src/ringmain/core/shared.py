@@ -1,5 +1,6 @@
 """Memory that processes share: a mapped file of 64-bit words, and waiting on one of them."""
 
+import contextlib
 import ctypes
 import hashlib
 import mmap
@@ -38,9 +39,10 @@ class SharedWords:
     """
 
     def __init__(self, path: Path, word_count: int = 0) -> None:
-        flags = os.O_RDWR | (os.O_CREAT if word_count else 0)
+        if word_count:
+            _make(path, word_count * WORD_BYTES)
         try:
-            descriptor = os.open(path, flags, 0o600)
+            descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError:
             raise RingmainError(
                 "RM101", "shared", f"{path} does not exist", "Start the node that owns it"
@@ -68,6 +70,21 @@ class SharedWords:
         # The kernel compares the word's low half, which comes first on little-endian machines.
         address = ctypes.c_void_p(self._address + index * WORD_BYTES)
         _libc.syscall(_FUTEX_CALL[platform.machine()], address, operation, value, timeout, None, 0)
+
+
+def _make(path: Path, size: int) -> None:
+    """Make the file if there is none; it has its size by the time that its name appears."""
+    if path.exists():
+        return
+    unnamed = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.ftruncate(descriptor, size)
+        with contextlib.suppress(FileExistsError):  # somebody was faster: theirs is as good
+            os.link(unnamed, path)
+    finally:
+        os.close(descriptor)
+        unnamed.unlink()
 
 
 def ring_path(folder: Path) -> Path:
