@@ -5,6 +5,7 @@ The bare loop writes the same bytes and nothing else: no checksum, no chain, no 
 
 import os
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ringmain.core.journal.writer import BATCH_ROWS, SEGMENT_BYTES, JournalOptio
 from ringmain.core.messages import market_schema
 
 BATCH_BYTES = 64 << 10
+AHEAD = 2  # one batch is written while the next is filled
 RUNS = 21  # short ones: a disk that others use changes by the second
 POLL_S = 10e-6
 
@@ -58,7 +60,8 @@ class _Journal:
         folder.mkdir()
         self._sequence = 0
         options = JournalOptions(segment_bytes=segment_bytes)
-        self._writer = JournalWriter(folder, schema, schema.digest(), End(), lambda *_: None, options)
+        self._may_append = threading.Semaphore(AHEAD)
+        self._writer = JournalWriter(folder, schema, schema.digest(), End(), self._on_durable, options)
         # With its head of a sector a batch is 64 KiB on the disk.
         self._batch = schema.empty((BATCH_BYTES - SECTOR_BYTES) // schema.record_bytes)
         self._batch.view(np.uint8)[:] = np.random.default_rng(1).integers(
@@ -88,8 +91,12 @@ class _Journal:
         self._sequence += size
         self._writer.append(size)
 
+    def _on_durable(self, sequence: int, took_ns: int) -> None:
+        self._may_append.release()
+
     def _free_batch(self) -> Any:
         """Wait until the writer has taken the batch before: otherwise it would write both as one."""
+        self._may_append.acquire()
         while True:
             rows = self._writer.rows()
             if rows.size == BATCH_ROWS:

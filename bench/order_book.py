@@ -298,7 +298,16 @@ def time_engine(commands: Any, books: int) -> float:
 
 
 def venue(books: int) -> Machine:
-    """Return an exchange with one rich participant and the books open."""
+    """Return an exchange that has carried out :func:`opening`."""
+    batch = opening(books)
+    batch["sequence"], batch["time_ns"] = np.arange(1, batch.size + 1), 1
+    machine = Machine(EXCHANGE)
+    machine.step(batch, lambda events: None)
+    return machine
+
+
+def opening(books: int) -> Any:
+    """Return the commands that open the sessions, one rich participant and the books."""
     limits = {"credit_minor": 10**15, "long_limit_lots": 10**9, "short_limit_lots": 10**9}
     open_session = record_of(schema, "OpenSession")
     setup = [
@@ -313,11 +322,7 @@ def venue(books: int) -> Machine:
             value_minor=1, reference_price_ticks=MIDDLE_TICKS, market_range_ticks=100,
         ))  # fmt: skip
         setup.append(ScheduleProduct(2, 2 * book + 4, product_id=1 + book, auction_ns=0, gate_closure_ns=0))
-    batch = schema.batch(setup)
-    batch["sequence"], batch["time_ns"] = np.arange(1, batch.size + 1), 1
-    machine = Machine(EXCHANGE)
-    machine.step(batch, lambda events: None)
-    return machine
+    return schema.batch(setup)
 
 
 class PythonBook:

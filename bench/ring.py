@@ -28,10 +28,10 @@ from ringmain.core.ring import Ring, drain_lane, put
 
 RING_SLOTS = (1_024, 16_384, 65_536)
 RECORD_WORDS = 8
-ROWS_A_DRAIN = 256
+ROWS_A_BATCH, ROWS_A_DRAIN = 64, 256
 ROUNDS_A_BATCH = 1_000
 RUNS = 5
-FEW, PAUSES = 64, 32  # the consumer pauses when it found few, the producer when the ring is full
+FEW, PAUSES = 256, 32  # the consumer pauses when it found few, the producer when the ring is full
 IDLE_POLLS = 1_000_000_000  # seconds of nothing: the other process is gone
 PR_SET_PDEATHSIG = 1  # prctl(2)
 DISRUPTOR = Path("/usr/share/java/disruptor.jar")  # where Debian's libdisruptor-java puts it
@@ -48,19 +48,22 @@ def back_off() -> None:
 
 
 @leaf
-def fill(record_words: Any, value: int) -> None:
+def fill(record_words: Any, row: int, value: int) -> None:
     """Write 64 bytes that depend on `value`."""
     for word in range(RECORD_WORDS):
-        record_words[word] = value + word
+        record_words[row * RECORD_WORDS + word] = value + word
 
 
 @kernel
 def produce(words: Any, cursors: Any, record_words: Any, count: int) -> None:
-    """Publish `count` records, each by itself."""
-    for value in range(count):
-        fill(record_words, value)
-        while not put(words, 0, cursors, record_words, 0):
-            back_off()
+    """Publish `count` records, each by itself; they are made a batch at a time, as clients send them."""
+    for first in range(0, count, ROWS_A_BATCH):
+        rows = min(ROWS_A_BATCH, count - first)
+        for place in range(rows):
+            fill(record_words, place, first + place)
+        for place in range(rows):
+            while not put(words, 0, cursors, record_words, place):
+                back_off()
 
 
 @kernel
@@ -93,7 +96,7 @@ def ping(
 ) -> None:
     """Send a record and wait for its reply, `rounds` times."""
     for value in range(first, first + rounds):
-        fill(record_words, value)
+        fill(record_words, 0, value)
         put(there, 0, sending, record_words, 0)
         assert receive(back, receiving, record_words) == value
 
@@ -102,7 +105,7 @@ def ping(
 def pong(there: Any, back: Any, sending: Any, receiving: Any, record_words: Any, rounds: int) -> None:
     """Answer `rounds` records with what they hold."""
     for _ in range(rounds):
-        fill(record_words, receive(there, receiving, record_words))
+        fill(record_words, 0, receive(there, receiving, record_words))
         put(back, 0, sending, record_words, 0)
 
 
@@ -195,7 +198,7 @@ def _produce_runs(path: Path, count: int, told: Any) -> None:
     _end_with_parent()
     ring = Ring.open(path)
     producer = ring.producer()
-    record_words = np.zeros(RECORD_WORDS, np.int64)
+    record_words = np.zeros(ROWS_A_BATCH * RECORD_WORDS, np.int64)
     produce(ring.array, producer._cursors, record_words, 0)
     told.send("ready")
     while told.recv() == "go":

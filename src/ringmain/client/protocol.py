@@ -33,7 +33,7 @@ def pick(frames: Any, mask: Any) -> Any:
     and leaves out what lies between and behind them.
     """
     words = frames.view(np.int64).reshape(frames.size, -1)
-    return words[mask].reshape(-1).view(frames.dtype).view(np.recarray)
+    return words[mask].reshape(-1).view(frames.dtype)
 
 
 def _cause_dtypes(schema: Schema) -> dict[int, Any]:
@@ -242,7 +242,7 @@ class ClientProtocol:
         self._partial = bytes(held[whole * self.schema.record_bytes :])
         if whole == 0:
             return
-        frames: Any = np.frombuffer(held, self.schema.header, whole).view(np.recarray)
+        frames: Any = np.frombuffer(held, self.schema.header, whole)
         if (frames["slots"] != self.schema.slots).any():
             raise RingmainError("RM309", "client", "the gateway sent what is no frame", "Check host and port")
         self._sort(frames)
@@ -443,5 +443,5 @@ class ClientProtocol:
     def _join(self, batches: Iterable[Any]) -> Any:
         filled = [batch for batch in batches if batch.size]
         if len(filled) == 1:
-            return filled[0]
+            return filled[0].view(np.recarray)
         return self.schema.batch(filled) if filled else self.schema.empty(0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from ringmain.core.jit import records
+from ringmain.core.jit import bare, records
 from ringmain.core.messages import record_of
 from ringmain.core.records import Schema
 from ringmain.core.sessions import ANSWERED, FRESH, SESSION, SESSIONS, admit
@@ -61,29 +61,34 @@ class Machine:
         self.market = market
         self.state = records(np.zeros(1, market.state))
         self.sessions = records(np.zeros(SESSIONS, SESSION))
+        self._kernel_state, self._kernel_sessions = bare(self.state), bare(self.sessions)
         self._open_session = record_of(schema, "OpenSession").dtype
         self._known_kinds = np.zeros(0x10000, np.uint8)
         self._known_kinds[list(schema.commands)] = 1
         self._verdicts = np.zeros(COMMANDS_PER_STEP, np.uint8)
-        self._answers = schema.empty(COMMANDS_PER_STEP)
-        self._opened = self._answers.view(record_of(schema, "SessionOpened").dtype)
-        self._refused = self._answers.view(record_of(schema, "CommandRefused").dtype)
-        self._events = schema.empty(COMMANDS_PER_STEP + 2 * market.events_per_command)
+        answers = schema.empty(COMMANDS_PER_STEP)
+        self._opened = bare(answers.view(record_of(schema, "SessionOpened").dtype))
+        self._refused = bare(answers.view(record_of(schema, "CommandRefused").dtype))
+        self._answers = bare(answers)
+        self._events = bare(schema.empty(COMMANDS_PER_STEP + 2 * market.events_per_command))
+        self._event_bytes = self._events.view(np.uint8, np.ndarray)
+        self._deadline_ns = self.state.view(np.ndarray)["next_deadline_ns"]
         market.start(self.state)
 
     @property
     def next_deadline_ns(self) -> int:
         """Logical time of the next Timer, or NO_DEADLINE."""
-        return int(self.state["next_deadline_ns"][0])
+        return int(self._deadline_ns[0])
 
     def step(self, commands: Any, publish: Publish) -> None:
         """Apply stamped commands in order; hand each run of events to `publish`, which copies them.
 
         Parameters
         ----------
-        commands : recarray of shape (n,), the schema's header dtype
-        publish : callable taking a recarray of shape (m,), valid during the call
+        commands : array of shape (n,), the schema's header dtype as records
+        publish : callable taking an array of shape (m,), likewise, valid during the call
         """
+        commands = bare(commands)
         for start in range(0, commands.size, COMMANDS_PER_STEP):
             self._step(commands[start : start + COMMANDS_PER_STEP], publish)
 
@@ -101,7 +106,7 @@ class Machine:
         opens = commands.view(self._open_session)
         schema = self.market.schema
         special = admit(
-            self.sessions, commands, opens, self._opened, self._refused,
+            self._kernel_sessions, commands, opens, self._opened, self._refused,
             self._known_kinds, schema.slots, schema.version, self._verdicts,
         )  # fmt: skip
         if special == 0:
@@ -110,19 +115,20 @@ class Machine:
         done = 0
         for i in np.flatnonzero(self._verdicts[: commands.size] != FRESH).tolist():
             self._apply(commands[done:i], publish)
-            self._publish(self._answers[i : i + 1], publish)
+            publish(self._answers[i : i + 1])
+            self._answers[i : i + 1].view(np.uint8).fill(0)
             done = i if self._verdicts[i] == ANSWERED else i + 1
         self._apply(commands[done:], publish)
 
     def _apply(self, commands: Any, publish: Publish) -> None:
-        while commands.size:
-            used, event_count = self.market.apply(self.state, commands, self._events)
+        count = commands.size
+        while count:
+            used, event_count = self.market.apply(self._kernel_state, commands, self._events)
             assert used > 0, f"{self.market.schema.name}: events_per_command is larger than declared"
-            self._publish(self._events[:event_count], publish)
-            commands = commands[used:]
-
-    @staticmethod
-    def _publish(events: Any, publish: Publish) -> None:
-        """Hand the rows on, then clear them: no byte of one answer may show in a later one."""
-        publish(events)
-        events.view(np.uint8).fill(0)
+            if event_count:
+                publish(self._events[:event_count])
+                # No byte of one answer may show in a later one.
+                self._event_bytes[: event_count * self.market.schema.record_bytes].fill(0)
+            count -= used
+            if count:
+                commands = commands[used:]

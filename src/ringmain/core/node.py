@@ -184,12 +184,18 @@ class Node:
             self.page.set("tape_first", position.tape_position)
         self.tape.position = position.tape_position
         self.page.set("tape_complete", 0)
-        run = Replay(self.machine, position, self._append_to_tape)
+        run = Replay(self.machine, position, lambda events: self._restore_tape(events, tape_end))
         scan = JournalScan(self.folder / "journal", self.market.schema, position.sequence)
         self.position = run.run(scan)
         self.page.set("snapshot_sequence", position.sequence)
         self._say_recovered(scan.end, position, time.perf_counter() - began)
         return scan.end
+
+    def _restore_tape(self, events: Any, tape_end: int) -> None:
+        """Write what a replay has found of the tape, but for what is there."""
+        there = max(0, min(tape_end - self.tape.position, events.size))
+        self.tape.position += there
+        self._append_to_tape(events[there:])
 
     def _check_acknowledged(self, journal_last: int) -> None:
         """Refuse to go on if what was acknowledged is not in the journal."""

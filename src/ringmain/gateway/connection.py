@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ringmain.core.jit import bare, records
 from ringmain.gateway import messages
 from ringmain.gateway.session import LIVE, Session
 
@@ -149,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
         """Hand the whole frames of a byte array to the port; keep the rest of it."""
         record_bytes = self._port.schema.record_bytes
         whole = data.size // record_bytes
-        frames = data[: whole * record_bytes].view(self._port.schema.header).view(np.recarray)
+        frames = bare(records(data[: whole * record_bytes].view(self._port.schema.header)))
         taken = self._port.receive(self, frames)
         if self._transport.is_closing():
             return

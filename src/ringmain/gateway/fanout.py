@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.core.jit import records
+from ringmain.core.jit import bare, records
 from ringmain.core.records import Schema
 from ringmain.core.sessions import SESSIONS
 from ringmain.gateway.kernels import count_by_session, gather, select
@@ -42,6 +42,7 @@ class Fanout:
         events : recarray of shape (n,), n <= BATCH_EVENTS
             What it yields is valid until the next call.
         """
+        events = bare(events)
         self._counts.fill(0)
         self._has_core_event.fill(0)
         count_by_session(events, self._listening, self._counts, self._has_core_event)
@@ -55,6 +56,7 @@ class Fanout:
 
     def select(self, events: Any, session_id: int) -> Any:
         """Return one session's events out of a batch; valid until the next call."""
+        events = bare(events)
         count = select(events, self._rows(events), session_id, self._selected)
         return self._view(self._selected[:count])
 
@@ -62,4 +64,4 @@ class Fanout:
         return events.view(np.int64).reshape(events.size, self._words)
 
     def _view(self, rows: Any) -> Any:
-        return records(rows.reshape(-1).view(self._header))
+        return bare(records(rows.reshape(-1).view(self._header)))

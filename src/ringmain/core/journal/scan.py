@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.errors import RingmainError
+from ringmain.core.jit import bare, records
 from ringmain.core.journal.format import (
     BATCH_HEAD,
     BATCH_HEAD_BYTES,
@@ -42,7 +43,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Batch:
-    """A whole batch. `commands` is a read-only recarray over the mapped file."""
+    """A whole batch. `commands` is a read-only array of the header's dtype, over the mapped file."""
 
     segment: Segment
     offset: int
@@ -223,7 +224,7 @@ def read_batch(segment: Segment, data: Any, offset: int, schema: Schema) -> Batc
     size = BATCH_HEAD_BYTES + int(row["count"]) * schema.record_bytes
     if offset + size > data.size or not is_whole(data[offset : offset + size], head):
         return None
-    commands = data[offset + BATCH_HEAD_BYTES : offset + size].view(schema.header).view(np.recarray)
+    commands = bare(records(data[offset + BATCH_HEAD_BYTES : offset + size].view(schema.header)))
     return Batch(
         segment, offset, int(row["first_sequence"]), commands, int(row["time_ns"]),
         int(row["digest_sequence"]), int(row["digest"]), int(row["crc"]),
@@ -235,8 +236,10 @@ def _chain(data: Any, offset: int) -> int:
 
 
 def _map(path: Path) -> Any:
+    """Map a file, all of its pages at once: one fault for each would take longer than the checksums."""
     with path.open("rb") as file:
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, flags, mmap.PROT_READ), np.uint8)
 
 
 def _check_numbering(segments: list[Segment]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.files import write_all
+from ringmain.core.jit import bare, records
 from ringmain.core.journal.format import (
     BATCH_HEAD,
     BATCH_HEAD_BYTES,
@@ -182,7 +183,7 @@ class JournalWriter:
     def _buffer(self) -> Filling:
         data = np.zeros(sectors(BATCH_HEAD_BYTES + BATCH_ROWS * self._schema.record_bytes), np.uint8)
         rows = data[BATCH_HEAD_BYTES : BATCH_HEAD_BYTES + BATCH_ROWS * self._schema.record_bytes]
-        return Filling(data, rows.view(self._schema.header).view(np.recarray))
+        return Filling(data, bare(records(rows.view(self._schema.header))))
 
     def _has_work(self) -> bool:
         return self._open.count > 0 or self._open.digest != (0, 0)
