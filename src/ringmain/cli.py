@@ -162,6 +162,10 @@ def _add_token(commands: Any) -> None:
 def _token(options: argparse.Namespace) -> None:
     from ringmain.gateway.credentials import add_token
 
+    if not 0 <= options.account < 1 << 32:
+        raise RingmainError(
+            "RM407", "cli", f"--account {options.account} is no account", "Give 0 to 2^32 - 1"
+        )
     options.data.mkdir(parents=True, exist_ok=True)
     token = add_token(
         options.data, options.market, options.account, options.name,

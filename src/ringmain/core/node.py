@@ -315,7 +315,7 @@ class Node:
         reserve = self.options.ring_slots * self.options.ring_lanes // 8
         if room < reserve and self._journal.full_because:
             self._refuse(JOURNAL_FULL, self._journal.full_because)
-        elif self.page.get("refusal"):
+        elif self.page.get("refusal") in (JOURNAL_FULL, TAPE_FULL):
             LOG.warning("%s accepts commands again", self.market.schema.name)
             self._tell_producers(ACCEPTING)
         return max(0, room)

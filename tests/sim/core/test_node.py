@@ -19,7 +19,7 @@ from ringmain.core.engine import Machine
 from ringmain.core.errors import RingmainError
 from ringmain.core.journal.scan import JournalScan, begun_segments
 from ringmain.core.journal.writer import SEGMENT_BYTES_MIN, JournalOptions
-from ringmain.core.messages import COMMAND_REFUSED, SESSION_OPENED
+from ringmain.core.messages import COMMAND_REFUSED, SESSION_OPENED, STOPPING
 from ringmain.core.node import Node, NodeOptions
 from ringmain.core.replay import replay
 from ringmain.core.ring import Ring
@@ -274,6 +274,16 @@ def test_timers_ring_in_order_and_time_never_steps_back(tmp_path: Path) -> None:
     node.turn(0)
     assert node.page.get("settled_ns") == 9_000
     node.close()
+
+
+def test_a_node_that_stops_takes_what_is_there_and_nothing_further(tmp_path: Path) -> None:
+    node = Node(tmp_path / "tally", MARKET, Clock.running(tmp_path / "clock"), OPTIONS)
+    producer = Ring.open(ring_path(tmp_path / "tally")).producer()
+    producer.offer(SCHEMA.batch([opening(SESSION), Add(SESSION, 1, amount=1, echoes=0)]))
+    node.close()
+    assert node.position.sequence == 2
+    assert producer.refusal == STOPPING
+    assert producer.offer(SCHEMA.batch([Add(SESSION, 2, amount=1, echoes=0)])) == 0
 
 
 def fill_and_release(venue: Venue, release: Any) -> None:
