@@ -158,7 +158,7 @@ class _TapeComparison:
                 sequence = int(events["sequence"][done])
                 raise RingmainError(
                     "RM109", "replay", f"an event that answers command {sequence} or a later one differs",
-                    "Stop the node, remove its folder tape and start it: the tape is written anew from the journal",
+                    "Stop the node, remove its folder tape, start it: the journal gives the tape anew",
                 )  # fmt: skip
             done += seen.size
             self.compared += seen.size
