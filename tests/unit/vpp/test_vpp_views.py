@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ringmain.core.errors import RingmainError
@@ -39,7 +40,7 @@ def test_a_view_is_the_same_however_the_tape_is_cut(cut: int) -> None:
     view = DeskView()
     for begin in range(0, len(rows), cut):
         view.fold(rows[begin : begin + cut])
-    assert sorted(view.assets.active) == [1, 2]
+    assert view.assets.active.asset_id.tolist() == [1, 2]
     assert view.assets.twins[1].energy_wh == 5_000
     assert (view.bids.by_id[1].ending, view.bids.by_id[1].amount_minor) == ("FILLED", 4_100 * 6 * 10)
     assert [(b.bid_id, b.open_lots) for b in view.bids.open()] == [(2, 1)]
@@ -85,8 +86,11 @@ def test_lots_never_overshoot_what_is_missing(missing: list[int], lots: int) -> 
 
 
 def test_equal_hours_make_one_block() -> None:
-    assert blocks([0, 0, 5, 5, 5, -1]) == [(0, 2, 0), (2, 3, 5), (5, 1, -1)]
-    assert blocks([]) == []
+    rows, firsts, counts = blocks(np.array([[0, 0, 5, 5, 5, -1], [-1, -1, -1, -1, -1, -1]]))
+    assert rows.tolist() == [0, 0, 0, 1]
+    assert firsts.tolist() == [0, 2, 5, 0]
+    assert counts.tolist() == [2, 3, 1, 6]
+    assert all(not part.size for part in blocks(np.zeros((0, 24))))
 
 
 def test_a_seed_gives_a_fleet_that_the_engine_takes() -> None:
