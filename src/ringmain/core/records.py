@@ -6,6 +6,7 @@ reads it through the dtype of the kind at hand: ``commands.view(PLACE_ORDER)[i].
 The same bytes stand in the ring, in the journal, on the tape and on the wire.
 """
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ class Schema:
         """Size of every record, in bytes."""
         return self.slots * SLOT_BYTES
 
-    @property
+    @functools.cached_property
     def header(self) -> np.dtype[Any]:
         """The dtype that reads any record's header; the body is bytes, so that a copy of rows is whole."""
         body = Field("body", f"({self.record_bytes - HEADER_BYTES},)u1", "what the kind at hand says")
