@@ -2,6 +2,7 @@
 
 import json
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,9 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
 
     charts = {
         "prices": Chart("Prices by hour of delivery", "EUR/MWh", [
-            Series("real", GREY, by_hour("real_eur"), "step", dash="5 4"),
             Series("auction", BLUE, by_hour("auction_eur"), "step"),
             Series("intraday average", ORANGE, by_hour("intraday_eur"), "step"),
+            Series("real", GREY, by_hour("real_eur"), "step", dash="3 3"),
         ]),
         "volumes": Chart("Volume by hour of delivery", "MWh", [
             Series("auction", BLUE, by_hour("auction_mwh"), "bar"),
@@ -115,8 +116,8 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
         ])  # fmt: skip
         charts["fleet"] = Chart("Fleet: power against target", "MW, positive to the grid", [
             Series("committed", GREY, [(r["time_ns"], r["committed_mw"]) for r in power], "area"),
-            Series("target", ORANGE, [(r["time_ns"], r["target_mw"]) for r in power], dash="4 3"),
             Series("power", BLUE, [(r["time_ns"], r["power_mw"]) for r in power]),
+            Series("target", ORANGE, [(r["time_ns"], r["target_mw"]) for r in power], dash="3 3"),
         ])  # fmt: skip
         charts["energy"] = Chart("Fleet: stored energy", "MWh", [
             Series("stored", GREEN, [(r["time_ns"], r["energy_mwh"]) for r in power], "area"),
@@ -127,14 +128,17 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
 
 def _cash_chart(quarters: list[dict[str, Any]]) -> Chart:
     """Draw what the fleet has earned so far."""
-    names = {"awards": ("award_eur", BLUE), "imbalance": ("imbalance_eur", RED), "wear": ("wear_eur", GREY)}
-    series = []
-    for name, (key, colour) in names.items():
-        total, points = 0.0, []
-        for row in quarters:
-            total += -row[key] if key == "wear_eur" else row[key]
-            points.append((row["time_ns"], total))
-        series.append(Series(name, colour, points, "step", QUARTER_NS))
+    lines = {
+        "awards": (BLUE, lambda row: row["award_eur"]),
+        "imbalance": (RED, lambda row: row["imbalance_eur"]),
+        "wear": (GREY, lambda row: -row["wear_eur"]),
+        "in all": (GREEN, lambda row: row["award_eur"] + row["imbalance_eur"] - row["wear_eur"]),
+    }
+    times = [row["time_ns"] for row in quarters]
+    series = [
+        Series(name, colour, list(zip(times, accumulate(map(of, quarters)), strict=True)), "step", QUARTER_NS)
+        for name, (colour, of) in lines.items()
+    ]
     return Chart("Fleet: money so far", "EUR", series)
 
 

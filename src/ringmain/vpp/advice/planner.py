@@ -16,7 +16,6 @@ from ringmain.vpp.kernels.units import energy_wh, mean_power_w
 from ringmain.vpp.views import reserve_wh
 
 LEVELS = 40
-REFILL_HOURS = 4  # what is left at the end is worth what it costs to store again, in a day's cheapest hours
 
 STORE = np.dtype(
     [
@@ -92,10 +91,12 @@ class Planner:
 
 
 def end_value_ticks(fleet: Any, day_price_ticks: Prices) -> Any:
-    """Return what a stored Wh is worth at the end: what it costs to store another in the cheapest hours."""
-    cheapest = np.sort(day_price_ticks)[:REFILL_HOURS]
-    mean_ticks = int(cheapest.mean()) if cheapest.size else 0
-    return mean_ticks * 1_000 // fleet.charge_efficiency_permille
+    """Return what a stored Wh is worth at the end: what another costs in the day's cheapest hour.
+
+    It is worth no less than nothing. At any more it would pay to buy only to hold, which on quiet days ends in buying for nothing.
+    """
+    cheapest = max(0, int(day_price_ticks.min())) if len(day_price_ticks) else 0
+    return cheapest * 1_000 // fleet.charge_efficiency_permille
 
 
 def stores_of(fleet: Any, end_value_ticks: Any) -> Any:
