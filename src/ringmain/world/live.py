@@ -5,6 +5,7 @@ fixed order, so that a seed gives the same day on any machine: the nodes live up
 operator opens products, each trader acts in turn, and then the fleet: bridge, desk and devices.
 """
 
+import dataclasses
 import logging
 import signal
 import sys
@@ -171,10 +172,10 @@ class World:
     def step(self, now_ns: int) -> None:
         """Let everyone act at one time."""
         is_trading_step = now_ns % STEP_NS == 0
-        for day in self.days:
-            if now_ns == day.begin_ns + OPENING_NS:
-                self._open(day)
         self.view.update()
+        for day in self.days:
+            if day.begin_ns + OPENING_NS <= now_ns < day.begin_ns + AUCTION_NS:
+                self._open(day)
         if is_trading_step:
             self._trade(now_ns)
         if self.fleet is not None:
@@ -198,8 +199,15 @@ class World:
         self._settle(self.operator)
 
     def _open(self, day: Day) -> None:
-        """Define and schedule a day's products."""
-        for product, before in zip(day.products, day.before_ticks.tolist(), strict=True):
+        """Define and schedule those of a day's products that are not open yet."""
+        missing = [
+            (product, before)
+            for product, before in zip(day.products, day.before_ticks.tolist(), strict=True)
+            if product.product_id not in self.view.books
+        ]
+        if not missing:
+            return
+        for product, before in missing:
             self.operator.send(exchange.DefineProduct(
                 delivery_start_ns=product.delivery_start_ns, product_id=product.product_id,
                 value_minor=HOURLY_VALUE_MINOR, reference_price_ticks=before,
@@ -211,11 +219,12 @@ class World:
             ))  # fmt: skip
         self._settle(self.operator)
         self.view.forget(day.products[0].product_id - 48)
+        self.view.update()
 
     def _trade(self, now_ns: int) -> None:
         """Let each trader see and act, one after the other."""
         fair = self._fair(now_ns)
-        is_last_call = any(now_ns == day.begin_ns + LAST_CALL_NS for day in self.days)
+        is_last_call = any(LAST_CALL_NS <= now_ns - day.begin_ns < AUCTION_NS for day in self.days)
         books = {n: book for n, book in self.view.books.items() if n in fair}
         view = View(
             now_ns // STEP_NS,
@@ -227,12 +236,15 @@ class World:
             is_last_call,
         )
         for trader in TRADERS:
-            commands = trader.act(self.plan.seed, view)
+            session = self.sessions[trader.name]
+            own = session.protocol.session_id
+            uncalled = [n for n in view.call_ids if own not in books[n].resting]
+            commands = trader.act(self.plan.seed, dataclasses.replace(view, call_ids=uncalled))
             if commands.size:
-                self.sessions[trader.name].send_batch(commands)
-                self._settle(self.sessions[trader.name])
+                session.send_batch(commands)
+                self._settle(session)
             else:
-                self.sessions[trader.name].poll()
+                session.poll()
 
     def _fair(self, now_ns: int) -> dict[int, int]:
         """Return the fair price of every product that is or will be traded."""

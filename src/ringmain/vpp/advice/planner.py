@@ -93,7 +93,8 @@ class Planner:
 def end_value_ticks(fleet: Any, day_price_ticks: Prices) -> Any:
     """Return what a stored Wh is worth at the end: what another costs in the day's cheapest hour.
 
-    It is worth no less than nothing. At any more it would pay to buy only to hold, which on quiet days ends in buying for nothing.
+    It is worth no less than nothing. Were it worth more than that hour's price, it would pay to buy only
+    to hold, day after day.
     """
     cheapest = max(0, int(day_price_ticks.min())) if len(day_price_ticks) else 0
     return cheapest * 1_000 // fleet.charge_efficiency_permille
