@@ -47,7 +47,11 @@ def best_by_brute_force(store: object, prices: np.ndarray, start: int) -> int:
 @pytest.mark.parametrize("seed", range(12))
 def test_the_plan_earns_what_brute_force_earns(seed: int) -> None:
     dice = np.random.default_rng(seed)
-    small = {"charge_limit_w": 700, "discharge_limit_w": 900, "wear_price_ticks": int(dice.integers(0, 1_000))}
+    small = {
+        "charge_limit_w": 700,
+        "discharge_limit_w": 900,
+        "wear_price_ticks": int(dice.integers(0, 1_000)),
+    }
     prices = dice.integers(-3_000, 9_000, 4)
     plans = Planner(prices, prices)
     store = stores_of(fleet(small), end_value_ticks(fleet(small), prices))
@@ -91,7 +95,12 @@ def test_a_fleet_is_planned_as_each_of_its_batteries_alone() -> None:
     """In any order, whatever shares a value table with what."""
     dice = np.random.default_rng(5)
     prices = dice.integers(1_000, 9_000, 24)
-    makes = [{}, {"charge_limit_w": 2_000}, {"energy_capacity_wh": 30}, {"discharge_efficiency_permille": 800}]
+    makes = [
+        {},
+        {"charge_limit_w": 2_000},
+        {"energy_capacity_wh": 30},
+        {"discharge_efficiency_permille": 800},
+    ]
     batteries = [makes[int(n)] for n in dice.integers(0, len(makes), 20)]
     stored_wh = dice.integers(500, 10_001, 20)
     planner = Planner(prices, prices)

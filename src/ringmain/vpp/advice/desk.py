@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.core.jit import kernel
 from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast, Prices
 from ringmain.vpp.advice.planner import Planner
-from ringmain.vpp.kernels.units import clamp, energy_wh
+from ringmain.vpp.advice.projection import project
 from ringmain.vpp.messages import IMMEDIATE_OR_CANCEL, REST, SCHEMA, CancelBid, SubmitBid, SubmitPlan
 from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
-from ringmain.vpp.views import DeskView, Product, reserve_wh
+from ringmain.vpp.views import DeskView, Product
 
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+URGENT_W = 10_000
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,12 @@ class FleetPlan:
     hours: Any
     energy_wh: Any
 
+    @property
+    def periods(self) -> Any:
+        """The quarter-hours of the plan, int64 array of shape (4 * n_hours,)."""
+        first = self.start_ns // PERIOD_NS
+        return np.arange(first, first + self.hours.shape[1] * PERIODS_PER_HOUR)
+
     def commands(self, view: DeskView) -> Any:
         """Return the plans as blocks of equal power, where a battery's plan is not that already.
 
@@ -161,7 +167,7 @@ class FleetPlan:
         """
         power_w = self.hours.power_w
         row, first, count = blocks(power_w)
-        standing = view.plans.power_w(self.fleet.asset_id, self._periods())
+        standing = view.plans.power_w(self.fleet.asset_id, self.periods)
         differs = (standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)).reshape(*power_w.shape, -1)
         runs = row * power_w.shape[1] + first  # where each block begins among all hours of all batteries
         is_new = np.logical_or.reduceat(differs.any(axis=2).ravel(), runs) if runs.size else runs == 0
@@ -192,10 +198,6 @@ class FleetPlan:
             wants.update(dict.fromkeys(range(first, first + PERIODS_PER_HOUR), want))
         return wants
 
-    def _periods(self) -> Any:
-        first = self.start_ns // PERIOD_NS
-        return np.arange(first, first + self.hours.shape[1] * PERIODS_PER_HOUR)
-
 
 def plan_fleet(
     view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int
@@ -203,79 +205,26 @@ def plan_fleet(
     """Plan every battery from `start_ns` on, from the energy that it will have then."""
     fleet = view.assets.active
     census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
-    energy_wh = projected_energy_wh(view, fleet, census_ns, start_ns)
-    return FleetPlan(start_ns, fleet, Planner(price_ticks, day_price_ticks).plan(fleet, energy_wh), energy_wh)
-
-
-def projected_energy_wh(view: DeskView, fleet: Any, from_ns: int, until_ns: int) -> Any:
-    """Return what each battery will have stored after its plan and its part of the fleet's deviation.
-
-    The deviation is what the fleet owes beyond the sum of its plans: dispatch will ask for it.
-
-    Parameters
-    ----------
-    fleet : recarray of shape (n,), ASSET
-    from_ns : int
-        When the twins were told.
-
-    Returns
-    -------
-    int64 array of shape (n,)
-    """
-    periods = np.arange(from_ns // PERIOD_NS, until_ns // PERIOD_NS)
+    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
     planned_w = view.plans.power_w(fleet.asset_id, periods)
-    owed_w = np.array([view.commitments.power_w.get(period, 0) for period in periods.tolist()], np.int64)
-    stored_wh = view.assets.twins.energy_wh[fleet.asset_id]
-    run_on(fleet, reserve_wh(fleet), planned_w, owed_w - planned_w.sum(axis=0), stored_wh)
-    return stored_wh
-
-
-@kernel
-def run_on(fleet: Any, reserves_wh: Any, planned_w: Any, deviation_w: Any, stored_wh: Any) -> None:
-    """Bring what is stored on by each battery's plan and its part of the deviation, by power limit."""
-    fleet_limit_w = 0
-    for i in range(fleet.size):
-        fleet_limit_w += fleet[i].discharge_limit_w
-    for i in range(fleet.size):
-        battery = fleet[i]
-        for k in range(deviation_w.size):
-            power_w = planned_w[i, k] + deviation_w[k] * battery.discharge_limit_w // fleet_limit_w
-            given_wh = energy_wh(power_w, PERIOD_NS)
-            left_wh = stored_wh[i] - drained_wh(
-                given_wh, battery.charge_efficiency_permille, battery.discharge_efficiency_permille
-            )
-            stored_wh[i] = clamp(left_wh, reserves_wh[i], battery.energy_capacity_wh)
-
-
-@kernel
-def drained_wh(given_wh: int, charge_permille: int, discharge_permille: int) -> int:
-    """Return what leaves the store for energy given to the grid; negative when it is taken."""
-    if given_wh > 0:
-        return given_wh * 1_000 // discharge_permille
-    return given_wh * charge_permille // 1_000
+    stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
+    return FleetPlan(start_ns, fleet, Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh), stored_wh)
 
 
 def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:
-    """Return the plan's wants, with wider prices where the fleet can't deliver what it owes.
+    """Return the plan's wants, with wider prices in the hours where the fleet can't deliver what it owes.
 
-    The fleet is walked through its commitments as one store, with the mean of its batteries'
-    efficiencies. Where it runs empty or over, the trade is worth what the imbalance would cost.
+    There the trade is worth what the imbalance would cost. What is less than URGENT_W in the mean of an
+    hour is left to the imbalance.
     """
-    wants, fleet = plan.wants(), plan.fleet
-    owed_w = view.commitments.power_w
-    if not fleet.size:
-        return wants
-    stored_wh = int((plan.energy_wh - reserve_wh(fleet)).sum())
-    usable_wh = int((fleet.energy_capacity_wh - reserve_wh(fleet)).sum())
-    charge_permille = int(fleet.charge_efficiency_permille.mean())
-    discharge_permille = int(fleet.discharge_efficiency_permille.mean())
-    for period in sorted(wants):
-        given_wh = energy_wh(owed_w.get(period, 0), PERIOD_NS)
-        after_wh = stored_wh - drained_wh(given_wh, charge_permille, discharge_permille)
-        stored_wh = max(0, min(after_wh, usable_wh))
-        if after_wh != stored_wh:
-            reference = int(prices[(period * PERIOD_NS - plan.start_ns) // HOUR_NS])
-            spread = abs(reference) * FALLBACK_SPREAD_PERMILLE // 1_000
+    wants = plan.wants()
+    planned_w = np.repeat(plan.hours.power_w, PERIODS_PER_HOUR, axis=1)
+    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh)
+    hourly_w = np.abs(missing_w.reshape(-1, PERIODS_PER_HOUR).mean(axis=1))
+    for hour in np.flatnonzero(hourly_w >= URGENT_W).tolist():
+        reference = int(prices[hour])
+        spread = abs(reference) * FALLBACK_SPREAD_PERMILLE // 1_000
+        for period in plan.periods[hour * PERIODS_PER_HOUR : (hour + 1) * PERIODS_PER_HOUR].tolist():
             want = wants[period]
             wants[period] = Want(
                 want.power_w,
