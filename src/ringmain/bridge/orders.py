@@ -1,10 +1,11 @@
-"""The bridge: the fleet's bids become orders of the exchange, and their fills become awards.
+"""The bridge: the fleet's bids become orders of the exchange; fills, products and prices come back.
 
 It keeps nothing. Going out, the n-th request on the fleet's tape (a bid, or a wish to cancel one) is
 command number n of the bridge's session with the exchange; coming back, what stands at position p of
-the exchange's tape is number p + 1 of its session with the fleet, whose numbers only have to rise. So
-whatever dies and whenever, the numbers that the two markets have seen tell where to go on: nothing is
-lost, and nothing is passed on twice.
+the exchange's tape is number p + 1 of its session with the fleet, whose numbers only have to rise, and
+becomes one command at most. So whatever dies and whenever, the numbers that the two markets have seen
+tell where to go on: nothing is lost, and nothing is passed on twice. A bridge that is made anew reads
+both tapes from the first event that is kept, for what earlier events mean to later ones.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.bridge.products import NEWS, Products
 from ringmain.client import Client
 from ringmain.core.tape import TapeReader
 from ringmain.exchange import messages as exchange
@@ -34,75 +36,103 @@ class Bridge:
         The data folder, whose tapes are read.
     trading : Client
         A session with the exchange, STRICT, that nobody else uses and whose orders outlive it.
-    awarding : Client
-        A session with the fleet as its operator, RISING.
+    telling : Client
+        A session with the fleet as its operator, RISING, that nobody else uses.
+
+    Attributes
+    ----------
+    rejected : int
+        How many of the commands to the fleet were refused.
     """
 
-    def __init__(self, data: Path, trading: Client, awarding: Client) -> None:
-        self.trading, self.awarding = trading, awarding
+    def __init__(self, data: Path, trading: Client, telling: Client) -> None:
+        self.trading, self.telling = trading, telling
+        self.rejected = 0
         self._requests = TapeReader(data / "vpp", vpp.SCHEMA)
-        self._fills = TapeReader(data / "exchange", exchange.schema, max(0, awarding.protocol.answered))
+        self._market = TapeReader(data / "exchange", exchange.schema)
+        self._market.position = self._market.first()
+        self._products = Products()
         self._bid_of: dict[int, int] = {}  # order number on the exchange -> bid
         self._order_of: dict[int, int] = {}
         self._requested = 0
+        self._waiting: list[
+            tuple[int, Any]
+        ] = []  # requests that the exchange does not have, and their numbers
 
     def forward(self) -> int:
         """Send the orders that the fleet asks for; return how many commands, after they are answered."""
-        sent = 0
-        while (events := self._requests.read()).size:
-            for place in np.flatnonzero(np.isin(events["kind"], _REQUESTS)).tolist():
-                sent += self._request(events[place : place + 1])
+        self._read_requests()
+        sent, self._waiting = self._waiting, []
+        for expected, command in sent:
+            number = self.trading.send(command)
+            assert number == expected, "the bridge's session is its own"
         if sent:
             self.trading.settle()
         self.trading.poll()
-        return sent
+        return len(sent)
 
     def back(self) -> int:
-        """Tell the fleet of its fills and ends; return how many commands, after they are answered."""
+        """Tell the fleet of fills, ends, products and prices; return how many commands, after their answers.
+
+        Every bid that an event can be about is known by then: its request is on the tape since before
+        the order was sent.
+        """
+        self._read_requests()
         sent, session_id = 0, self.trading.protocol.session_id
-        while (begin := self._fills.position) < self._fills.readable():
-            events = self._fills.read()
-            own = (events["session_id"] == session_id) & np.isin(events["kind"], _OUTCOMES)
-            for place in np.flatnonzero(own).tolist():
-                sent += self._outcome(events[place : place + 1], begin + place)
+        while (begin := self._market.position) < self._market.readable():
+            events = self._market.read()
+            is_own = (events["session_id"] == session_id) & np.isin(events["kind"], _OUTCOMES)
+            for place in np.flatnonzero(is_own | np.isin(events["kind"], NEWS)).tolist():
+                sent += self._tell(events[place : place + 1], begin + place)
         if sent:
-            self.awarding.settle()
-        self.awarding.poll()
+            self.telling.settle()
+        self.rejected += int(np.isin(self.telling.poll()["kind"], _REFUSALS).sum())
         return sent
 
-    def _request(self, event: Any) -> int:
-        """Send one request, unless the exchange has it already."""
+    def _read_requests(self) -> None:
+        while (events := self._requests.read()).size:
+            for place in np.flatnonzero(np.isin(events["kind"], _REQUESTS)).tolist():
+                self._note_request(events[place : place + 1])
+
+    def _note_request(self, event: Any) -> None:
+        """Number a request, and keep it if the exchange does not have it."""
         self._requested += 1
         is_bid = int(event["kind"][0]) == vpp.BidSubmitted.kind
-        record = vpp.BidSubmitted if is_bid else vpp.BidCancelRequested
-        said = record.unpack(event)
+        said = (vpp.BidSubmitted if is_bid else vpp.BidCancelRequested).unpack(event)
         if is_bid:
             self._bid_of[self._requested] = said["bid_id"]
             self._order_of[said["bid_id"]] = self._requested
-        if self._requested < self.trading.protocol.next_number:
-            return 0
-        number = self.trading.send(_order(said) if is_bid else self._cancel(said))
-        assert number == self._requested, "the bridge's session is its own"
-        return 1
+        if self._requested >= self.trading.protocol.next_number:
+            self._waiting.append((self._requested, _order(said) if is_bid else self._cancel(said)))
 
     def _cancel(self, said: dict[str, Any]) -> Any:
         return exchange.CancelOrder(order_number=self._order_of[said["bid_id"]])
 
-    def _outcome(self, event: Any, position: int) -> int:
-        """Pass one event about an order on, under the number of its place on the tape."""
-        kind, bid_id = int(event["kind"][0]), self._bid_of.get(int(event["session_number"][0]))
-        if bid_id is None:
+    def _tell(self, event: Any, position: int) -> int:
+        """Pass one event on, under the number of its place on the tape, unless the fleet has it."""
+        is_news = int(event["kind"][0]) in NEWS
+        command = self._products.command(event) if is_news else self._outcome(event)
+        if command is None or position + 1 < self.telling.protocol.next_number:
             return 0
-        command = _award(event, bid_id) if kind == exchange.OrderFilled.kind else _end(event, bid_id)
-        if command is None or position + 1 < self.awarding.protocol.next_number:
-            return 0
-        self.awarding.protocol.next_number = position + 1
-        self.awarding.send(command)
+        self.telling.protocol.next_number = position + 1
+        self.telling.send(command)
         return 1
+
+    def _outcome(self, event: Any) -> Any | None:
+        """Return what becomes of a bid by an event about its order."""
+        bid_id = self._bid_of.get(int(event["session_number"][0]))
+        if bid_id is None:
+            return None
+        return (
+            _award(event, bid_id)
+            if int(event["kind"][0]) == exchange.OrderFilled.kind
+            else _end(event, bid_id)
+        )
 
 
 _REQUESTS = [vpp.BidSubmitted.kind, vpp.BidCancelRequested.kind]
 _OUTCOMES = [exchange.OrderFilled.kind, exchange.OrderCancelled.kind, exchange.OrderRejected.kind]
+_REFUSALS = [vpp.AwardRejected.kind, vpp.ProductRejected.kind, vpp.PriceRejected.kind]
 
 
 def _order(bid: dict[str, Any]) -> Any:

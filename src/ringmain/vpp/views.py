@@ -34,7 +34,7 @@ from ringmain.vpp.messages import (
     ProductDefined,
     SiteSettled,
 )
-from ringmain.vpp.state import PERIOD_NS, SECOND_NS
+from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
 ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
 BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force")
@@ -59,54 +59,61 @@ def rows_of_either(events: Any, first: Any, second: Any) -> Iterator[tuple[Any, 
         yield record, rows[i]
 
 
-@dataclass(frozen=True)
-class Asset:
-    """A battery as registered."""
-
-    asset_id: int
-    site_id: int
-    link_account_id: int
-    charge_limit_w: int
-    discharge_limit_w: int
-    energy_capacity_wh: int
-    reserve_permille: int
-    charge_efficiency_permille: int
-    discharge_efficiency_permille: int
-    wear_price_ticks: int
-
-
-@dataclass(frozen=True)
-class Twin:
-    """An asset as last told by the census; the fields of AssetMeasured."""
-
-    power_w: int
-    measured_ns: int
-    energy_wh: int
-    desired_power_w: int
-    quality: int
+ASSET = np.dtype([(name, "i8") for name in (
+    "asset_id", "site_id", "link_account_id", "charge_limit_w", "discharge_limit_w", "energy_capacity_wh",
+    "reserve_permille", "charge_efficiency_permille", "discharge_efficiency_permille", "wear_price_ticks",
+)])  # fmt: skip
+TWIN = np.dtype([(name, "i8") for name in (
+    "power_w", "measured_ns", "energy_wh", "desired_power_w", "quality",
+)])  # fmt: skip
 
 
 class Assets:
-    """Who is in the fleet, and their twins as of the last quarter-hour, by asset id."""
+    """Who is in the fleet, and their twins as of the last quarter-hour.
+
+    Attributes
+    ----------
+    twins : recarray of shape (ASSETS,), TWIN
+        By asset id. Until the first census an asset holds its reserve, and was never heard of.
+    """
 
     def __init__(self) -> None:
-        self.active: dict[int, Asset] = {}
-        self.discharge_limit_w = 0  # what the whole fleet can give
-        self.twins: dict[int, Twin] = {}
+        self._batteries = np.zeros(ASSETS, ASSET).view(np.recarray)
+        self._is_active = np.zeros(ASSETS, np.bool_)
+        self.twins = np.zeros(ASSETS, TWIN).view(np.recarray)
 
     def fold(self, events: Any) -> None:
         """Follow registrations, the census and retirements."""
-        for row in rows_of(events, BatteryRegistered):
-            asset = Asset(**{name: int(row[name]) for name in Asset.__dataclass_fields__})
-            self.active[asset.asset_id] = asset
-            self.discharge_limit_w += asset.discharge_limit_w
-        for row in rows_of(events, AssetMeasured):
-            self.twins[int(row["asset_id"])] = Twin(
-                **{name: int(row[name]) for name in Twin.__dataclass_fields__}
-            )
-        for row in rows_of(events, AssetRetired):
-            self.discharge_limit_w -= self.active.pop(int(row["asset_id"])).discharge_limit_w
-            self.twins.pop(int(row["asset_id"]), None)
+        registered = rows_of(events, BatteryRegistered)
+        if registered.size:
+            ids = registered["asset_id"]
+            write_rows(self._batteries, ids, registered)
+            self._is_active[ids] = True
+            self.twins.energy_wh[ids] = reserve_wh(self._batteries[ids])
+        measured = rows_of(events, AssetMeasured)
+        write_rows(self.twins, measured["asset_id"], measured)
+        self._is_active[rows_of(events, AssetRetired)["asset_id"]] = False
+
+    @property
+    def active(self) -> Any:
+        """The batteries as registered, recarray of shape (n,), ASSET, in the order of their ids."""
+        return self._batteries[self._is_active]
+
+    @property
+    def discharge_limit_w(self) -> int:
+        """What the whole fleet can give."""
+        return int(self.active.discharge_limit_w.sum())
+
+
+def write_rows(table: Any, places: Any, rows: Any) -> None:
+    """Write the fields that rows share with a table; of equal places the last stands."""
+    for name in table.dtype.names:
+        table[name][places] = rows[name]
+
+
+def reserve_wh(batteries: Any) -> Any:
+    """Return what stays with the homes, floor, for rows of ASSET."""
+    return batteries["energy_capacity_wh"] * batteries["reserve_permille"] // 1_000
 
 
 @dataclass
@@ -203,22 +210,41 @@ class Commitments:
 
 
 class Plans:
-    """What each battery is to do, by asset id and quarter-hour."""
+    """What each battery is to do, by asset id and quarter-hour: a ring, as the engine has it."""
 
     def __init__(self) -> None:
-        self.power_w: dict[int, dict[int, int]] = {}
+        self._power_w = np.zeros((ASSETS, PLAN_PERIODS), np.int32)
+        self._end = 0  # one beyond the last quarter-hour that anything was planned for
 
     def fold(self, events: Any) -> None:
         """Write the newest blocks over older ones."""
-        for row in rows_of(events, PlanAccepted):
-            plan = self.power_w.setdefault(int(row["asset_id"]), {})
-            first = int(row["delivery_start_ns"]) // PERIOD_NS
-            for period in range(first, first + int(row["delivery_duration_s"]) * SECOND_NS // PERIOD_NS):
-                plan[period] = int(row["power_w"])
+        rows = rows_of(events, PlanAccepted)
+        if not rows.size:
+            return
+        counts = rows["delivery_duration_s"].astype(np.int64) * SECOND_NS // PERIOD_NS
+        begins = np.cumsum(counts) - counts
+        periods = np.repeat(rows["delivery_start_ns"] // PERIOD_NS - begins, counts) + np.arange(counts.sum())
+        self._reach(int(periods.max()) + 1)
+        is_kept = periods >= self._end - PLAN_PERIODS
+        asset_ids, power_w = np.repeat(rows["asset_id"], counts), np.repeat(rows["power_w"], counts)
+        self._power_w[asset_ids[is_kept], periods[is_kept] % PLAN_PERIODS] = power_w[is_kept]
+
+    def power_w(self, asset_ids: Any, periods: Any) -> Any:
+        """Return the plans, int64 array of shape (assets, periods); 0 where nothing is or was planned."""
+        is_kept = (periods >= self._end - PLAN_PERIODS) & (periods < self._end)
+        planned = self._power_w[np.ix_(asset_ids, periods % PLAN_PERIODS)].astype(np.int64)
+        return np.where(is_kept, planned, 0)
 
     def fleet_power_w(self, period: int) -> int:
         """Return the sum of the plans for a quarter-hour."""
-        return sum(plan.get(period, 0) for plan in self.power_w.values())
+        return int(self.power_w(np.arange(ASSETS), np.array([period])).sum())
+
+    def _reach(self, end: int) -> None:
+        """Clear the ring's cells for the quarter-hours up to `end`."""
+        if end > self._end:
+            begin = max(self._end, end - PLAN_PERIODS)
+            self._power_w[:, np.arange(begin, end) % PLAN_PERIODS] = 0
+            self._end = end
 
 
 class ReferencePrices:
@@ -299,10 +325,17 @@ class Statement:
 
 
 class Settlement:
-    """Statements of the fleet by quarter-hour, and what each site has earned."""
+    """Statements of the fleet by quarter-hour, and what each site has earned.
+
+    Attributes
+    ----------
+    income_minor : int
+        What the fleet has earned, wear taken off.
+    """
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
+        self.income_minor = 0
         self._metered: dict[str, int] = {}
         self.site_balance_minor: dict[int, int] = {}
         self.site_metered_wh: dict[int, int] = {}
@@ -314,18 +347,14 @@ class Settlement:
                 self._metered = values_of(row)
             else:
                 both = {**self._metered, **values_of(row)}
-                self.statements.append(
-                    Statement(**{name: both[name] for name in Statement.__dataclass_fields__})
-                )
-        for row in rows_of(events, SiteSettled):
-            site_id = int(row["site_id"])
-            self.site_balance_minor[site_id] = int(row["balance_minor"])
-            self.site_metered_wh[site_id] = self.site_metered_wh.get(site_id, 0) + int(row["metered_wh"])
-
-    @property
-    def income_minor(self) -> int:
-        """What the fleet has earned, wear taken off."""
-        return sum(statement.income_minor for statement in self.statements)
+                statement = Statement(**{name: both[name] for name in Statement.__dataclass_fields__})
+                self.statements.append(statement)
+                self.income_minor += statement.income_minor
+        paid = rows_of(events, SiteSettled)
+        columns = (paid[name].tolist() for name in ("site_id", "balance_minor", "metered_wh"))
+        for site_id, balance_minor, metered_wh in zip(*columns, strict=True):
+            self.site_balance_minor[site_id] = balance_minor
+            self.site_metered_wh[site_id] = self.site_metered_wh.get(site_id, 0) + metered_wh
 
 
 @dataclass

@@ -9,7 +9,7 @@ from html import escape
 from ringmain.world.calendar import HOUR_NS, SECOND_NS
 
 WIDTH, HEIGHT = 960, 340
-LEFT, RIGHT, TOP, BOTTOM = 64, 20, 56, 36
+LEFT, RIGHT, TOP, BOTTOM = 64, 28, 56, 36
 TICKS = 5
 HOURS_BETWEEN_LABELS = (1, 2, 3, 6, 12, 24, 48, 168)
 LABELS_MAX = 14
@@ -35,7 +35,7 @@ class Series:
     points : sequence of (time_ns, value)
         A value of None leaves a gap.
     shape : "line", "step", "bar" or "area"
-        A step or a bar holds from its time for `hold_ns`.
+        A step or a bar holds from its time for `hold_ns`. Bars of several series stand side by side.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Chart:
             f'<text class="title" x="{LEFT}" y="22">{escape(self.title)}</text>',
             f'<text class="unit" x="{LEFT}" y="42">{escape(self.unit)}</text>',
             *frame.axes(),
-            *(frame.shape(s) for s in drawn),
+            *frame.shapes(drawn),
             *_keys(drawn),
             "</svg>",
         ]
@@ -107,37 +107,42 @@ class Frame:
             parts.append(f'<text class="tick" text-anchor="end" x="{LEFT - 8}" y="{y + 4}">{value:g}</text>')
         return parts + self._time_labels()
 
-    def shape(self, series: Series) -> str:
-        """Return one series, drawn."""
-        if series.shape == "bar":
-            return self._bars(series)
-        runs = _runs(series)
-        path = " ".join("M" + " L".join(f"{self.x(t)} {self.y(v)}" for t, v in run) for run in runs)
-        if series.shape == "area":
-            zero = self.y(0.0)
-            path = " ".join(
-                f"M{self.x(run[0][0])} {zero} L"
-                + " L".join(f"{self.x(t)} {self.y(v)}" for t, v in run)
-                + f" L{self.x(run[-1][0])} {zero} Z"
-                for run in runs
-            )
-            return f'<path d="{path}" fill="{series.colour}" fill-opacity="0.3"/>'
+    def shapes(self, drawn: Sequence[Series]) -> list[str]:
+        """Return the series, drawn."""
+        bars = [series for series in drawn if series.shape == "bar"]
+        return [
+            self._bars(series, bars.index(series), len(bars)) if series.shape == "bar" else self._line(series)
+            for series in drawn
+        ]
+
+    def _line(self, series: Series) -> str:
+        runs = [[(self.x(t), self.y(v)) for t, v in run] for run in _runs(series)]
+        path = " ".join("M" + " L".join(f"{x} {y}" for x, y in run) for run in runs)
         dash = f' stroke-dasharray="{series.dash}"' if series.dash else ""
-        return (
+        line = (
             f'<path d="{path}" fill="none" stroke="{series.colour}" stroke-width="2" '
             f'stroke-linejoin="round"{dash}/>'
         )
+        if series.shape != "area":
+            return line
+        zero = self.y(0.0)
+        below = " ".join(
+            f"M{run[0][0]} {zero} L" + " L".join(f"{x} {y}" for x, y in run) + f" L{run[-1][0]} {zero} Z"
+            for run in runs
+        )
+        return f'<path d="{below}" fill="{series.colour}" fill-opacity="0.3"/>{line}'
 
-    def _bars(self, series: Series) -> str:
+    def _bars(self, series: Series, place: int, count: int) -> str:
         zero, parts = self.y(0.0), []
         for time_ns, value in series.points:
             if value:
                 x, y = self.x(time_ns), self.y(value)
-                width = max(1.0, self.x(time_ns + series.hold_ns) - x - 1)
+                width = max(1.0, (self.x(time_ns + series.hold_ns) - x - 1) / count)
                 parts.append(
-                    f'<rect x="{x}" y="{min(y, zero)}" width="{width:.1f}" height="{abs(zero - y):.1f}"/>'
+                    f'<rect x="{x + place * width:.1f}" y="{min(y, zero)}" width="{width:.1f}" '
+                    f'height="{abs(zero - y):.1f}"/>'
                 )
-        return f'<g fill="{series.colour}" fill-opacity="0.75">{"".join(parts)}</g>'
+        return f'<g fill="{series.colour}" fill-opacity="0.85">{"".join(parts)}</g>'
 
     def _time_labels(self) -> list[str]:
         hours = (self.last_ns - self.first_ns) / HOUR_NS
@@ -168,9 +173,13 @@ def _runs(series: Series) -> list[list[tuple[int, float]]]:
 def _keys(drawn: Sequence[Series]) -> list[str]:
     parts, x = [], WIDTH - RIGHT
     for series in reversed(drawn):
-        x -= 24 + round(6.6 * len(series.name))
-        parts.append(f'<rect x="{x}" y="33" width="12" height="8" rx="2" fill="{series.colour}"/>')
-        parts.append(f'<text class="key" x="{x + 17}" y="42">{escape(series.name)}</text>')
+        x -= 42 + round(7.2 * len(series.name))
+        if series.shape in ("bar", "area"):
+            parts.append(f'<rect x="{x + 6}" y="33" width="12" height="9" rx="2" fill="{series.colour}"/>')
+        else:
+            dash = f' stroke-dasharray="{series.dash}"' if series.dash else ""
+            parts.append(f'<path d="M{x} 38 h18" stroke="{series.colour}" stroke-width="2"{dash}/>')
+        parts.append(f'<text class="key" x="{x + 24}" y="42">{escape(series.name)}</text>')
     return parts
 
 

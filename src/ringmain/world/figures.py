@@ -13,6 +13,8 @@ from ringmain.core.replay import replay
 from ringmain.core.tape import TapeReader
 from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.views import Settlement
+from ringmain.world import foresight
 from ringmain.world.calendar import MINUTE_NS, products_of
 from ringmain.world.live import Plan
 from ringmain.world.seats import FLEET_ACCOUNT, TRADER_ACCOUNTS
@@ -49,7 +51,7 @@ class Events:
 
 def gather(data: Path, plan: Plan) -> dict[str, Any]:
     """Return everything that the report shows, ready for JSON."""
-    has_fleet = plan.batteries > 0
+    has_fleet = bool(plan.fleet)
     figures: dict[str, Any] = {
         "days": [day.isoformat() for day in plan.days],
         "prices": plan.source,
@@ -190,33 +192,67 @@ def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
     records = [vpp.FleetMeasured, vpp.FleetDispatched, vpp.FleetMetered, vpp.FleetSettled, vpp.SiteSettled,
                vpp.AwardRecorded, vpp.BidSubmitted, vpp.BidRejected, vpp.TelemetryRejected]  # fmt: skip
     events = Events(data / "vpp", vpp.SCHEMA, records, plan)
-    measured, dispatched = events.of(vpp.FleetMeasured), events.of(vpp.FleetDispatched)
     settled, sites = events.of(vpp.FleetSettled), events.of(vpp.SiteSettled)
     metered, awards = events.of(vpp.FleetMetered), events.of(vpp.AwardRecorded)
     euros = {
         name: int(settled[f"{name}_minor"].sum()) / MINOR_PER_EURO for name in ("award", "imbalance", "wear")
     }
+    deviation_wh = int(np.abs(metered["metered_wh"] - metered["committed_wh"]).sum())
+    owed_wh = int(np.abs(metered["committed_wh"]).sum())
     return {
-        "batteries": plan.batteries,
-        "bids": int(events.of(vpp.BidSubmitted).size),
+        "batteries": len(plan.fleet),
         "bids_rejected": int(events.of(vpp.BidRejected).size),
         "reports_rejected": int(events.of(vpp.TelemetryRejected).size),
-        "awards": int(awards.size),
+        **_bids(events.of(vpp.BidSubmitted), awards),
         "awards_eur": int(awards["amount_minor"].sum()) / MINOR_PER_EURO,
         "sold_mwh": _awarded_mwh(awards, vpp.SELL),
         "bought_mwh": _awarded_mwh(awards, vpp.BUY),
         "committed_mwh": int(metered["committed_wh"].sum()) / 1e6,
         "metered_mwh": int(metered["metered_wh"].sum()) / 1e6,
-        "deviation_mwh": int(np.abs(metered["metered_wh"] - metered["committed_wh"]).sum()) / 1e6,
+        "deviation_mwh": deviation_wh / 1e6,
+        "deviation_share": deviation_wh / owed_wh if owed_wh else None,
         "settled_eur": euros,
         "paid_to_sites_eur": int(sites["amount_minor"].sum()) / MINOR_PER_EURO,
-        "power": _power(measured, dispatched),
+        **_foresight(data, plan, metered, settled),
+        "power": _power(events.of(vpp.FleetMeasured), events.of(vpp.FleetDispatched)),
         "quarters": [
             {"time_ns": int(row["period_start_ns"]), "award_eur": int(row["award_minor"]) / MINOR_PER_EURO,
              "imbalance_eur": int(row["imbalance_minor"]) / MINOR_PER_EURO,
              "wear_eur": int(row["wear_minor"]) / MINOR_PER_EURO}
             for row in settled
         ],
+    }  # fmt: skip
+
+
+def _bids(bids: Any, awards: Any) -> dict[str, int]:
+    """Return how many bids and awards there were, in the auction and in the intraday books."""
+    intraday_ids = bids["bid_id"][bids["time_in_force"] == vpp.IMMEDIATE_OR_CANCEL]
+    is_intraday = np.isin(awards["bid_id"], intraday_ids)
+    return {
+        "bids": int(bids.size),
+        "intraday_bids": int(intraday_ids.size),
+        "awards": int(awards.size),
+        "intraday_awards": int(is_intraday.sum()),
+    }
+
+
+def _foresight(data: Path, plan: Plan, metered: Any, settled: Any) -> dict[str, Any]:
+    """Return forecast beside auction by hour of delivery, and each day's share of perfect foresight."""
+    told = foresight.read(data)
+    settlement = Settlement()
+    settlement.fold(vpp.SCHEMA.batch(row for pair in zip(metered, settled, strict=True) for row in pair))
+    expected = foresight.forecasts(plan, told)
+    errors = [
+        abs(told.ticks[hour_ns] - ticks) for hour_ns, ticks in expected.items() if hour_ns in told.ticks
+    ]
+    return {
+        "forecast": [
+            {"delivery_start_ns": hour_ns, "forecast_eur": ticks / TICKS_PER_EURO,
+             "auction_eur": told.ticks[hour_ns] / TICKS_PER_EURO if hour_ns in told.ticks else None}
+            for hour_ns, ticks in expected.items()
+        ],
+        "forecast_error_eur": sum(errors) / len(errors) / TICKS_PER_EURO if errors else None,
+        "foresight": foresight.foresight(plan, told, settlement.statements),
     }  # fmt: skip
 
 

@@ -5,11 +5,12 @@ fixed order, so that a seed gives the same day on any machine: the nodes live up
 operator opens products, each trader acts in turn, and then the fleet: bridge, desk and devices.
 """
 
+import dataclasses
 import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,20 @@ from ringmain.client import Client
 from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
 from ringmain.world import seats
-from ringmain.world.batteries import Batteries, FleetShape, registrations
+from ringmain.world.batteries import Batteries
 from ringmain.world.calendar import (
     AUCTION_NS,
+    DAY_NS,
     END_NS,
     HOUR_NS,
     HOURLY_VALUE_MINOR,
     MINUTE_NS,
     OPENING_NS,
-    Product,
     midnight_ns,
     products_of,
 )
 from ringmain.world.conductor import Conductor
-from ringmain.world.desk import DayPlan, Desk, plan_day
+from ringmain.world.desk import FleetDesk
 from ringmain.world.market_view import MarketView
 from ringmain.world.prices import Prices
 from ringmain.world.status import FleetNow, Status, StatusFile
@@ -46,24 +47,38 @@ CREDIT_MINOR = 10**14
 LIMIT_LOTS = 1_000_000
 MARKET_RANGE_TICKS = 5_000
 LAST_CALL_NS = AUCTION_NS - 30 * MINUTE_NS
-AFTER_AUCTION_NS = AUCTION_NS + 5 * MINUTE_NS
-INTRADAY_NS = AUCTION_NS + 3 * HOUR_NS
-FLEET_WAKES_NS = -10 * MINUTE_NS  # before the first delivery
+HISTORY_DAYS = 15  # the forecast looks back two weeks and a day
 STEP_NS, FLEET_STEP_NS = 5 * MINUTE_NS, MINUTE_NS
 REJECTIONS_BY_NAME = {code: name for name, code in exchange.REJECTIONS.items()}
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is to be lived: `prices` holds 24 ticks for each day, from the day before the first on."""
+    """What is to be lived.
+
+    Parameters
+    ----------
+    prices : list of 24 ticks for each day
+        From the day before the first on.
+    history : list of 24 ticks for each day
+        Up to HISTORY_DAYS days in a row that end with the day before the first: what the fleet's
+        forecast knows when it begins.
+    fleet : list of rows, each the fields of RegisterBattery in their order
+        Empty: there is no fleet.
+    speed : float
+        Logical seconds a second; 0: as fast as it goes.
+    hours : float
+        Stop after so many logical hours; 0: live all days to their end.
+    """
 
     data: str
     first_day: date
     prices: list[list[int]]
     source: str
+    history: list[list[int]] = []
+    fleet: list[list[int]] = []
     seed: int = 1
-    speed: float = 0.0  # logical seconds a second; 0: as fast as it goes
-    batteries: int = 1_000
-    hours: float = 0.0  # stop after so many logical hours; 0: live all days to their end
+    speed: float = 0.0
+    hours: float = 0.0
 
     @property
     def days(self) -> list[date]:
@@ -82,21 +97,42 @@ class Plan(msgspec.Struct, frozen=True):
             return self.start_ns + int(self.hours * HOUR_NS)
         return midnight_ns(self.days[-1]) + END_NS
 
+    def known_ticks(self) -> dict[int, int]:
+        """Return the prices of `history` by start of hour, nanoseconds."""
+        begin_ns = midnight_ns(self.first_day) - len(self.history) * DAY_NS
+        ticks = (ticks for day in self.history for ticks in day)
+        return {begin_ns + n * HOUR_NS: price for n, price in enumerate(ticks)}
+
+    def registrations(self) -> Any:
+        """Return the fleet as commands, array of shape (n,), RegisterBattery."""
+        return registrations_of(self.fleet)
+
+
+def registrations_of(fleet: Sequence[Sequence[int]]) -> Any:
+    """Return rows of RegisterBattery's fields as commands, array of shape (n,)."""
+    rows = np.zeros(len(fleet), vpp.RegisterBattery.dtype)
+    vpp.RegisterBattery.stamp(rows)
+    for place, declared in enumerate(vpp.RegisterBattery.fields):
+        rows[declared.name] = [row[place] for row in fleet]
+    return rows
+
 
 def plan_of(data: Path, prices: Prices, first: date, count: int, **options: Any) -> Plan:
     """Return the plan for `count` days of real prices from `first` on."""
     days = [prices.days[first + timedelta(n)].tolist() for n in range(-1, count)]
-    return Plan(str(data), first, days, prices.source, **options)
+    history: list[list[int]] = []
+    while len(history) < HISTORY_DAYS and (day := first - timedelta(len(history) + 1)) in prices.days:
+        history.insert(0, prices.days[day].tolist())
+    return Plan(str(data), first, days, prices.source, history, **options)
 
 
 class Day:
     """One delivery day: its products, its real prices, what the day before made one expect."""
 
-    def __init__(self, day: date, real_ticks: list[int], before_ticks: list[int], shape: FleetShape) -> None:
+    def __init__(self, day: date, real_ticks: list[int], before_ticks: list[int]) -> None:
         self.begin_ns = midnight_ns(day)
         self.products = products_of(day)
         self.real_ticks, self.before_ticks = np.array(real_ticks), np.array(before_ticks)
-        self.plan: DayPlan = plan_day(self.before_ticks, shape)
 
 
 class World:
@@ -104,19 +140,18 @@ class World:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.data = plan, Path(plan.data)
-        markets = ("exchange", "vpp") if plan.batteries else ("exchange",)
+        markets = ("exchange", "vpp") if plan.fleet else ("exchange",)
         self.conductor = Conductor(self.data, markets, plan.speed)
         self.view = MarketView(self.data)
         self.operator = seats.connect(self.data, exchange.schema, "operator")
         self.sessions = {t.name: seats.connect(self.data, exchange.schema, t.name) for t in TRADERS}
-        shape = FleetShape(plan.batteries)
-        self.days = [Day(day, plan.prices[n + 1], plan.prices[n], shape) for n, day in enumerate(plan.days)]
+        self.days = [Day(day, plan.prices[n + 1], plan.prices[n]) for n, day in enumerate(plan.days)]
         self.real_ticks = {
             p.product_id: int(ticks)
             for day in self.days
             for p, ticks in zip(day.products, day.real_ticks, strict=True)
         }
-        self.fleet = Fleet(self.data, plan, shape) if plan.batteries else None
+        self.fleet = Fleet(self.data, plan) if plan.fleet else None
         self.rejections: dict[str, int] = {}
         self.status = StatusFile(self.data)
 
@@ -137,22 +172,20 @@ class World:
     def step(self, now_ns: int) -> None:
         """Let everyone act at one time."""
         is_trading_step = now_ns % STEP_NS == 0
-        for day in self.days:
-            if now_ns == day.begin_ns + OPENING_NS:
-                self._open(day)
         self.view.update()
+        for day in self.days:
+            if day.begin_ns + OPENING_NS <= now_ns < day.begin_ns + AUCTION_NS:
+                self._open(day)
         if is_trading_step:
             self._trade(now_ns)
         if self.fleet is not None:
-            self.view.update()
-            self.fleet.step(now_ns, self.days, self.view, self._fair(now_ns))
+            self.fleet.step(now_ns)
 
     def _times(self) -> Iterator[int]:
-        """Yield every step from now on: minutes while the fleet delivers, five of them before."""
+        """Yield every step from now on: each minute with a fleet, each five without one."""
         now_ns = max(self.conductor.now_ns, self.plan.start_ns - STEP_NS)
+        step_ns = STEP_NS if self.fleet is None else FLEET_STEP_NS
         while now_ns < self.plan.end_ns:
-            wakes_ns = midnight_ns(self.plan.first_day) + FLEET_WAKES_NS
-            step_ns = FLEET_STEP_NS if self.fleet is not None and now_ns >= wakes_ns else STEP_NS
             now_ns += step_ns - now_ns % step_ns
             yield now_ns
 
@@ -166,8 +199,15 @@ class World:
         self._settle(self.operator)
 
     def _open(self, day: Day) -> None:
-        """Define and schedule a day's products."""
-        for product, before in zip(day.products, day.before_ticks.tolist(), strict=True):
+        """Define and schedule those of a day's products that are not open yet."""
+        missing = [
+            (product, before)
+            for product, before in zip(day.products, day.before_ticks.tolist(), strict=True)
+            if product.product_id not in self.view.books
+        ]
+        if not missing:
+            return
+        for product, before in missing:
             self.operator.send(exchange.DefineProduct(
                 delivery_start_ns=product.delivery_start_ns, product_id=product.product_id,
                 value_minor=HOURLY_VALUE_MINOR, reference_price_ticks=before,
@@ -179,13 +219,12 @@ class World:
             ))  # fmt: skip
         self._settle(self.operator)
         self.view.forget(day.products[0].product_id - 48)
-        if self.fleet is not None:
-            self.fleet.desk.define(day.products)
+        self.view.update()
 
     def _trade(self, now_ns: int) -> None:
         """Let each trader see and act, one after the other."""
         fair = self._fair(now_ns)
-        is_last_call = any(now_ns == day.begin_ns + LAST_CALL_NS for day in self.days)
+        is_last_call = any(LAST_CALL_NS <= now_ns - day.begin_ns < AUCTION_NS for day in self.days)
         books = {n: book for n, book in self.view.books.items() if n in fair}
         view = View(
             now_ns // STEP_NS,
@@ -197,12 +236,15 @@ class World:
             is_last_call,
         )
         for trader in TRADERS:
-            commands = trader.act(self.plan.seed, view)
+            session = self.sessions[trader.name]
+            own = session.protocol.session_id
+            uncalled = [n for n in view.call_ids if own not in books[n].resting]
+            commands = trader.act(self.plan.seed, dataclasses.replace(view, call_ids=uncalled))
             if commands.size:
-                self.sessions[trader.name].send_batch(commands)
-                self._settle(self.sessions[trader.name])
+                session.send_batch(commands)
+                self._settle(session)
             else:
-                self.sessions[trader.name].poll()
+                session.poll()
 
     def _fair(self, now_ns: int) -> dict[int, int]:
         """Return the fair price of every product that is or will be traded."""
@@ -233,47 +275,40 @@ class World:
 class Fleet:
     """The fleet's side of the world: bridge, desk and devices."""
 
-    def __init__(self, data: Path, plan: Plan, shape: FleetShape) -> None:
-        self.plan = plan
+    def __init__(self, data: Path, plan: Plan) -> None:
         trading = seats.connect(data, exchange.schema, "fleet")
         self.bridge = Bridge(data, trading, seats.connect(data, vpp.SCHEMA, "bridge"))
-        self.desk = Desk(seats.connect(data, vpp.SCHEMA, "desk"), shape)
+        self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks())
+        self._batteries = plan.registrations()
         link = seats.connect(data, vpp.SCHEMA, "link")
-        self.devices = Batteries(plan.batteries, plan.seed, link, data / "world" / "batteries.npy")
+        self.devices = Batteries(self._batteries, plan.seed, link, data / "world" / "batteries.npy")
 
     def register(self) -> None:
-        """Take every battery in; those that are in the fleet already are refused, which is well."""
-        self.desk.client.send_batch(registrations(self.plan.batteries, seats.LINK_ACCOUNT))
-        self.desk.client.settle()
-        self.desk.client.poll()
+        """Take every battery in."""
+        self.desk.register(self._batteries)
 
-    def step(self, now_ns: int, days: list[Day], view: MarketView, fair: dict[int, int]) -> None:
+    def step(self, now_ns: int) -> None:
         """Let bridge, desk and devices act."""
         self.bridge.back()
-        for day in days:
-            self._desk_acts(now_ns - day.begin_ns, day, view, fair)
-        if now_ns >= days[0].begin_ns + FLEET_WAKES_NS:
-            self.devices.live(now_ns)
+        self.desk.act(now_ns)
+        self.devices.live(now_ns)
         if self.bridge.forward():
             self.bridge.back()
 
     def now(self) -> FleetNow:
-        """Return what the devices do, for the screen."""
-        wanted_w = float(self.devices.wanted_w.sum())
-        stored = float(self.devices.energy_wh.sum())
-        return FleetNow(float(self.devices.power_w.sum()), wanted_w, stored, self.devices.rejected)
-
-    def _desk_acts(self, since_ns: int, day: Day, view: MarketView, fair: dict[int, int]) -> None:
-        products: tuple[Product, ...] = day.products
-        if since_ns == LAST_CALL_NS:
-            self.desk.bid_auction(products, day.plan, day.before_ticks)
-        elif since_ns == AFTER_AUCTION_NS:
-            ids = [p.product_id for p in products]
-            prices = {n: ticks for n in ids if (ticks := view.books[n].auction_ticks) is not None}
-            self.desk.record_prices(products, prices)
-            self.desk.submit_plans(products, day.plan)
-        elif since_ns == INTRADAY_NS:
-            self.desk.bid_intraday(products, day.plan, [fair.get(p.product_id, 0) for p in products])
+        """Return what the devices do and what the fleet knows of itself, for the screen."""
+        devices, view = self.devices.devices, self.desk.view
+        known = view.track.last
+        return FleetNow(
+            power_w=float(devices.power_w.sum()),
+            target_w=float(devices.wanted_w.sum()),
+            energy_wh=float(devices.energy_wh.sum()),
+            fresh=known.fresh_count if known else 0,
+            late=known.late_count if known else 0,
+            silent=known.silent_count if known else 0,
+            income_minor=view.settlement.income_minor,
+            rejected=self.devices.rejected + self.desk.rejected + self.bridge.rejected,
+        )
 
 
 def main() -> int:

@@ -27,8 +27,9 @@ NO_PRICE = None
 
 @dataclass
 class Book:
-    """Lots by price on both sides, and the last trade."""
+    """Lots by price on both sides and by session, and the last trade."""
 
+    resting: dict[int, int] = field(default_factory=dict)
     levels: dict[int, dict[int, int]] = field(default_factory=lambda: {BUY: {}, SELL: {}})
     phase: int = 0
     last_ticks: int | None = None
@@ -36,14 +37,14 @@ class Book:
     auction_lots: int = 0
     traded_lots: int = 0
 
-    def add(self, side: int, price_ticks: int, lots: int) -> None:
-        """Add lots at a price; take away with a negative number."""
-        levels = self.levels[side]
-        left = levels.get(price_ticks, 0) + lots
-        if left > 0:
-            levels[price_ticks] = left
-        else:
-            levels.pop(price_ticks, None)
+    def add(self, session_id: int, side: int, price_ticks: int, lots: int) -> None:
+        """Add a session's lots at a price; take away with a negative number."""
+        for lots_by, key in ((self.levels[side], price_ticks), (self.resting, session_id)):
+            left = lots_by.get(key, 0) + lots
+            if left > 0:
+                lots_by[key] = left
+            else:
+                lots_by.pop(key, None)
 
     def top(self, side: int) -> int | None:
         """Return the best price of a side, if there is one."""
@@ -90,12 +91,13 @@ class MarketView:
 
     def _accepted(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
-        book.add(int(event["side"]), int(event["price_ticks"]), int(event["quantity_lots"]))
+        session_id, side = int(event["session_id"]), int(event["side"])
+        book.add(session_id, side, int(event["price_ticks"]), int(event["quantity_lots"]))
 
     def _filled(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
         lots, side, role = int(event["quantity_lots"]), int(event["side"]), int(event["role"])
-        book.add(side, int(event["limit_ticks"]), -lots)
+        book.add(int(event["session_id"]), side, int(event["limit_ticks"]), -lots)
         if role == TAKER or (role == AUCTION and side == BUY):
             book.last_ticks = int(event["price_ticks"])
             book.traded_lots += lots
@@ -104,12 +106,14 @@ class MarketView:
 
     def _cancelled(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
-        book.add(int(event["side"]), int(event["price_ticks"]), -int(event["quantity_lots"]))
+        session_id, side = int(event["session_id"]), int(event["side"])
+        book.add(session_id, side, int(event["price_ticks"]), -int(event["quantity_lots"]))
 
     def _replaced(self, event: Any) -> None:
-        book, side = self.books[int(event["product_id"])], int(event["side"])
-        book.add(side, int(event["old_price_ticks"]), -int(event["old_quantity_lots"]))
-        book.add(side, int(event["price_ticks"]), int(event["quantity_lots"]))
+        book = self.books[int(event["product_id"])]
+        session_id, side = int(event["session_id"]), int(event["side"])
+        book.add(session_id, side, int(event["old_price_ticks"]), -int(event["old_quantity_lots"]))
+        book.add(session_id, side, int(event["price_ticks"]), int(event["quantity_lots"]))
 
     def _phase_changed(self, event: Any) -> None:
         self.books[int(event["product_id"])].phase = int(event["phase"])

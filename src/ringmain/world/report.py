@@ -2,6 +2,7 @@
 
 import json
 from html import escape
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,7 @@ def summary(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("trades", f"{market['trades']:,}, {market['traded_mwh']:,.1f} MWh"),
     ]
     if fleet is not None:
-        settled = fleet["settled_eur"]
-        rows += [
-            ("fleet", f"{fleet['batteries']:,} batteries sold {fleet['sold_mwh']:.1f} MWh "
-             f"and bought {fleet['bought_mwh']:.1f} MWh in {fleet['awards']} awards"),
-            ("fleet's deviation", f"{fleet['deviation_mwh']:.3f} MWh of its commitments"),
-            ("fleet's settlement", f"awards {settled['award']:+,.2f} EUR, imbalance "
-             f"{settled['imbalance']:+,.2f} EUR, wear {-settled['wear']:+,.2f} EUR"),
-        ]  # fmt: skip
+        rows += _fleet_rows(fleet)
     for name, ledger in figures["ledgers"].items():
         said = "balanced to the last unit" if ledger["is_balanced"] else "NOT BALANCED"
         replayed = f"{ledger['commands_replayed']:,} commands and {ledger['events_compared']:,} events"
@@ -66,6 +60,28 @@ def summary(figures: dict[str, Any]) -> list[tuple[str, str]]:
     for name, node in figures["nodes"].items():
         p50, p99 = (node[f"commit_{q}_ns_below"] / 1e6 for q in ("p50", "p99"))
         rows.append((f"{name}'s commits", f"p50 < {p50:.2f} ms, p99 < {p99:.2f} ms"))
+    return rows
+
+
+def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
+    settled, share = fleet["settled_eur"], fleet["deviation_share"]
+    of = "" if share is None else f", {share:.2%} of them"
+    rows = [
+        ("fleet", f"{fleet['batteries']:,} batteries sold {fleet['sold_mwh']:.1f} MWh "
+         f"and bought {fleet['bought_mwh']:.1f} MWh"),
+        ("fleet's bids", f"{fleet['bids']:,}, {fleet['intraday_bids']:,} of them intraday, "
+         f"{fleet['bids_rejected']:,} refused; {fleet['awards']:,} awards, "
+         f"{fleet['intraday_awards']:,} of them intraday"),
+        ("fleet's deviation", f"{fleet['deviation_mwh']:.3f} MWh from its commitments{of}"),
+        ("fleet's settlement", f"awards {settled['award']:+,.2f} EUR, imbalance "
+         f"{settled['imbalance']:+,.2f} EUR, wear {-settled['wear']:+,.2f} EUR"),
+    ]  # fmt: skip
+    if fleet["forecast_error_eur"] is not None:
+        rows.append(("fleet's forecast", f"{fleet['forecast_error_eur']:.2f} EUR/MWh off on average"))
+    for day in fleet["foresight"]:
+        through = "nothing was to be earned" if day["share"] is None else f"{day['share']:.0%}"
+        euros = f"{day['earned_eur']:+,.2f} EUR of {day['perfect_eur']:+,.2f} EUR"
+        rows.append((f"foresight on {day['day']}", f"{euros} that perfect foresight earns: {through}"))
     return rows
 
 
@@ -80,9 +96,9 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
 
     charts = {
         "prices": Chart("Prices by hour of delivery", "EUR/MWh", [
-            Series("real", GREY, by_hour("real_eur"), "step", dash="5 4"),
             Series("auction", BLUE, by_hour("auction_eur"), "step"),
             Series("intraday average", ORANGE, by_hour("intraday_eur"), "step"),
+            Series("real", GREY, by_hour("real_eur"), "step", dash="3 3"),
         ]),
         "volumes": Chart("Volume by hour of delivery", "MWh", [
             Series("auction", BLUE, by_hour("auction_mwh"), "bar"),
@@ -93,11 +109,15 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
         ]),
     }  # fmt: skip
     if fleet is not None:
-        power = fleet["power"]
+        forecast, power = fleet["forecast"], fleet["power"]
+        charts["forecast"] = Chart("Fleet: its forecast and the auction, by hour of delivery", "EUR/MWh", [
+            Series("auction", BLUE, [(r[start], r["auction_eur"]) for r in forecast], "step"),
+            Series("forecast", ORANGE, [(r[start], r["forecast_eur"]) for r in forecast], "step", dash="5 4"),
+        ])  # fmt: skip
         charts["fleet"] = Chart("Fleet: power against target", "MW, positive to the grid", [
             Series("committed", GREY, [(r["time_ns"], r["committed_mw"]) for r in power], "area"),
-            Series("target", ORANGE, [(r["time_ns"], r["target_mw"]) for r in power], dash="4 3"),
             Series("power", BLUE, [(r["time_ns"], r["power_mw"]) for r in power]),
+            Series("target", ORANGE, [(r["time_ns"], r["target_mw"]) for r in power], dash="3 3"),
         ])  # fmt: skip
         charts["energy"] = Chart("Fleet: stored energy", "MWh", [
             Series("stored", GREEN, [(r["time_ns"], r["energy_mwh"]) for r in power], "area"),
@@ -108,14 +128,17 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
 
 def _cash_chart(quarters: list[dict[str, Any]]) -> Chart:
     """Draw what the fleet has earned so far."""
-    names = {"awards": ("award_eur", BLUE), "imbalance": ("imbalance_eur", RED), "wear": ("wear_eur", GREY)}
-    series = []
-    for name, (key, colour) in names.items():
-        total, points = 0.0, []
-        for row in quarters:
-            total += -row[key] if key == "wear_eur" else row[key]
-            points.append((row["time_ns"], total))
-        series.append(Series(name, colour, points, "step", QUARTER_NS))
+    lines = {
+        "awards": (BLUE, lambda row: row["award_eur"]),
+        "imbalance": (RED, lambda row: row["imbalance_eur"]),
+        "wear": (GREY, lambda row: -row["wear_eur"]),
+        "in all": (GREEN, lambda row: row["award_eur"] + row["imbalance_eur"] - row["wear_eur"]),
+    }
+    times = [row["time_ns"] for row in quarters]
+    series = [
+        Series(name, colour, list(zip(times, accumulate(map(of, quarters)), strict=True)), "step", QUARTER_NS)
+        for name, (colour, of) in lines.items()
+    ]
     return Chart("Fleet: money so far", "EUR", series)
 
 

@@ -16,6 +16,8 @@ from ringmain.control.supervisor import Child, Running, Supervisor
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
+from ringmain.vpp.app import FIELDS, fleet_from_file, seeded_fleet
+from ringmain.vpp.state import ASSETS
 from ringmain.world import seats
 from ringmain.world.calendar import OPENING_NS, midnight_ns, next_delivery_day
 from ringmain.world.live import STEP_NS, Plan, plan_of
@@ -26,6 +28,8 @@ START_S = 180.0  # kernels are compiled on the first start
 REFRESH_S = 0.25
 SPEED = 720.0  # a day in two minutes
 MARKETS = ("exchange", "vpp")
+BATTERIES = 1_000
+FLEET_FILE = "world/fleet.json"
 
 
 def main(options: Any) -> int:
@@ -36,7 +40,8 @@ def main(options: Any) -> int:
     options : object with the attributes
         data (Path), days (int or None: as many as there are prices for), prices (Path or None: a
         generated year), day (text or None), seed (int), speed (text: a number of logical seconds a
-        second, or ``max``), report (Path or None), exchange_port and vpp_port (int, 0: any).
+        second, or ``max``), batteries (int or None: the folder's fleet, or BATTERIES), fleet (Path or
+        None), report (Path or None), exchange_port and vpp_port (int, 0: any).
 
     Returns
     -------
@@ -46,7 +51,8 @@ def main(options: Any) -> int:
     Raises
     ------
     RingmainError
-        RM106 if another run has the folder; RM511 to RM517 for prices, day and speed.
+        RM106 if another run has the folder; RM511 to RM517 for prices, day and speed; RM518, RM519 and
+        RM601 to RM603 for the fleet.
     """
     data = Path(options.data)
     plan = make_plan(options)
@@ -81,21 +87,21 @@ def make_plan(options: Any) -> Plan:
     if count < 1:
         raise RingmainError("RM517", "run", f"--days {count} is no number of days", "Give 1 or more")
     prices.check(first, count)
-    more = {"hours": float(getattr(options, "hours", 0) or 0)}
-    batteries = getattr(options, "batteries", None)
-    if batteries is not None:
-        more["batteries"] = batteries
-    return plan_of(data, prices, first, count, seed=seed, speed=_speed(options.speed), **more)
+    speed, fleet = _speed(options.speed), _fleet(data, options.batteries, options.fleet, seed)
+    hours = float(getattr(options, "hours", 0) or 0)
+    return plan_of(data, prices, first, count, seed=seed, speed=speed, fleet=fleet, hours=hours)
 
 
 def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int]) -> Running:
     """Start nodes, gateway and world, each when those before it are ready; return the world."""
-    markets = MARKETS if plan.batteries else MARKETS[:1]
+    markets = MARKETS if plan.fleet else MARKETS[:1]
     Clock.stepped(data / "clock", plan.start_ns - STEP_NS)
     seats.prepare(data)
     (data / "world" / "status.json").unlink(missing_ok=True)
     plan_file = data / "world" / "plan.json"
     plan_file.write_bytes(msgspec.json.encode(plan))
+    if plan.fleet:
+        (data / FLEET_FILE).write_bytes(msgspec.json.encode(plan.fleet))
     epochs = {market: _epoch(data / market) for market in markets}
     for market in markets:
         supervisor.start(Child(market, _ringmain("node", market, "--data", str(data))))
@@ -144,6 +150,29 @@ def _days_from(prices: Prices, first: date) -> int:
     while date.fromordinal(first.toordinal() + count) in prices.days:
         count += 1
     return max(1, count)
+
+
+def _fleet(data: Path, count: int | None, path: Path | None, seed: int) -> list[list[int]]:
+    """Return the batteries as rows of RegisterBattery's fields; a folder keeps the fleet that it began with.
+
+    All of them report over the world's device link, whatever link a file names.
+    """
+    kept: list[list[int]] = []
+    if (data / FLEET_FILE).exists():
+        kept = msgspec.json.decode((data / FLEET_FILE).read_bytes(), type=list[list[int]])
+    if count is not None and not 0 <= count < ASSETS:
+        what = f"--batteries {count} is no number from 0 to {ASSETS - 1}"
+        raise RingmainError("RM518", "run", what, "Give 0 for no fleet")
+    if path is None and (count == 0 or (kept and count in (None, len(kept)))):
+        return [] if count == 0 else kept
+    commands = fleet_from_file(Path(path)) if path else seeded_fleet(count or BATTERIES, seed, [0])
+    for command in commands:
+        command["link_account_id"] = seats.LINK_ACCOUNT
+    fleet = [[int(command[name][0]) for name in FIELDS] for command in commands]
+    if kept and fleet != kept:
+        what = f"{data} has a fleet of {len(kept)} batteries, and keeps it"
+        raise RingmainError("RM519", "run", what, "Leave the fleet out, or give another folder with --data")
+    return fleet
 
 
 def _speed(text: Any) -> float:

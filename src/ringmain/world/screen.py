@@ -110,9 +110,11 @@ def _books(books: Sequence[BookNow]) -> Table:
 def _fleet(status: Status) -> Text:
     fleet = status.fleet
     assert fleet is not None
+    known = f"{fleet.fresh:,} fresh, {fleet.late:,} late, {fleet.silent:,} silent"
+    refused = f" · {fleet.rejected:,} refused" if fleet.rejected else ""
     return Text(
         f"fleet {fleet.power_w / 1e6:+.2f} MW of {fleet.target_w / 1e6:+.2f} MW wanted · "
-        f"{fleet.energy_wh / 1e6:.2f} MWh stored",
+        f"{fleet.energy_wh / 1e6:.2f} MWh stored · {known} · {fleet.income_minor / 1e6:+,.2f} EUR{refused}",
         "magenta",
     )
 
@@ -128,6 +130,7 @@ def _line(status: Status) -> str:
         top = f"{_price(near.bid_ticks)}/{_price(near.ask_ticks)}"
         parts.append(f"{near.product_id % 24:02d}:00 at {top} EUR/MWh")
     if status.fleet is not None:
-        wanted = status.fleet.target_w / 1e6
-        parts.append(f"fleet {status.fleet.power_w / 1e6:+.2f} MW of {wanted:+.2f}")
+        fleet = status.fleet
+        parts.append(f"fleet {fleet.power_w / 1e6:+.2f} MW of {fleet.target_w / 1e6:+.2f}")
+        parts.append(f"{fleet.income_minor / 1e6:+,.2f} EUR")
     return "  ".join(parts)

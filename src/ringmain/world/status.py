@@ -30,11 +30,15 @@ class BookNow(msgspec.Struct):
 
 
 class FleetNow(msgspec.Struct):
-    """What the devices do."""
+    """What the devices do, how many of them the fleet has heard of lately, and what it has earned so far."""
 
     power_w: float
     target_w: float
     energy_wh: float
+    fresh: int
+    late: int
+    silent: int
+    income_minor: int
     rejected: int
 
 

@@ -36,7 +36,7 @@ class View:
     step : int
         Number of the step, rising through the day.
     call_ids, open_ids : sequences of int
-        Products in the call before their auction, and in continuous trading.
+        Products in the call before their auction where it has no orders, and those in continuous trading.
     fair_ticks : dict
         What the world holds for fair, by product.
     anchor_ticks : dict
@@ -44,7 +44,7 @@ class View:
     last_ticks : dict
         Price of the last trade, by product.
     is_last_call : bool
-        Whether this is the step at which auction orders are sent.
+        Whether auction orders are to be sent now, where there are none.
     """
 
     step: int
@@ -130,7 +130,7 @@ class AuctionLadder:
     error_ticks: int = 60
 
     def act(self, seed: int, view: View) -> Any:
-        """Send the ladder once, at the last call."""
+        """Send the ladder at the last call, and again if the market has lost it."""
         if not view.is_last_call or not view.call_ids:
             return nothing()
         dice = _dice(seed, self.name, view.step)

@@ -91,7 +91,8 @@ class Day:
         if now_ns == MIDNIGHT_NS - 12 * HOUR_NS:
             self.publish_prices()
         self.trade()
-        self.send(DESK, self.desk.advise(self.view, self.history, rig.now_ns))
+        rig.send_batch(DESK, self.desk.advise(self.view, self.history, rig.now_ns))
+        self.drain()
 
     def publish_prices(self) -> None:
         for hour in range(24):

@@ -7,12 +7,12 @@ import pytest
 
 from ringmain.vpp.advice import planner
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, PriceForecast, is_weekend
-from ringmain.vpp.advice.planner import LEVELS, Planner, earned, grid_wh, refill_value_ticks, store_of
-from ringmain.vpp.views import Asset
+from ringmain.vpp.advice.planner import LEVELS, Planner, earned, end_value_ticks, grid_wh, stores_of
+from ringmain.vpp.views import ASSET
 from unit.vpp.rig import MIDNIGHT_NS
 
 
-def asset(**changes: int) -> Asset:
+def fleet(*changes: dict[str, int]) -> np.recarray:
     values = {
         "asset_id": 1,
         "site_id": 1,
@@ -25,7 +25,8 @@ def asset(**changes: int) -> Asset:
         "discharge_efficiency_permille": 950,
         "wear_price_ticks": 2_000,
     }
-    return Asset(**{**values, **changes})
+    rows = [tuple({**values, **change}.values()) for change in changes]
+    return np.array(rows, ASSET).view(np.recarray)
 
 
 def best_by_brute_force(store: object, prices: np.ndarray, start: int) -> int:
@@ -46,15 +47,20 @@ def best_by_brute_force(store: object, prices: np.ndarray, start: int) -> int:
 @pytest.mark.parametrize("seed", range(12))
 def test_the_plan_earns_what_brute_force_earns(seed: int) -> None:
     dice = np.random.default_rng(seed)
-    small = asset(charge_limit_w=700, discharge_limit_w=900, wear_price_ticks=int(dice.integers(0, 1_000)))
+    small = {
+        "charge_limit_w": 700,
+        "discharge_limit_w": 900,
+        "wear_price_ticks": int(dice.integers(0, 1_000)),
+    }
     prices = dice.integers(-3_000, 9_000, 4)
     plans = Planner(prices, prices)
-    store = store_of(small, refill_value_ticks(small, prices))
+    store = stores_of(fleet(small), end_value_ticks(fleet(small), prices))
     stored_wh = int(dice.integers(1_000, 10_001))
-    hours = plans.plan(small, stored_wh)
+    (hours,) = plans.plan(fleet(small), np.array([stored_wh]))
     start = planner.nearest_level(stored_wh - 1_000, int(store[0].step_wh))
-    (values,) = plans._values.values()
-    assert int(values[0, start]) == best_by_brute_force(store[0], prices, start)
+    held = start * int(store[0].step_wh) * int(store[0].end_value_ticks)
+    best = best_by_brute_force(store[0], prices, start)
+    assert plans.gain(fleet(small), np.array([stored_wh])).tolist() == [best - held]
     level, total = start, 0
     for hour, price in zip(hours, prices, strict=True):
         (drop,) = [
@@ -64,12 +70,12 @@ def test_the_plan_earns_what_brute_force_earns(seed: int) -> None:
         ]
         level, total = level - drop, total + earned(store[0], drop, int(price))
         assert 0 <= level <= LEVELS
-    assert total + level * int(store[0].step_wh) * int(store[0].end_value_ticks) == int(values[0, start])
+    assert total + level * int(store[0].step_wh) * int(store[0].end_value_ticks) == best
 
 
 def test_a_plan_buys_low_sells_high_and_its_limits_lie_between() -> None:
     prices = np.array([1_000, 1_100, 9_000, 9_500, 5_000], np.int64)
-    hours = Planner(prices, prices).plan(asset(), 1_000)
+    (hours,) = Planner(prices, prices).plan(fleet({}), np.array([1_000]))
     assert (hours.power_w[:2] < 0).any()
     assert (hours.power_w[2:4] > 0).any()
     for hour, price in zip(hours, prices, strict=True):
@@ -82,12 +88,33 @@ def test_a_plan_buys_low_sells_high_and_its_limits_lie_between() -> None:
 
 def test_flat_prices_move_nothing() -> None:
     prices = np.full(24, 4_000, np.int64)
-    assert not Planner(prices, prices).plan(asset(), 6_000).power_w.any()
+    assert not Planner(prices, prices).plan(fleet({}), np.array([6_000])).power_w.any()
+
+
+def test_a_fleet_is_planned_as_each_of_its_batteries_alone() -> None:
+    """In any order, whatever shares a value table with what."""
+    dice = np.random.default_rng(5)
+    prices = dice.integers(1_000, 9_000, 24)
+    makes = [
+        {},
+        {"charge_limit_w": 2_000},
+        {"energy_capacity_wh": 30},
+        {"discharge_efficiency_permille": 800},
+    ]
+    batteries = [makes[int(n)] for n in dice.integers(0, len(makes), 20)]
+    stored_wh = dice.integers(500, 10_001, 20)
+    planner = Planner(prices, prices)
+    together, gains = planner.plan(fleet(*batteries), stored_wh), planner.gain(fleet(*batteries), stored_wh)
+    for n, battery in enumerate(batteries):
+        alone = planner.plan(fleet(battery), stored_wh[n : n + 1])
+        assert alone[0].tobytes() == together[n].tobytes()
+        assert planner.gain(fleet(battery), stored_wh[n : n + 1])[0] == gains[n]
+    assert together.power_w.any() and (gains > 0).any()
 
 
 def test_a_battery_too_small_to_cut_stays_at_rest() -> None:
     prices = np.array([0, 9_000], np.int64)
-    assert not Planner(prices, prices).plan(asset(energy_capacity_wh=30), 20).power_w.any()
+    assert not Planner(prices, prices).plan(fleet({"energy_capacity_wh": 30}), np.array([20])).power_w.any()
 
 
 # The forecast.

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from ringmain.core.errors import RingmainError
 from ringmain.vpp.advice.bidding import Order, Want, orders, shared_lots
 from ringmain.vpp.advice.desk import blocks
 from ringmain.vpp.app import FIELDS, fleet_from_file, seeded_fleet
-from ringmain.vpp.messages import BUY, SELL, SubmitPlan
-from ringmain.vpp.state import PERIOD_NS
-from ringmain.vpp.views import DeskView, Product
+from ringmain.vpp.messages import BUY, SCHEMA, SELL, PlanAccepted, SubmitPlan
+from ringmain.vpp.state import PERIOD_NS, PLAN_PERIODS
+from ringmain.vpp.views import DeskView, Plans, Product
 from unit.vpp.rig import BRIDGE, DESK, HOUR_NS, LINK, MIDNIGHT_NS, MINUTE_NS, Rig, battery, report
 from unit.vpp.test_vpp_desk import DELIVERY_NS, award, bid, product
 
@@ -39,7 +41,7 @@ def test_a_view_is_the_same_however_the_tape_is_cut(cut: int) -> None:
     view = DeskView()
     for begin in range(0, len(rows), cut):
         view.fold(rows[begin : begin + cut])
-    assert sorted(view.assets.active) == [1, 2]
+    assert view.assets.active.asset_id.tolist() == [1, 2]
     assert view.assets.twins[1].energy_wh == 5_000
     assert (view.bids.by_id[1].ending, view.bids.by_id[1].amount_minor) == ("FILLED", 4_100 * 6 * 10)
     assert [(b.bid_id, b.open_lots) for b in view.bids.open()] == [(2, 1)]
@@ -85,8 +87,11 @@ def test_lots_never_overshoot_what_is_missing(missing: list[int], lots: int) -> 
 
 
 def test_equal_hours_make_one_block() -> None:
-    assert blocks([0, 0, 5, 5, 5, -1]) == [(0, 2, 0), (2, 3, 5), (5, 1, -1)]
-    assert blocks([]) == []
+    rows, firsts, counts = blocks(np.array([[0, 0, 5, 5, 5, -1], [-1, -1, -1, -1, -1, -1]]))
+    assert rows.tolist() == [0, 0, 0, 1]
+    assert firsts.tolist() == [0, 2, 5, 0]
+    assert counts.tolist() == [2, 3, 1, 6]
+    assert all(not part.size for part in blocks(np.zeros((0, 24))))
 
 
 def test_a_seed_gives_a_fleet_that_the_engine_takes() -> None:
@@ -121,3 +126,40 @@ def test_a_file_that_is_no_fleet_is_refused_in_words(tmp_path: Path, name: str, 
     (tmp_path / name).write_text(text)
     with pytest.raises(RingmainError, match=code):
         fleet_from_file(tmp_path / name)
+
+
+def accepted(asset_id: int, first: int, count: int, power_w: int) -> Any:
+    return PlanAccepted(
+        asset_id=asset_id,
+        power_w=power_w,
+        delivery_start_ns=first * PERIOD_NS,
+        delivery_duration_s=count * 900,
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 2, 100])
+def test_plans_forget_what_is_long_past_and_keep_the_newest(cut: int) -> None:
+    """However the tape is cut: a ring that comes round shows nothing of the round before."""
+    events = [
+        accepted(1, FIRST, 8, 100),
+        accepted(2, FIRST + 4, 4, 50),
+        accepted(1, FIRST + 2, 2, 70),
+        accepted(1, FIRST + 5, 1, 0),
+        accepted(2, FIRST + PLAN_PERIODS + 6, 1, 30),
+    ]
+    view = Plans()
+    for begin in range(0, len(events), cut):
+        view.fold(SCHEMA.batch(events[begin : begin + cut]))
+    kept = view.power_w(np.array([1, 2, 3]), np.arange(FIRST, FIRST + 9))
+    assert kept.tolist() == [[0] * 7 + [100, 0], [0] * 7 + [50, 0], [0] * 9]
+    later = np.arange(FIRST + PLAN_PERIODS, FIRST + PLAN_PERIODS + 9)
+    assert view.power_w(np.array([1, 2]), later).tolist() == [[0] * 9, [0] * 6 + [30, 0, 0]]
+    assert view.fleet_power_w(FIRST + 7) == 150
+
+
+def test_the_newest_of_two_plans_stands() -> None:
+    view = Plans()
+    view.fold(
+        SCHEMA.batch([accepted(1, FIRST, 4, 100), accepted(1, FIRST + 1, 2, -60), accepted(1, FIRST, 1, 5)])
+    )
+    assert view.power_w(np.array([1]), np.arange(FIRST, FIRST + 4)).tolist() == [[5, -60, -60, 100]]

@@ -14,13 +14,14 @@ import numpy as np
 
 from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast, Prices
-from ringmain.vpp.advice.planner import Planner, reserve_wh
-from ringmain.vpp.kernels.units import energy_wh
-from ringmain.vpp.messages import IMMEDIATE_OR_CANCEL, REST, CancelBid, SubmitBid, SubmitPlan
+from ringmain.vpp.advice.planner import Planner
+from ringmain.vpp.advice.projection import project
+from ringmain.vpp.messages import IMMEDIATE_OR_CANCEL, REST, SCHEMA, CancelBid, SubmitBid, SubmitPlan
 from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
-from ringmain.vpp.views import Asset, DeskView, Product
+from ringmain.vpp.views import DeskView, Product
 
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+URGENT_W = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,11 @@ class Desk:
     forecast: PriceForecast = field(default_factory=PriceForecast)
     _last_bid_id: int = 0
     _asked_ns: int = 0
+    _planned_day_ns: int = 0
     _intraday_slot: int = 0
 
-    def advise(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> list[Any]:
-        """Return the commands that are due now; none while the last bids are unanswered.
+    def advise(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> Any:
+        """Return the commands that are due now, as one batch of shape (n,); none while bids are unanswered.
 
         Parameters
         ----------
@@ -59,31 +61,36 @@ class Desk:
         """
         answered = view.bids.last_answered_id >= self._last_bid_id
         if not answered and now_ns < self._asked_ns + self.times.answer_within_ns:
-            return []
+            return SCHEMA.empty(0)
         asked = self._last_bid_id
         commands = self.day_ahead(view, history, now_ns) + self.intraday(view, now_ns)
         if self._last_bid_id != asked:
             self._asked_ns = now_ns
-        return commands
+        return SCHEMA.batch(commands)
 
     def day_ahead(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> list[Any]:
-        """Plan tomorrow against the forecast and bid for it, once, in the hour before the auction."""
+        """Plan tomorrow against the forecast and bid for it, once, in the hour before the auction.
+
+        A desk that was made anew in that hour bids for the hours that have no bid yet.
+        """
         time_of_day_ns = now_ns % DAY_NS
         if not self.times.day_ahead_ns <= time_of_day_ns < self.times.day_ahead_end_ns:
             return []
         day_ns = now_ns - time_of_day_ns + DAY_NS
-        hourly = [
+        bidden = {bid.product_id for bid in view.bids.by_id.values()}
+        products = [
             product
             for product in open_products(view, now_ns)
-            if product.delivery_duration_s * SECOND_NS == HOUR_NS and day_ns <= product.delivery_start_ns
+            if product.delivery_duration_s * SECOND_NS == HOUR_NS
+            and day_ns <= product.delivery_start_ns < day_ns + DAY_NS
+            and product.product_id not in bidden
         ]
-        products = [product for product in hourly if product.delivery_start_ns < day_ns + DAY_NS]
-        done = {bid.product_id for bid in view.bids.by_id.values()}
-        if not products or any(product.product_id in done for product in products):
+        if not products or self._planned_day_ns == day_ns:
             return []
+        self._planned_day_ns = day_ns
         prices = self.forecast.forecast(history, day_ns)
         plan = plan_fleet(view, day_ns, prices, prices, now_ns)
-        return plan.commands(view) + self._bids(view, plan.wants(), products, REST)
+        return [plan.commands(view), *self._bids(view, plan.wants(), products, REST)]
 
     def intraday(self, view: DeskView, now_ns: int) -> list[Any]:
         """Plan the hours whose price is known, and trade the difference to what is owed; twice an hour."""
@@ -100,10 +107,10 @@ class Desk:
         plan = plan_fleet(view, start_ns, prices, last_day if len(last_day) == HOURS else prices, now_ns)
         products = [p for p in open_products(view, now_ns) if self._is_continuous(p, now_ns)]
         if not products:
-            return plan.commands(view)
+            return [plan.commands(view)]
         cancels = [CancelBid(bid_id=bid.bid_id) for bid in view.bids.open() if not bid.cancelling]
         bids = self._bids(view, with_urgency(plan, view, prices), products, IMMEDIATE_OR_CANCEL)
-        return plan.commands(view) + cancels + bids
+        return [plan.commands(view), *cancels, *bids]
 
     def _is_continuous(self, product: Product, now_ns: int) -> bool:
         """Tell whether the product trades in the book: from the afternoon before its day."""
@@ -130,34 +137,56 @@ class Desk:
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """Plans of all batteries over the same hours; `hours` holds an array of shape (n_hours,) by asset id."""
+    """Plans of all batteries over the same hours.
+
+    Parameters
+    ----------
+    fleet : recarray of shape (n,), ASSET
+    hours : recarray of shape (n, n_hours), HOUR
+    energy_wh : int64 array of shape (n,)
+        Stored when the plan begins.
+    """
 
     start_ns: int
-    hours: dict[int, Any]
-    energy_wh: dict[int, int]  # stored when the plan begins
+    fleet: Any
+    hours: Any
+    energy_wh: Any
 
-    def commands(self, view: DeskView) -> list[Any]:
-        """Return the plans as blocks of equal power, for the batteries whose plan is not that already."""
-        return [
-            SubmitPlan(
-                asset_id=asset_id,
-                power_w=power_w,
-                delivery_start_ns=self.start_ns + first * HOUR_NS,
-                delivery_duration_s=count * HOUR_NS // SECOND_NS,
-            )
-            for asset_id, hours in self.hours.items()
-            for first, count, power_w in blocks([int(hour.power_w) for hour in hours])
-            if not self._stands(view, asset_id, first, count, power_w)
-        ]
+    @property
+    def periods(self) -> Any:
+        """The quarter-hours of the plan, int64 array of shape (4 * n_hours,)."""
+        first = self.start_ns // PERIOD_NS
+        return np.arange(first, first + self.hours.shape[1] * PERIODS_PER_HOUR)
+
+    def commands(self, view: DeskView) -> Any:
+        """Return the plans as blocks of equal power, where a battery's plan is not that already.
+
+        Returns
+        -------
+        array of shape (n_blocks,), SubmitPlan
+        """
+        power_w = self.hours.power_w
+        row, first, count = blocks(power_w)
+        standing = view.plans.power_w(self.fleet.asset_id, self.periods)
+        differs = (standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)).reshape(*power_w.shape, -1)
+        runs = row * power_w.shape[1] + first  # where each block begins among all hours of all batteries
+        is_new = np.logical_or.reduceat(differs.any(axis=2).ravel(), runs) if runs.size else runs == 0
+        row, first, count = row[is_new], first[is_new], count[is_new]
+        commands = np.zeros(row.size, SubmitPlan.dtype)
+        SubmitPlan.stamp(commands)
+        commands["asset_id"] = self.fleet.asset_id[row]
+        commands["power_w"] = power_w[row, first]
+        commands["delivery_start_ns"] = self.start_ns + first * HOUR_NS
+        commands["delivery_duration_s"] = count * (HOUR_NS // SECOND_NS)
+        return commands
 
     def wants(self) -> dict[int, Want]:
         """Return the fleet's sum by quarter-hour; prices are means over the batteries that move."""
         wants: dict[int, Want] = {}
-        if not self.hours:
+        if not self.fleet.size:
             return wants
-        stacked = np.stack(list(self.hours.values()))
-        for i in range(stacked.shape[1]):
-            hour = stacked[:, i]
+        for i in range(self.hours.shape[1]):
+            hour = self.hours[:, i]
             moving = hour[hour["power_w"] != 0]
             counted = moving if len(moving) else hour
             want = Want(
@@ -169,76 +198,33 @@ class FleetPlan:
             wants.update(dict.fromkeys(range(first, first + PERIODS_PER_HOUR), want))
         return wants
 
-    def _stands(self, view: DeskView, asset_id: int, first: int, count: int, power_w: int) -> bool:
-        plan = view.plans.power_w.get(asset_id, {})
-        period = self.start_ns // PERIOD_NS + first * PERIODS_PER_HOUR
-        return all(plan.get(period + k, 0) == power_w for k in range(count * PERIODS_PER_HOUR))
-
 
 def plan_fleet(
     view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int
 ) -> FleetPlan:
     """Plan every battery from `start_ns` on, from the energy that it will have then."""
-    planner = Planner(price_ticks, day_price_ticks)
+    fleet = view.assets.active
     census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
-    deviation_w = planned_deviation_w(view, census_ns, start_ns)
-    hours, energies = {}, {}
-    for asset_id, asset in sorted(view.assets.active.items()):
-        energies[asset_id] = projected_energy_wh(view, asset, deviation_w)
-        hours[asset_id] = planner.plan(asset, energies[asset_id])
-    return FleetPlan(start_ns, hours, energies)
-
-
-def planned_deviation_w(view: DeskView, from_ns: int, until_ns: int) -> dict[int, int]:
-    """Return what the fleet owes beyond the sum of its plans, by quarter-hour: dispatch will ask for it."""
-    owed_w = view.commitments.power_w
-    periods = range(from_ns // PERIOD_NS, until_ns // PERIOD_NS)
-    return {period: owed_w.get(period, 0) - view.plans.fleet_power_w(period) for period in periods}
-
-
-def projected_energy_wh(view: DeskView, asset: Asset, deviation_w: Mapping[int, int]) -> int:
-    """Return what a battery will have stored after its plan and its part of the fleet's deviation.
-
-    `deviation_w` holds every quarter-hour from the census on.
-    """
-    twin = view.assets.twins.get(asset.asset_id)
-    stored_wh = reserve_wh(asset) if twin is None else twin.energy_wh
-    plan = view.plans.power_w.get(asset.asset_id, {})
-    fleet_limit_w = view.assets.discharge_limit_w
-    for period, fleet_w in deviation_w.items():
-        power_w = plan.get(period, 0) + fleet_w * asset.discharge_limit_w // fleet_limit_w
-        if power_w:
-            stored_wh -= drained_wh(energy_wh(power_w, PERIOD_NS), asset)
-            stored_wh = max(reserve_wh(asset), min(stored_wh, asset.energy_capacity_wh))
-    return stored_wh
-
-
-def drained_wh(given_wh: int, asset: Asset) -> int:
-    """Return what leaves the store for energy given to the grid; negative when it is taken."""
-    if given_wh > 0:
-        return given_wh * 1_000 // asset.discharge_efficiency_permille
-    return given_wh * asset.charge_efficiency_permille // 1_000
+    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
+    planned_w = view.plans.power_w(fleet.asset_id, periods)
+    stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
+    return FleetPlan(start_ns, fleet, Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh), stored_wh)
 
 
 def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:
-    """Return the plan's wants, with wider prices where the fleet can't deliver what it owes.
+    """Return the plan's wants, with wider prices in the hours where the fleet can't deliver what it owes.
 
-    The fleet is walked through its commitments as one store, with the efficiencies of its first
-    battery. Where it runs empty or over, the trade is worth what the imbalance would cost.
+    There the trade is worth what the imbalance would cost. What is less than URGENT_W in the mean of an
+    hour is left to the imbalance.
     """
     wants = plan.wants()
-    owed_w = view.commitments.power_w
-    assets = list(view.assets.active.values())
-    if not assets:
-        return wants
-    stored_wh = sum(plan.energy_wh[a.asset_id] - reserve_wh(a) for a in assets)
-    usable_wh = sum(a.energy_capacity_wh - reserve_wh(a) for a in assets)
-    for period in sorted(wants):
-        after_wh = stored_wh - drained_wh(energy_wh(owed_w.get(period, 0), PERIOD_NS), assets[0])
-        stored_wh = max(0, min(after_wh, usable_wh))
-        if after_wh != stored_wh:
-            reference = int(prices[(period * PERIOD_NS - plan.start_ns) // HOUR_NS])
-            spread = abs(reference) * FALLBACK_SPREAD_PERMILLE // 1_000
+    planned_w = np.repeat(plan.hours.power_w, PERIODS_PER_HOUR, axis=1)
+    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh)
+    hourly_w = np.abs(missing_w.reshape(-1, PERIODS_PER_HOUR).mean(axis=1))
+    for hour in np.flatnonzero(hourly_w >= URGENT_W).tolist():
+        reference = int(prices[hour])
+        spread = abs(reference) * FALLBACK_SPREAD_PERMILLE // 1_000
+        for period in plan.periods[hour * PERIODS_PER_HOUR : (hour + 1) * PERIODS_PER_HOUR].tolist():
             want = wants[period]
             wants[period] = Want(
                 want.power_w,
@@ -269,13 +255,15 @@ def known_prices(price_ticks: Mapping[int, int], start_ns: int) -> Prices:
     return np.array(prices, np.int64)
 
 
-def blocks(power_w: list[int]) -> list[tuple[int, int, int]]:
-    """Return runs of equal power as (first hour, number of hours, power)."""
-    runs: list[tuple[int, int, int]] = []
-    for hour, power in enumerate(power_w):
-        if runs and runs[-1][2] == power:
-            first, count, _ = runs[-1]
-            runs[-1] = (first, count + 1, power)
-        else:
-            runs.append((hour, 1, power))
-    return runs
+def blocks(power_w: Any) -> tuple[Any, Any, Any]:
+    """Return the runs of equal power in an array of shape (n, hours), row by row.
+
+    Returns
+    -------
+    row, first hour, number of hours : int64 arrays of shape (n_blocks,)
+    """
+    begins = np.ones(power_w.shape, np.bool_)
+    begins[:, 1:] = power_w[:, 1:] != power_w[:, :-1]
+    places = np.flatnonzero(begins)
+    counts = np.diff(np.append(places, power_w.size))
+    return places // power_w.shape[1], places % power_w.shape[1], counts

@@ -13,10 +13,9 @@ import numpy as np
 from ringmain.core.jit import kernel
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.kernels.units import energy_wh, mean_power_w
-from ringmain.vpp.views import Asset
+from ringmain.vpp.views import reserve_wh
 
 LEVELS = 40
-REFILL_HOURS = 4  # what is left at the end is worth what it costs to store again, in a day's cheapest hours
 
 STORE = np.dtype(
     [
@@ -56,59 +55,109 @@ class Planner:
 
     def __init__(self, price_ticks: Prices, day_price_ticks: Prices) -> None:
         self.price_ticks, self.day_price_ticks = price_ticks, day_price_ticks
-        self._values: dict[bytes, Any] = {}
 
-    def plan(self, asset: Asset, energy_wh: int) -> Any:
-        """Return the plan that earns the most from a stored energy on: recarray of shape (n_hours,), HOUR."""
-        store = store_of(asset, refill_value_ticks(asset, self.day_price_ticks))
-        hours = np.zeros(len(self.price_ticks), HOUR).view(np.recarray)
-        if store[0].step_wh > 0 and len(hours) > 0:
-            start = nearest_level(energy_wh - reserve_wh(asset), int(store[0].step_wh))
-            follow(store[0], self.price_ticks, self._values_of(store), start, hours)
-        return hours
+    def plan(self, fleet: Any, energy_wh: Any) -> Any:
+        """Return the plans that earn the most from the stored energies on.
 
-    def _values_of(self, store: Any) -> Any:
-        key = store.tobytes()
-        if key not in self._values:
-            values = np.zeros((len(self.price_ticks) + 1, LEVELS + 1), np.int64)
-            value_levels(store[0], self.price_ticks, values)
-            self._values[key] = values
-        return self._values[key]
+        Parameters
+        ----------
+        fleet : recarray of shape (n,), ASSET
+        energy_wh : int64 array of shape (n,)
+
+        Returns
+        -------
+        recarray of shape (n, n_hours), HOUR
+        """
+        return self._solve(fleet, energy_wh)[0]
+
+    def gain(self, fleet: Any, energy_wh: Any) -> Any:
+        """Return what each plan adds to what is stored, in Wh x ticks: int64 array of shape (n,).
+
+        That is sales less purchases and wear, and the change of what is stored at :func:`end_value_ticks`.
+        """
+        return self._solve(fleet, energy_wh)[1]
+
+    def _solve(self, fleet: Any, energy_wh: Any) -> tuple[Any, Any]:
+        hours = np.zeros((fleet.size, len(self.price_ticks)), HOUR).view(np.recarray)
+        gains = np.zeros(fleet.size, np.int64)
+        if not fleet.size or not len(self.price_ticks):
+            return hours, gains
+        stores = stores_of(fleet, end_value_ticks(fleet, self.day_price_ticks))
+        _, make = np.unique(stores, return_inverse=True)
+        values = np.zeros((len(self.price_ticks) + 1, LEVELS + 1), np.int64)
+        usable_wh = energy_wh - reserve_wh(fleet)
+        plan_stores(stores, make, np.argsort(make), self.price_ticks, usable_wh, values, hours, gains)
+        return hours, gains
 
 
+def end_value_ticks(fleet: Any, day_price_ticks: Prices) -> Any:
+    """Return what a stored Wh is worth at the end: what another costs in the day's cheapest hour.
+
+    It is worth no less than nothing. Were it worth more than that hour's price, it would pay to buy only
+    to hold, day after day.
+    """
+    cheapest = max(0, int(day_price_ticks.min())) if len(day_price_ticks) else 0
+    return cheapest * 1_000 // fleet.charge_efficiency_permille
+
+
+def stores_of(fleet: Any, end_value_ticks: Any) -> Any:
+    """Return the batteries as the kernels take them, recarray of shape (n,), STORE."""
+    stores = np.zeros(fleet.size, STORE).view(np.recarray)
+    stores.step_wh = (fleet.energy_capacity_wh - reserve_wh(fleet)) // LEVELS
+    stores.charge_efficiency_permille = fleet.charge_efficiency_permille
+    stores.discharge_efficiency_permille = fleet.discharge_efficiency_permille
+    stores.wear_ticks = fleet.wear_price_ticks
+    stores.end_value_ticks = end_value_ticks
+    cut_levels(fleet, stores)
+    return stores
+
+
+@kernel
+def cut_levels(fleet: Any, stores: Any) -> None:
+    """Say how many levels an hour can move; a battery too small to cut stays at rest."""
+    for i in range(stores.size):
+        store = stores[i]
+        if store.step_wh > 0:
+            giving_wh = energy_wh(fleet[i].discharge_limit_w, HOUR_NS)
+            taking_wh = energy_wh(fleet[i].charge_limit_w, HOUR_NS)
+            store.most_drop = giving_wh * 1_000 // (store.step_wh * store.discharge_efficiency_permille)
+            store.most_rise = taking_wh * store.charge_efficiency_permille // (store.step_wh * 1_000)
+
+
+@kernel
+def plan_stores(
+    stores: Any, make: Any, order: Any, price_ticks: Any, usable_wh: Any, values: Any, hours: Any, gains: Any
+) -> None:
+    """Plan every store, those of one make after each other, for which `values` is filled once.
+
+    Parameters
+    ----------
+    make, order : int64 arrays of shape (n,)
+        Number of each store's make; the stores in the order of their makes.
+    usable_wh : int64 array of shape (n,)
+        What is stored above the reserve.
+    values : int64 array of shape (n_hours + 1, LEVELS + 1)
+        Room to work in.
+    hours, gains : arrays of shape (n, n_hours) and (n,)
+        Written.
+    """
+    known_make = -1
+    for i in order:
+        store = stores[i]
+        if store.step_wh == 0:
+            continue
+        if make[i] != known_make:
+            known_make = make[i]
+            value_levels(store, price_ticks, values)
+        level = nearest_level(usable_wh[i], store.step_wh)
+        gains[i] = values[0, level] - level * store.step_wh * store.end_value_ticks
+        follow(store, price_ticks, values, level, hours[i])
+
+
+@kernel
 def nearest_level(usable_wh: int, step_wh: int) -> int:
     """Return the level nearest to what is stored: over a fleet the roundings even out."""
     return max(0, min((usable_wh + step_wh // 2) // step_wh, LEVELS))
-
-
-def reserve_wh(asset: Asset) -> int:
-    """Return what stays with the home, floor."""
-    return asset.energy_capacity_wh * asset.reserve_permille // 1_000
-
-
-def refill_value_ticks(asset: Asset, day_price_ticks: Prices) -> int:
-    """Return what a stored Wh is worth at the end: what it costs to store another in the cheapest hours."""
-    if len(day_price_ticks) == 0:
-        return 0
-    cheapest = np.sort(day_price_ticks)[:REFILL_HOURS]
-    return int(cheapest.mean()) * 1_000 // asset.charge_efficiency_permille
-
-
-def store_of(asset: Asset, end_value_ticks: int) -> Any:
-    """Return the battery as the kernels take it, recarray of shape (1,), STORE."""
-    step_wh = (asset.energy_capacity_wh - reserve_wh(asset)) // LEVELS
-    giving_wh = energy_wh(asset.discharge_limit_w, HOUR_NS)
-    taking_wh = energy_wh(asset.charge_limit_w, HOUR_NS)
-    store = np.zeros(1, STORE).view(np.recarray)
-    store.step_wh = step_wh
-    if step_wh > 0:
-        store.most_drop = giving_wh * 1_000 // (step_wh * asset.discharge_efficiency_permille)
-        store.most_rise = taking_wh * asset.charge_efficiency_permille // (step_wh * 1_000)
-    store.charge_efficiency_permille = asset.charge_efficiency_permille
-    store.discharge_efficiency_permille = asset.discharge_efficiency_permille
-    store.wear_ticks = asset.wear_price_ticks
-    store.end_value_ticks = end_value_ticks
-    return store
 
 
 @kernel

@@ -1,0 +1,127 @@
+"""A bridge that dies anywhere and is made anew passes everything on, and nothing twice."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ringmain.bridge.orders import Bridge
+from ringmain.core.page import NodePage
+from ringmain.core.tape import TapeWriter
+from ringmain.exchange import messages as exchange
+from ringmain.vpp import messages as vpp
+
+TRADING, SOMEBODY = 3, 9  # sessions
+
+
+class DeathError(Exception):
+    """The bridge's process ends."""
+
+
+class Market:
+    """One market as the bridge's session sees it: a tape, and what it has taken, by number."""
+
+    def __init__(self, folder, schema, session_id):
+        folder.mkdir()
+        self.schema, self.session_id = schema, session_id
+        page = NodePage(folder / "page", create=True)
+        self.tape = TapeWriter(folder / "tape", page, schema.record_bytes)
+        self.taken = []  # (number, record's name)
+
+    def say(self, *events):
+        batch = self.schema.batch(events)
+        self.tape.append(batch)
+        self.tape.publish(self.tape.position)
+
+    def client(self, lives):
+        last = self.taken[-1][0] if self.taken else 0
+        return Session(self, SimpleNamespace(session_id=self.session_id, next_number=last + 1), lives)
+
+
+class Session:
+    """Stands for a client; every command costs one of the bridge's `lives`, a list with their number."""
+
+    def __init__(self, market, protocol, lives):
+        self.market, self.protocol, self.lives = market, protocol, lives
+
+    def send(self, command):
+        number = self.protocol.next_number
+        if not self.lives[0]:
+            raise DeathError
+        self.lives[0] -= 1
+        self.protocol.next_number += 1
+        said = self.market.schema.unpack_command(command)
+        assert not self.market.taken or number > self.market.taken[-1][0]
+        self.market.taken.append((number, said["record"]))
+        return number
+
+    def settle(self):
+        pass
+
+    def poll(self):
+        return self.market.schema.empty(0)
+
+
+def event(record, session_id=0, session_number=0, **values):
+    names = {field.name: 0 for field in record.fields}
+    return record(session_id, session_number, **{**names, **values})
+
+
+def bid(bid_id):
+    return event(vpp.BidSubmitted, bid_id=bid_id, product_id=7, quantity_lots=5, side=vpp.SELL)
+
+
+def fill(number, session_id=TRADING):
+    return event(exchange.OrderFilled, session_id, number, product_id=7, quantity_lots=2, side=exchange.SELL)
+
+
+STAGES = [
+    ("exchange", [event(exchange.ProductDefined, product_id=7, product_kind=exchange.HOURLY)]),
+    ("exchange", [event(exchange.ProductScheduled, product_id=7)]),
+    ("vpp", [bid(41), bid(42), event(vpp.BidCancelRequested, bid_id=41, product_id=7), bid(43)]),
+    ("exchange", [fill(1), fill(2, SOMEBODY), fill(2),
+                  event(exchange.AuctionUncrossed, product_id=7, volume_lots=4, price_ticks=900)]),
+    ("exchange", [event(exchange.OrderCancelled, TRADING, 1, reason=exchange.CANCELLATIONS["BY_OWNER"]),
+                  fill(4), fill(4)]),
+]  # fmt: skip
+ORDERS = [(1, "PlaceOrder"), (2, "PlaceOrder"), (3, "CancelOrder"), (4, "PlaceOrder")]
+NEWS = [
+    (2, "DefineProduct"), (3, "RecordAward"), (5, "RecordAward"), (6, "RecordPrice"), (7, "RecordOrderEnded"),
+    (8, "RecordAward"), (9, "RecordAward"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lives", range(1, len(ORDERS) + len(NEWS) + 1))
+def test_nothing_is_lost_or_doubled(tmp_path, lives):
+    """It dies each time after so many commands, wherever that is."""
+    markets = {
+        "exchange": Market(tmp_path / "exchange", exchange.schema, TRADING),
+        "vpp": Market(tmp_path / "vpp", vpp.SCHEMA, 5),
+    }
+    bridge = None
+    for name, events in STAGES:
+        markets[name].say(*events)
+        while True:
+            try:
+                if bridge is None:
+                    left = [lives]
+                    bridge = Bridge(tmp_path, markets["exchange"].client(left), markets["vpp"].client(left))
+                bridge.back()
+                bridge.forward()
+                break
+            except DeathError:
+                bridge = None
+    assert markets["exchange"].taken == ORDERS
+    assert markets["vpp"].taken == NEWS
+
+
+def test_refusals_are_counted(tmp_path):
+    markets = [
+        Market(tmp_path / "exchange", exchange.schema, TRADING), Market(tmp_path / "vpp", vpp.SCHEMA, 5)
+    ]  # fmt: skip
+    trading, telling = (market.client([9]) for market in markets)
+    bridge = Bridge(tmp_path, trading, telling)
+    refused = [event(vpp.PriceRejected), event(vpp.AwardRejected), event(vpp.PriceRecorded)]
+    telling.poll = lambda: vpp.SCHEMA.batch(refused).view(np.recarray)
+    bridge.back()
+    assert bridge.rejected == 2
