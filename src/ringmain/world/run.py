@@ -51,7 +51,7 @@ def main(options: Any) -> int:
     Raises
     ------
     RingmainError
-        RM106 if another run has the folder; RM511 to RM517 for prices, day and speed; RM518, RM519 and
+        RM106 if another run has the folder; RM511 to RM520 for prices, day and speed; RM518, RM519 and
         RM601 to RM603 for the fleet.
     """
     data = Path(options.data)
@@ -81,7 +81,7 @@ def make_plan(options: Any) -> Plan:
     """Return what is to be lived, from the command's options and what the folder has lived already."""
     data, seed = Path(options.data), int(options.seed)
     prices = generate(seed) if options.prices is None else load(Path(options.prices))
-    now_ns = Clock(data / "clock").now_ns() if (data / "clock").exists() else None
+    now_ns = _lived_until_ns(data)
     first = _first_day(data, prices, options.day, now_ns)
     count = options.days if options.days is not None else _days_from(prices, first)
     if count < 1:
@@ -90,6 +90,17 @@ def make_plan(options: Any) -> Plan:
     speed, fleet = _speed(options.speed), _fleet(data, options.batteries, options.fleet, seed)
     hours = float(getattr(options, "hours", 0) or 0)
     return plan_of(data, prices, first, count, seed=seed, speed=speed, fleet=fleet, hours=hours)
+
+
+def _lived_until_ns(data: Path) -> int | None:
+    """Return the time of the folder's clock, None in a new folder; RM520 if nobody conducts that clock."""
+    if not (data / "clock").exists():
+        return None
+    clock = Clock(data / "clock")
+    if not clock.is_stepped:
+        what = f"the clock of {data} runs by itself, as that of nodes that were started one by one"
+        raise RingmainError("RM520", "run", what, "Give another folder with --data")
+    return clock.now_ns()
 
 
 def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int]) -> Running:

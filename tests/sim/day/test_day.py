@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeReader
@@ -254,6 +255,12 @@ def wait_for(process, what, timeout_s=150):
         assert time.monotonic() < deadline, "it does not come"
         time.sleep(0.05)
     return found
+
+
+def test_a_folder_whose_clock_runs_by_itself_is_refused(tmp_path):
+    Clock.running(tmp_path / "clock")
+    with pytest.raises(RingmainError, match="RM520 run: the clock of .* runs by itself"):
+        make_plan(SimpleNamespace(**options(tmp_path)))
 
 
 @pytest.mark.parametrize(
