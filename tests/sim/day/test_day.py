@@ -259,7 +259,7 @@ def wait_for(process, what, timeout_s=150):
 
 def test_a_folder_whose_clock_runs_by_itself_is_refused(tmp_path):
     Clock.running(tmp_path / "clock")
-    with pytest.raises(RingmainError, match="RM520 run: the clock of .* runs by itself"):
+    with pytest.raises(RingmainError, match=r"RM520 run: the clock of .* runs by itself"):
         make_plan(SimpleNamespace(**options(tmp_path)))
 
 
