@@ -51,8 +51,8 @@ def main(options: Any) -> int:
     Raises
     ------
     RingmainError
-        RM106 if another run has the folder; RM511 to RM520 for prices, day and speed; RM518, RM519 and
-        RM601 to RM603 for the fleet.
+        RM106 if another run has the folder; RM511 to RM517 for prices, day and speed; RM518, RM519 and
+        RM601 to RM603 for the fleet; RM520 for a clock that runs by itself.
     """
     data = Path(options.data)
     plan = make_plan(options)
