@@ -186,6 +186,7 @@ def _add_status(commands: Any) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from ringmain.core.messages import REASONS_BY_CODE
     from ringmain.core.page import NodePage
     from ringmain.core.shared import is_alive
 
@@ -204,7 +205,8 @@ def _status(options: argparse.Namespace) -> int:
         return 0
     for name, row in rows.items():
         state = "running" if row["running"] else "stopped" if row["node"] == 0 else "dead"
-        refusal = f", refuses ({row['refusal']:#x})" if row["refusal"] else ""
+        reason = REASONS_BY_CODE.get(row["refusal"], hex(row["refusal"]))
+        refusal = f", refuses commands: {reason}" if row["refusal"] and row["running"] else ""
         print(
             f"{name}: {state}{refusal}, sequence {row['sequence']:,}, durable {row['durable_sequence']:,}, "
             f"events {row['tape_readable']:,}, snapshot {row['snapshot_sequence']:,}, "

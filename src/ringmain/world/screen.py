@@ -74,7 +74,7 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         for running in children:
             what = Text("running" if running.pid else "down", "green" if running.pid else "red")
-            again = f"started again {running.restarts} times" if running.restarts else ""
+            again = f"restarts: {running.restarts}" if running.restarts else ""
             table.add_row(running.child.name, what, _node_line(self._data / running.child.name), again)
         return table
 
