@@ -13,7 +13,6 @@ AUCTION_NS = -12 * HOUR_NS  # the day before, 12:00
 END_NS = DAY_NS + 30 * MINUTE_NS  # the last quarter-hour has been settled
 GATE_BEFORE_DELIVERY_NS = 5 * MINUTE_NS
 HOURLY_VALUE_MINOR = 1_000  # one lot, 0.1 MW for an hour, at one tick, 0.01 EUR/MWh
-LOT_POWER_W = 100_000
 
 
 @dataclass(frozen=True)
