@@ -142,9 +142,9 @@ class _Venue:
         interval = a_tick / PACED_ORDERS_A_SECOND
         ticks = int(seconds / interval)
         sent, heard = np.zeros(ticks * a_tick, np.int64), np.zeros(ticks * a_tick, np.int64)
+        batches = [orders(a_tick, first + tick * a_tick) for tick in range(ticks)]
         begin = time.perf_counter()
-        for tick in range(ticks):
-            batch = orders(a_tick, first + tick * a_tick)
+        for tick, batch in enumerate(batches):
             due = begin + tick * interval
             while (remaining := due - time.perf_counter()) > 0:
                 self._hear(client.poll(remaining), first, heard)

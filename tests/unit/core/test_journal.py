@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -267,3 +268,20 @@ def test_repair_inside_a_batch_is_refused_and_changes_nothing(journal: Journal) 
 
 def test_an_empty_journal_is_no_error(tmp_path: Path) -> None:
     assert JournalScan(tmp_path, SCHEMA).run() == End()
+
+
+def test_a_start_at_the_very_end_of_a_segment_finds_room_in_the_next(journal: Journal) -> None:
+    for count in (16_383, 16_383, 16_383, 16_375):  # with their heads they fill the segment to the last byte
+        journal.append(count)
+    journal.writer.close()
+    last, prewritten = sorted(journal.folder.glob("journal-*.seg"))
+    prewritten.unlink()  # as after a kill before it was made
+    again = Journal(journal.folder)
+    assert again.writer._offset == last.stat().st_size
+    deadline = time.monotonic() + 30
+    while again.writer.room_rows <= 0:
+        assert time.monotonic() < deadline, "there is never room again"
+        time.sleep(0.01)
+    again.append(10)
+    assert again.read() == list(range(1, 65_535))
+    again.writer.close()

@@ -247,8 +247,7 @@ class JournalWriter:
         self._next_sequence += batch.count
         self.written.batches += 1
         self.written.bytes += size
-        if self._offset > self.options.segment_bytes // 2:
-            self._supply.want(self._number + 1)
+        self._ask_ahead()
         self._on_durable(self._next_sequence - 1, time.perf_counter_ns() - began)
 
     def _seal(self, batch: Filling, data: Any) -> None:
@@ -293,3 +292,9 @@ class JournalWriter:
             self._begin_segment(segment_path(self._folder, self._number + 1))
             return
         self._descriptor = os.open(end.segment.path, os.O_RDWR)
+        self._ask_ahead()
+
+    def _ask_ahead(self) -> None:
+        """Have the next segment made in good time: there is no room for a command without it."""
+        if self._offset > self.options.segment_bytes // 2:
+            self._supply.want(self._number + 1)
