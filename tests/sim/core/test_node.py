@@ -89,7 +89,7 @@ class Venue:
         self.producer = Ring.open(ring_path(self.folder)).producer()
         assert self.producer.offer(opening(SESSION).view(SCHEMA.header)) == 1
         last = None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while last is None:
             assert time.monotonic() < deadline
             last = self.listen(0.05)
@@ -156,6 +156,8 @@ def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(venue: Venue) -> 
     for _ in range(KILLS):
         venue.start()
         venue.log_in()
+        if dice.random() < 0.75:  # a slow disk must not keep every life from being acknowledged anything
+            venue.trade(2)
         end = time.monotonic() + float(dice.uniform(0.0, 0.04))
         while time.monotonic() < end:
             taken = venue.offer(int(dice.integers(1, 300)))
