@@ -150,6 +150,7 @@ def venue(tmp_path: Path) -> Iterator[Venue]:
         ring_path(venue.folder).unlink(missing_ok=True)
 
 
+@pytest.mark.timeout(900)
 def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(venue: Venue) -> None:
     """At KILLS seeded instants under load; RINGMAIN_KILLS says how many."""
     dice = np.random.default_rng(2026)
