@@ -88,7 +88,8 @@ class Machine:
         commands : array of shape (n,), the schema's header dtype as records
         publish : callable taking an array of shape (m,), likewise, valid during the call
         """
-        commands = bare(commands)
+        commands = bare(commands)[:]
+        commands.flags.writeable = False  # as a replay maps them: the kernels are compiled for one type
         for start in range(0, commands.size, COMMANDS_PER_STEP):
             self._step(commands[start : start + COMMANDS_PER_STEP], publish)
 

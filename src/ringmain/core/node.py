@@ -114,7 +114,8 @@ class Node:
             self._on_durable,
             self.options.journal,
         )
-        self._digest_sequence = self._snapshot_sequence = sequence
+        self._digest_sequence = sequence
+        self._snapshot_sequence = self.page.get("snapshot_sequence")  # a node that dies often takes them too
         self._ring = Ring.create(
             ring_path(folder), self.options.ring_slots, self.options.ring_lanes, market.schema.slots
         )
