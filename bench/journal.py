@@ -18,6 +18,7 @@ from ringmain.core.journal.scan import End
 from ringmain.core.journal.segments import prewrite
 from ringmain.core.journal.writer import BATCH_ROWS, SEGMENT_BYTES, JournalOptions, JournalWriter
 from ringmain.core.messages import market_schema
+from ringmain.core.node import stamp
 
 BATCH_BYTES = 64 << 10
 AHEAD = 2  # one batch is written while the next is filled
@@ -86,8 +87,8 @@ class _Journal:
     def _append(self) -> None:
         """Fill the next batch while the one before is written, as the node does."""
         rows, size = self._free_batch(), self._batch.size
-        rows[:size] = self._batch
-        rows["sequence"][:size] = np.arange(self._sequence + 1, self._sequence + 1 + size)
+        rows[:size].view(np.uint8)[:] = self._batch.view(np.uint8)
+        stamp(rows[:size], self._sequence + 1, 0)
         self._sequence += size
         self._writer.append(size)
 

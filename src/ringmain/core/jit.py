@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import google_crc32c
 import numba
 import numpy as np
 from llvmlite import ir
@@ -143,6 +144,11 @@ _PAUSES: dict[str, tuple[str, list[int]]] = {
     "aarch64": ("llvm.aarch64.hint", [1]),
 }
 
+_CRC32C: dict[str, tuple[str, int]] = {
+    "x86_64": ("llvm.x86.sse42.crc32.64.64", 64),
+    "aarch64": ("llvm.aarch64.crc32cx", 32),
+}
+
 if JIT_ENABLED:
 
     @intrinsic
@@ -215,6 +221,46 @@ if JIT_ENABLED:
         return types.void(), codegen
 
     @intrinsic
+    def crc32c_word(typingctx: Any, crc: Any, word: Any) -> Any:
+        """Take 8 more bytes into a CRC32C (not inverted): one instruction, 3 cycles."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            name, width = _CRC32C[platform.machine()]
+            kind = ir.FunctionType(ir.IntType(width), [ir.IntType(width), ir.IntType(64)])
+            function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+            crc = args[0] if width == 64 else builder.trunc(args[0], ir.IntType(width))
+            taken = builder.call(function, [crc, args[1]])
+            return taken if width == 64 else builder.zext(taken, ir.IntType(64))
+
+        return types.int64(types.int64, types.int64), codegen
+
+    @intrinsic
+    def write_at(typingctx: Any, descriptor: Any, words: Any, size: Any, offset: Any) -> Any:
+        """Write `size` bytes of an array into a file at `offset`; return how many were written, or -1."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(signature.args[1])(context, builder, args[1]).data
+            i32, i64, pointer = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(i64, [i32, pointer, i64, i64])
+            function = builder.module.globals.get("pwrite") or ir.Function(builder.module, kind, "pwrite")
+            descriptor = builder.trunc(args[0], i32)
+            return builder.call(function, [descriptor, builder.bitcast(data, pointer), args[2], args[3]])
+
+        return types.int64(types.int64, words, types.int64, types.int64), codegen
+
+    @intrinsic
+    def sync_data(typingctx: Any, descriptor: Any) -> Any:
+        """Have the disk take what was written to a file; return 0, or -1."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            i32 = ir.IntType(32)
+            kind, name = ir.FunctionType(i32, [i32]), "fdatasync"
+            function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+            return builder.sext(builder.call(function, [builder.trunc(args[0], i32)]), ir.IntType(64))
+
+        return types.int64(types.int64), codegen
+
+    @intrinsic
     def lowest_bit(typingctx: Any, word: Any) -> Any:
         """Return the place, 0 to 63, of the lowest bit that is set in a word that is not 0."""
 
@@ -270,6 +316,20 @@ else:
 
     def prefetch(array: Any, index: int) -> None:
         """Do nothing: the JIT is off."""
+
+    def crc32c_word(crc: int, word: int) -> int:
+        """Take 8 more bytes into a CRC32C (not inverted)."""
+        data = (int(word) & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "little")
+        return int(google_crc32c.extend(int(crc) ^ 0xFFFF_FFFF, data)) ^ 0xFFFF_FFFF
+
+    def write_at(descriptor: int, words: Any, size: int, offset: int) -> int:
+        """Write `size` bytes of an array into a file at `offset`; return how many were written."""
+        return os.pwrite(descriptor, words.view(np.uint8)[:size], offset)
+
+    def sync_data(descriptor: int) -> int:
+        """Have the disk take what was written to a file."""
+        os.fdatasync(descriptor)
+        return 0
 
     def lowest_bit(word: int) -> int:
         """Return the place, 0 to 63, of the lowest bit that is set in a word that is not 0."""

@@ -32,7 +32,7 @@ class Replay:
         """Apply the commands after the position, up to `to_sequence` if given; return where it ended."""
         check_layout(scan, self.machine.market)
         self._check_begin(scan)
-        for batch in scan.batches():
+        for batch in scan.runs():
             if to_sequence is not None and batch.first_sequence > to_sequence:
                 break
             self._apply(batch, to_sequence)

@@ -1,14 +1,17 @@
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import pytest
 
 from markets.tally import SCHEMA, Add, stamped
 from ringmain.core.errors import RingmainError
 from ringmain.core.files import FolderLock
+from ringmain.core.journal.batches import checksum_of
 from ringmain.core.journal.format import BATCH_HEAD_BYTES, batch_bytes
 from ringmain.core.journal.scan import End, JournalScan, begun_segments
 from ringmain.core.journal.segments import drop_before
@@ -206,16 +209,42 @@ def test_a_digest_travels_with_the_next_batch(journal: Journal) -> None:
     assert journal.read() == list(range(1, 12))
 
 
-def test_an_error_of_the_disk_stops_the_writer(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("device", "error"),
+    [("/dev/full", "No space left"), ("/dev/null", "did not take a batch|Invalid argument")],
+    ids=["no write", "no sync"],
+)
+def test_an_error_of_the_disk_stops_the_writer(journal: Journal, device: str, error: str) -> None:
     journal.append(1)
-
-    def broken(_: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("ringmain.core.journal.writer.os.fdatasync", broken)
-    with pytest.raises(OSError, match="Input/output"):
+    with open(device, "r+b", buffering=0) as file:  # noqa: PTH123
+        os.dup2(file.fileno(), journal.writer._descriptor)
+    with pytest.raises(OSError, match=error):
         journal.append(1)
     assert journal.durable[-1] == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_joined_batches_are_the_same_commands_and_the_same_end(journal: Journal, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    for _ in range(400):
+        journal.append(int(dice.choice([1, 1, 2, 7, 300, 1_500])), flush=bool(dice.random() < 0.8))
+        if dice.random() < 0.05:
+            journal.writer.append_digest(journal.sequence, int(dice.integers(1, 1 << 60)))
+    journal.writer.flush()
+    singly, joined = journal.scan(), journal.scan()
+    batches = [(b.commands.tobytes(), b.digest_sequence, b.digest) for b in singly.batches()]
+    runs = [(r.commands.tobytes(), r.digest_sequence, r.digest) for r in joined.runs()]
+    assert len(runs) < len(batches)
+    assert b"".join(r[0] for r in runs) == b"".join(b[0] for b in batches)
+    assert [r[1:] for r in runs if r[1]] == [b[1:] for b in batches if b[1]]
+    assert joined.end == singly.end
+
+
+@pytest.mark.parametrize("words", [1, 8, 767, 768, 769, 5_000])
+def test_the_compiled_checksum_is_a_crc32c(words: int) -> None:
+    data = np.random.default_rng(words).integers(-(1 << 62), 1 << 62, words, np.int64)
+    data[0] &= 0xFFFF_FFFF
+    assert checksum_of(data, 0, words) == google_crc32c.value(data.view(np.uint8))
 
 
 def test_summary_export_and_a_range(journal: Journal, tmp_path: Path) -> None:

@@ -64,21 +64,6 @@ def batch_bytes(count: int, record_bytes: int) -> int:
     return sectors(BATCH_HEAD_BYTES + count * record_bytes)
 
 
-def seal(head: Any, data: Any) -> int:
-    """Write a batch's checksum into its head; return it.
-
-    Parameters
-    ----------
-    head : array of shape (1,), BATCH_HEAD
-        Every other field is filled in.
-    data : uint8 array
-        Head and commands together, the head's bytes first.
-    """
-    head["crc"] = 0
-    head["crc"] = checksum(data)
-    return int(head["crc"][0])
-
-
 def is_whole(data: Any, head: Any) -> bool:
     """Tell whether a batch's bytes (head and commands) give the checksum in its head."""
     copy = head.copy()

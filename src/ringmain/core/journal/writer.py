@@ -6,6 +6,7 @@ writes it as one batch, syncs it, and only then reports the sequence as durable.
 ahead of the disk, and nobody sees what it ran ahead with.
 """
 
+import errno
 import os
 import threading
 import time
@@ -18,13 +19,13 @@ import numpy as np
 
 from ringmain.core.files import write_all
 from ringmain.core.jit import bare, records
+from ringmain.core.journal.batches import SYNC_FAILED, WRITE_FAILED, commit
 from ringmain.core.journal.format import (
     BATCH_HEAD,
     BATCH_HEAD_BYTES,
     BATCH_MAGIC,
     SECTOR_BYTES,
     batch_bytes,
-    seal,
     sectors,
 )
 from ringmain.core.journal.scan import End, segment_path
@@ -40,9 +41,11 @@ BUFFERS = 3
 
 @dataclass
 class Filling:
-    """A batch that is being filled: its bytes, rows used, and the digest it will carry."""
+    """A batch that is being filled: its bytes in four readings, rows used, the digest it will carry."""
 
     data: Any
+    head: Any
+    words: Any
     rows: Any
     count: int = 0
     first_sequence: int = 0
@@ -183,7 +186,10 @@ class JournalWriter:
     def _buffer(self) -> Filling:
         data = np.zeros(sectors(BATCH_HEAD_BYTES + BATCH_ROWS * self._schema.record_bytes), np.uint8)
         rows = data[BATCH_HEAD_BYTES : BATCH_HEAD_BYTES + BATCH_ROWS * self._schema.record_bytes]
-        return Filling(data, bare(records(rows.view(self._schema.header))))
+        head = data[:BATCH_HEAD_BYTES].view(BATCH_HEAD)
+        return Filling(
+            data, bare(records(head)), data.view(np.int64), bare(records(rows.view(self._schema.header)))
+        )
 
     def _has_work(self) -> bool:
         return self._open.count > 0 or self._open.digest != (0, 0)
@@ -238,11 +244,7 @@ class JournalWriter:
         size = batch_bytes(batch.count, self._schema.record_bytes)
         if self._offset + size > self.options.segment_bytes:
             self._begin_segment(segment_path(self._folder, self._number + 1))
-        data = batch.data[:size]
-        self._seal(batch, data)
-        write_all(self._descriptor, data, self._offset)
-        if self.options.durability == DISK:
-            os.fdatasync(self._descriptor)
+        self._chain = self._write(batch)
         self._offset += size
         self._next_sequence += batch.count
         self.written.batches += 1
@@ -250,16 +252,31 @@ class JournalWriter:
         self._ask_ahead()
         self._on_durable(self._next_sequence - 1, time.perf_counter_ns() - began)
 
-    def _seal(self, batch: Filling, data: Any) -> None:
-        end = BATCH_HEAD_BYTES + batch.count * self._schema.record_bytes
-        data[end:] = 0
-        head = data[:BATCH_HEAD_BYTES].view(BATCH_HEAD)
-        head["magic"], head["chain"], head["count"] = BATCH_MAGIC, self._chain, batch.count
+    def _write(self, batch: Filling) -> int:
+        """Seal a batch, write it and have the disk take it; return its checksum."""
         assert not batch.count or batch.first_sequence == self._next_sequence, "sequences have no gaps"
-        head["first_sequence"] = self._next_sequence
-        head["time_ns"] = batch.rows["time_ns"][batch.count - 1] if batch.count else 0
-        head["digest_sequence"], head["digest"] = batch.digest
-        self._chain = seal(head, data[:end])
+        size = BATCH_HEAD_BYTES + batch.count * self._schema.record_bytes
+        time_ns = int(batch.rows["time_ns"][batch.count - 1]) if batch.count else 0
+        batch.head[0] = (
+            BATCH_MAGIC,
+            0,
+            self._chain,
+            batch.count,
+            self._next_sequence,
+            time_ns,
+            *batch.digest,
+            0,
+        )
+        is_synced = int(self.options.durability == DISK)
+        result = int(commit(self._descriptor, self._offset, batch.words, batch.head, size // 8, is_synced))
+        if result == SYNC_FAILED:  # a second try could succeed without the first one's bytes on the disk
+            raise OSError(errno.EIO, "the disk did not take a batch of the journal")
+        if result == WRITE_FAILED:
+            write_all(self._descriptor, batch.data[: sectors(size)], self._offset)
+            if is_synced:
+                os.fdatasync(self._descriptor)
+            return int(batch.head["crc"][0])
+        return result
 
     def _begin_segment(self, path: Path) -> None:
         """Go on in the next prewritten segment; waits while the disk has no room for one."""
