@@ -21,7 +21,7 @@ from ringmain.core.messages import market_schema
 from ringmain.core.node import stamp
 
 BATCH_BYTES = 64 << 10
-AHEAD = 2  # one batch is written while the next is filled
+AHEAD = 3  # as many as the writer has buffers: one is synced, one written, one filled
 RUNS = 21  # short ones: a disk that others use changes by the second
 POLL_S = 10e-6
 

@@ -249,18 +249,6 @@ if JIT_ENABLED:
         return types.int64(types.int64, words, types.int64, types.int64), codegen
 
     @intrinsic
-    def sync_data(typingctx: Any, descriptor: Any) -> Any:
-        """Have the disk take what was written to a file; return 0, or -1."""
-
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            i32 = ir.IntType(32)
-            kind, name = ir.FunctionType(i32, [i32]), "fdatasync"
-            function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-            return builder.sext(builder.call(function, [builder.trunc(args[0], i32)]), ir.IntType(64))
-
-        return types.int64(types.int64), codegen
-
-    @intrinsic
     def lowest_bit(typingctx: Any, word: Any) -> Any:
         """Return the place, 0 to 63, of the lowest bit that is set in a word that is not 0."""
 
@@ -325,11 +313,6 @@ else:
     def write_at(descriptor: int, words: Any, size: int, offset: int) -> int:
         """Write `size` bytes of an array into a file at `offset`; return how many were written."""
         return os.pwrite(descriptor, words.view(np.uint8)[:size], offset)
-
-    def sync_data(descriptor: int) -> int:
-        """Have the disk take what was written to a file."""
-        os.fdatasync(descriptor)
-        return 0
 
     def lowest_bit(word: int) -> int:
         """Return the place, 0 to 63, of the lowest bit that is set in a word that is not 0."""

@@ -59,7 +59,7 @@ class Journal:
 def journal(tmp_path: Path) -> Iterator[Journal]:
     journal = Journal(tmp_path / "journal")
     yield journal
-    if journal.writer._thread.is_alive():
+    if journal.writer.error is None and journal.writer._threads[0].is_alive():
         journal.writer.close()
 
 
@@ -211,7 +211,7 @@ def test_a_digest_travels_with_the_next_batch(journal: Journal) -> None:
 
 @pytest.mark.parametrize(
     ("device", "error"),
-    [("/dev/full", "No space left"), ("/dev/null", "did not take a batch|Invalid argument")],
+    [("/dev/full", "No space left"), ("/dev/null", "Invalid argument")],
     ids=["no write", "no sync"],
 )
 def test_an_error_of_the_disk_stops_the_writer(journal: Journal, device: str, error: str) -> None:

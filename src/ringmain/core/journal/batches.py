@@ -1,8 +1,8 @@
-"""Batches in compiled code: checked and gathered by the thousand, sealed, written and synced without a lock.
+"""Batches in compiled code: checked and gathered by the thousand, sealed and written without a lock.
 
 A quiet market's batches hold a command or two each. Looking at each of them from Python would make a
 start after millions of them take minutes; and a writer that comes back to the interpreter between
-checksum, write and sync waits for its lock each time.
+checksum and write waits for its lock once more.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from ringmain.core.jit import crc32c_word, kernel, leaf, sync_data, write_at
+from ringmain.core.jit import crc32c_word, kernel, leaf, write_at
 from ringmain.core.journal.format import BATCH_HEAD_BYTES, BATCH_MAGIC, SECTOR_BYTES
 
-WRITE_FAILED, SYNC_FAILED = -1, -2
+WRITE_FAILED = -1
 LOW_WORD = 0xFFFF_FFFF
 HEAD_WORDS, SECTOR_WORDS = BATCH_HEAD_BYTES // 8, SECTOR_BYTES // 8
 HEADS_A_SECTOR = SECTOR_BYTES // BATCH_HEAD_BYTES
@@ -65,8 +65,8 @@ def checksum_of(words: Any, begin: int, end: int) -> int:
 
 
 @kernel
-def commit(descriptor: int, offset: int, words: Any, head: Any, size_words: int, is_synced: int) -> int:
-    """Seal a batch whose head is filled in, write it at `offset` and have the disk take it.
+def seal_and_write(descriptor: int, offset: int, words: Any, head: Any, size_words: int) -> int:
+    """Seal a batch whose head is filled in, and write it at `offset`.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def commit(descriptor: int, offset: int, words: Any, head: Any, size_words: int,
     Returns
     -------
     int
-        The checksum, or WRITE_FAILED (it may be tried again) or SYNC_FAILED (it may not).
+        The checksum, or WRITE_FAILED.
     """
     end = (size_words + SECTOR_WORDS - 1) // SECTOR_WORDS * SECTOR_WORDS
     for i in range(size_words, end):
@@ -89,8 +89,6 @@ def commit(descriptor: int, offset: int, words: Any, head: Any, size_words: int,
     head[0].crc = checksum
     if write_at(descriptor, words, 8 * end, offset) != 8 * end:
         return WRITE_FAILED
-    if is_synced != 0 and sync_data(descriptor) != 0:
-        return SYNC_FAILED
     return checksum
 
 

@@ -1,12 +1,14 @@
-"""Group commit: a thread writes and syncs one batch while the engine fills the next.
+"""Group commit: one batch is written and synced while the engine fills the next.
 
 The node's thread asks for free rows (:meth:`JournalWriter.rows`), lets commands be copied into them,
-applies them, and appends. The writer's thread takes whatever was appended since its last commit,
-writes it as one batch, syncs it, and only then reports the sequence as durable. So the engine runs
-ahead of the disk, and nobody sees what it ran ahead with.
+applies them, and appends. A writer's thread takes whatever was appended since the last commit, writes
+it as one batch, syncs it, and only then reports the sequence as durable. So the engine runs ahead of
+the disk, and nobody sees what it ran ahead with.
+
+There are two writers. While one waits for the disk, the other writes the next batch if that is large
+already, and leaves its sync to the first, which goes on as long as there is something to sync.
 """
 
-import errno
 import os
 import threading
 import time
@@ -19,7 +21,7 @@ import numpy as np
 
 from ringmain.core.files import write_all
 from ringmain.core.jit import bare, records
-from ringmain.core.journal.batches import SYNC_FAILED, WRITE_FAILED, commit
+from ringmain.core.journal.batches import WRITE_FAILED, seal_and_write
 from ringmain.core.journal.format import (
     BATCH_HEAD,
     BATCH_HEAD_BYTES,
@@ -37,6 +39,8 @@ BATCH_ROWS = 16_384
 SEGMENT_BYTES = 64 << 20
 SEGMENT_BYTES_MIN = 4 << 20
 BUFFERS = 3
+WRITERS = 2
+EARLY_ROWS = 512  # so many are written while a sync runs; fewer wait, and become more
 
 
 @dataclass
@@ -108,18 +112,24 @@ class JournalWriter:
         self._free = [self._buffer() for _ in range(BUFFERS)]
         self._open = self._free.pop()
         self._handed: list[Filling] = []
-        self._is_filling = False
-        self._idle = False
-        self._closing = False
-        self._changed = threading.Condition()
+        self._is_filling = self._is_writing = self._is_syncing = self._closing = False
+        self._lock = threading.Lock()
+        self._freed, self._work = threading.Condition(self._lock), threading.Condition(self._lock)
         self.written = Written()
         self.error: BaseException | None = None
         self._chain, self._offset, self._next_sequence = end.chain, end.offset, end.last_sequence + 1
         self._supply = SegmentSupply(folder, self.options.segment_bytes, self.options.bytes_max)
         self._number, self._descriptor = 0, -1
+        self._unsynced_since_ns = 0
+        self._written_sequence = end.last_sequence
+        self._taken_batches = self._written_batches = self._synced_batches = 0
         self._continue(end)
-        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"journal-writer-{n}", daemon=True)
+            for n in range(WRITERS)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def room_rows(self) -> int:
@@ -140,19 +150,20 @@ class JournalWriter:
 
         Every call is followed by one of :meth:`append`, with no other thread in between.
         """
-        with self._changed:
+        with self._lock:
             while self._open.count == BATCH_ROWS:
                 if self._free:
                     self._hand_over()
+                    self._work.notify()
                 else:
-                    self._changed.wait(0.1)
+                    self._freed.wait(0.1)
                 self._raise_error()
             self._is_filling = True
         return self._open.rows[self._open.count :]
 
     def append(self, count: int) -> None:
         """Take the first `count` of the rows into the journal."""
-        with self._changed:
+        with self._lock:
             self._is_filling = False
             if count and not self._open.count:
                 self._open.first_sequence = int(self._open.rows["sequence"][0])
@@ -161,25 +172,26 @@ class JournalWriter:
 
     def append_digest(self, sequence: int, digest: int) -> None:
         """Note, with the next batch, the digest of the state after `sequence`, the last appended command."""
-        with self._changed:
+        with self._lock:
             self._open.digest = (sequence, digest)
             self._offer_work()
 
     def flush(self) -> None:
         """Wait until everything that was appended is durable."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self.error is not None or (self._idle and not self._handed and not self._has_work())
+        with self._lock:
+            self._freed.wait_for(
+                lambda: self.error is not None or not (self._handed or self._has_work() or self._is_at_work())
             )
             self._raise_error()
 
     def close(self) -> None:
         """Make everything durable and end the threads."""
         self.flush()
-        with self._changed:
+        with self._lock:
             self._closing = True
-            self._changed.notify_all()
-        self._thread.join()
+            self._work.notify_all()
+        for thread in self._threads:
+            thread.join()
         self._supply.close()
         os.close(self._descriptor)
 
@@ -195,10 +207,8 @@ class JournalWriter:
         return self._open.count > 0 or self._open.digest != (0, 0)
 
     def _offer_work(self) -> None:
-        if self._idle and self._has_work():
-            if self._free:
-                self._hand_over()
-            self._changed.notify_all()
+        if self._is_worth_writing():
+            self._work.notify()
 
     def _hand_over(self) -> None:
         self._handed.append(self._open)
@@ -213,47 +223,82 @@ class JournalWriter:
     def _run(self) -> None:
         try:
             while (batch := self._next()) is not None:
-                self._commit(batch)
-                with self._changed:
-                    batch.count, batch.digest = 0, (0, 0)
-                    self._free.append(batch)
-                    self._changed.notify_all()
+                self._write(batch)
+                self._sync_written()
         except BaseException as error:  # the node's thread stops on it: nothing further is acknowledged
-            with self._changed:
-                self.error = error
-                self._changed.notify_all()
+            with self._lock:
+                self.error, self._closing = error, True
+                self._freed.notify_all()
+                self._work.notify_all()
 
     def _next(self) -> Filling | None:
-        with self._changed:
-            self._idle = True
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: (
-                    self._handed
-                    or self._closing
-                    or (self._has_work() and not self._is_filling and self._free)
-                )
+        """Wait for a batch that no other writer has; None at the end."""
+        with self._lock:
+            self._work.wait_for(
+                lambda: self._closing or (not self._is_writing and (self._handed or self._is_worth_writing()))
             )
-            self._idle = False
-            if not self._handed and not self._closing:
+            if self.error is not None or not (self._handed or self._is_worth_writing()):
+                return None
+            if not self._handed:
                 self._hand_over()
-            return self._handed.pop(0) if self._handed else None
+            self._is_writing = True
+            self._taken_batches += 1
+            return self._handed.pop(0)
 
-    def _commit(self, batch: Filling) -> None:
-        began = time.perf_counter_ns()
+    def _is_worth_writing(self) -> bool:
+        """Whether the open batch can be taken, and gains nothing by waiting for the sync that runs."""
+        if self._is_filling or self._is_writing or not self._free or not self._has_work():
+            return False
+        return not self._is_syncing or self._open.count >= EARLY_ROWS
+
+    def _is_at_work(self) -> bool:
+        return self._taken_batches > self._synced_batches
+
+    def _write(self, batch: Filling) -> None:
+        began_ns = time.perf_counter_ns()
         size = batch_bytes(batch.count, self._schema.record_bytes)
         if self._offset + size > self.options.segment_bytes:
             self._begin_segment(segment_path(self._folder, self._number + 1))
-        self._chain = self._write(batch)
+        self._chain = self._seal_and_write(batch)
         self._offset += size
         self._next_sequence += batch.count
         self.written.batches += 1
         self.written.bytes += size
         self._ask_ahead()
-        self._on_durable(self._next_sequence - 1, time.perf_counter_ns() - began)
+        with self._lock:
+            self._unsynced_since_ns = self._unsynced_since_ns or began_ns
+            self._written_sequence = self._next_sequence - 1
+            self._written_batches += 1
+            batch.count, batch.digest = 0, (0, 0)
+            self._free.append(batch)
+            self._is_writing = False
+            self._freed.notify_all()
+            if self._handed:
+                self._work.notify()
 
-    def _write(self, batch: Filling) -> int:
-        """Seal a batch, write it and have the disk take it; return its checksum."""
+    def _sync_written(self) -> None:
+        """Have the disk take what is written, and again while there is more; one writer at a time."""
+        while (due := self._begin_sync()) is not None:
+            sequence, batches, began_ns = due
+            if self.options.durability == DISK:
+                os.fdatasync(self._descriptor)
+            self._on_durable(sequence, time.perf_counter_ns() - began_ns)
+            with self._lock:
+                self._is_syncing = False
+                self._synced_batches = batches
+                self._freed.notify_all()
+
+    def _begin_sync(self) -> tuple[int, int, int] | None:
+        """Return what the next sync will cover: last sequence, batches, since when the oldest waits."""
+        with self._lock:
+            if self._is_syncing or self._written_batches == self._synced_batches:
+                return None
+            self._is_syncing = True
+            began_ns, self._unsynced_since_ns = self._unsynced_since_ns, 0
+            return self._written_sequence, self._written_batches, began_ns
+
+    def _seal_and_write(self, batch: Filling) -> int:
+        """Seal a batch and write it; return its checksum."""
         assert not batch.count or batch.first_sequence == self._next_sequence, "sequences have no gaps"
         size = BATCH_HEAD_BYTES + batch.count * self._schema.record_bytes
         time_ns = int(batch.rows["time_ns"][batch.count - 1]) if batch.count else 0
@@ -267,19 +312,17 @@ class JournalWriter:
             *batch.digest,
             0,
         )
-        is_synced = int(self.options.durability == DISK)
-        result = int(commit(self._descriptor, self._offset, batch.words, batch.head, size // 8, is_synced))
-        if result == SYNC_FAILED:  # a second try could succeed without the first one's bytes on the disk
-            raise OSError(errno.EIO, "the disk did not take a batch of the journal")
-        if result == WRITE_FAILED:
+        checksum = int(seal_and_write(self._descriptor, self._offset, batch.words, batch.head, size // 8))
+        if checksum == WRITE_FAILED:
             write_all(self._descriptor, batch.data[: sectors(size)], self._offset)
-            if is_synced:
-                os.fdatasync(self._descriptor)
             return int(batch.head["crc"][0])
-        return result
+        return checksum
 
     def _begin_segment(self, path: Path) -> None:
         """Go on in the next prewritten segment; waits while the disk has no room for one."""
+        with self._lock:
+            self._freed.wait_for(lambda: self.error or self._written_batches == self._synced_batches)
+            self._raise_error()
         self._supply.want(self._number + 1)
         taken = self._supply.take()
         assert taken == path, "segments are taken in order"
