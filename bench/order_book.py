@@ -22,23 +22,25 @@ from ringmain.core.messages import record_of
 from ringmain.exchange.engine import MARKET as EXCHANGE
 from ringmain.exchange.engine import apply
 from ringmain.exchange.kernels.answers import (
-    ORDER_REPLACED,
-    head_order,
     reject_order,
     report_accepted,
     report_cancelled,
+    report_replaced,
 )
-from ringmain.exchange.kernels.book import match, remove_order, rest, unhang
+from ringmain.exchange.kernels.book import remove_order, rest, unhang
 from ringmain.exchange.kernels.levels import ladder_of, levels_full, side_of, slot_of
 from ringmain.exchange.kernels.lookahead import look_ahead
+from ringmain.exchange.kernels.matching import match
 from ringmain.exchange.kernels.orders import find_order, give_order, orders_full, take_order
 from ringmain.exchange.messages import (
+    ALLOWED,
     BUY,
     CANCELLATIONS,
     GOOD_FOR_SESSION,
     INSTRUMENT,
     IOC,
     LIMIT,
+    PRICE_TIME,
     REJECTIONS,
     SELL,
     CancelOrder,
@@ -95,21 +97,21 @@ def place(matching: Any, request: Any, events: Any, count: int) -> int:
     if levels_full(matching) or orders_full(matching, head.session_id, head.session_number):
         reject_order(events[count], request, order.product_id, 0, ORDERS_FULL)
         return count + 1
-    report_accepted(events[count], request, ACCOUNT, order.price_ticks)
+    report_accepted(events[count], request, ACCOUNT, order.price_ticks, order.quantity_lots)
     ladder = ladder_of(order.product_id, order.side)
-    left, count = match(
-        matching, request, head.session_number, ACCOUNT, order.product_id,
-        ladder, order.price_ticks, order.quantity_lots, events, count + 1,
+    left, count, _ = match(
+        matching, request, head.session_id, head.session_number, ACCOUNT, order.product_id,
+        ladder, order.price_ticks, order.quantity_lots, True, ALLOWED, PRICE_TIME, events, count + 1,
     )  # fmt: skip
     if left == 0:
         return count
     if order.time_in_force == GOOD_FOR_SESSION:
-        slot = take_order(matching, head.session_id, head.session_number, ACCOUNT)
+        slot = take_order(matching, head.session_id, head.session_number, ACCOUNT, ALLOWED)
         rest(matching, slot, ladder, order.price_ticks, left)
         return count
     report_cancelled(
         events[count], request, head.session_id, head.session_number, ACCOUNT,
-        order.product_id, order.side, order.price_ticks, left, IOC_REMAINDER, 0,
+        order.product_id, order.side, order.price_ticks, left, left, IOC_REMAINDER, 0,
     )  # fmt: skip
     return count + 1
 
@@ -125,7 +127,8 @@ def cancel(matching: Any, request: Any, events: Any, count: int) -> int:
     level = matching.levels[order.level]
     report_cancelled(
         events[count], request, order.session_id, number, ACCOUNT, slot_of(level.ladder),
-        side_of(level.ladder), level.price_ticks, order.lots, BY_OWNER, request.head.session_number,
+        side_of(level.ladder), level.price_ticks, order.lots, order.lots, BY_OWNER,
+        request.head.session_number,
     )  # fmt: skip
     remove_order(matching, slot)
     return count + 1
@@ -133,7 +136,7 @@ def cancel(matching: Any, request: Any, events: Any, count: int) -> int:
 
 @kernel
 def move(matching: Any, request: Any, events: Any, count: int) -> int:
-    change = request.replace_order
+    head, change = request.head, request.replace_order
     slot = find_order(matching, request.head.session_id, change.order_number)
     if slot == 0:
         reject_order(events[count], request, 0, change.order_number, UNKNOWN_ORDER)
@@ -141,19 +144,14 @@ def move(matching: Any, request: Any, events: Any, count: int) -> int:
     order = matching.orders[slot]
     level = matching.levels[order.level]
     ladder = int(level.ladder)
-    head_order(events[count], request, ORDER_REPLACED, order.session_id, change.order_number)
-    replaced = events[count].order_replaced
-    replaced.command_number = request.head.session_number
-    replaced.price_ticks = change.price_ticks
-    replaced.quantity_lots = change.quantity_lots
-    replaced.old_price_ticks = level.price_ticks
-    replaced.old_quantity_lots = order.lots
-    replaced.product_id = slot_of(ladder)
-    replaced.side = side_of(ladder)
+    report_replaced(
+        events[count], request, order.session_id, change.order_number, slot_of(ladder), side_of(ladder),
+        change.price_ticks, change.quantity_lots, level.price_ticks, order.lots, False, True,
+    )  # fmt: skip
     unhang(matching, slot)
-    left, count = match(
-        matching, request, change.order_number, ACCOUNT, slot_of(ladder),
-        ladder, change.price_ticks, change.quantity_lots, events, count + 1,
+    left, count, _ = match(
+        matching, request, head.session_id, change.order_number, ACCOUNT, slot_of(ladder),
+        ladder, change.price_ticks, change.quantity_lots, True, ALLOWED, PRICE_TIME, events, count + 1,
     )  # fmt: skip
     if left > 0:
         rest(matching, slot, ladder, change.price_ticks, left)
@@ -267,7 +265,7 @@ def stream(books: int, resting: int, messages: int) -> tuple[Any, int]:
     generator["random"], generator["wanted"], generator["books"] = SEED, resting, books
     commands = records(np.zeros(messages, COMMAND))
     middles, numbers = np.full(books, MIDDLE_TICKS), np.zeros(messages, np.int64)
-    make_stream(state, generator, middles, numbers, commands, records(np.zeros(600, EVENT)))
+    make_stream(state, generator, middles, numbers, commands, records(np.zeros(EVENTS_PER_COMMAND, EVENT)))
     return commands, int(state["order_pool"]["count"][0])
 
 
@@ -277,7 +275,7 @@ def stream(books: int, resting: int, messages: int) -> tuple[Any, int]:
 def time_matching(commands: Any, books: int) -> float:
     state = records(np.zeros(1, MATCHING))
     state.view(np.uint8)[:] = 0  # touch every page before the clock starts
-    events = records(np.zeros(2 * BATCH, EVENT))
+    events = records(np.zeros(4 * BATCH, EVENT))
     begin = time.perf_counter()
     for at in range(0, commands.size, BATCH):
         apply_matching(state, commands[at : at + BATCH], events)

@@ -33,12 +33,16 @@ HEADER_FIELDS = (
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a record: `name` ends in its unit, `format` is numpy's, little-endian."""
+    """One field of a record: `name` ends in its unit, `format` is numpy's, little-endian.
+
+    A field with a `default` may be left out when a record is packed.
+    """
 
     name: str
     format: str
     doc: str
     choices: Mapping[str, int] | None = None
+    default: int | None = None
 
 
 class Record:
@@ -59,7 +63,10 @@ class Record:
         self.stamp(record)
         record["session_id"], record["session_number"] = session_id, session_number
         for name in self._by_name.keys() - values.keys():
-            raise _refusal("RM201", self.name, f"{name} is missing", "Give every field a value")
+            default = self._by_name[name].default
+            if default is None:
+                raise _refusal("RM201", self.name, f"{name} is missing", "Give it a value")
+            record[name] = default
         for name, value in values.items():
             record[name] = self._checked(name, value)
         return record

@@ -9,7 +9,8 @@ from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sw
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.lookahead import look_ahead
 from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
-from ringmain.exchange.kernels.products import define, run_timers, schedule, set_deadline, switch
+from ringmain.exchange.kernels.products import define, run_timers, schedule, set_rules, switch
+from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
     CONTINUOUS,
@@ -24,6 +25,7 @@ from ringmain.exchange.messages import (
     ReplaceOrder,
     ResumeProduct,
     ScheduleProduct,
+    SetProductRules,
     Withdraw,
     schema,
 )
@@ -33,6 +35,7 @@ PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, Re
 MASS_CANCEL, OPEN_ACCOUNT, DEPOSIT, WITHDRAW = MassCancel.kind, OpenAccount.kind, Deposit.kind, Withdraw.kind
 DEFINE_PRODUCT, SCHEDULE_PRODUCT = DefineProduct.kind, ScheduleProduct.kind
 HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
+SET_PRODUCT_RULES = SetProductRules.kind
 
 
 def start(state: Any) -> None:
@@ -94,6 +97,8 @@ def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count:
         return define(exchange, request, events, count)
     if kind == SCHEDULE_PRODUCT:
         return schedule(exchange, request, events, count)
+    if kind == SET_PRODUCT_RULES:
+        return set_rules(exchange, request, events, count)
     if kind == HALT_PRODUCT:
         return switch(exchange, request, request.halt_product.product_id, CONTINUOUS, HALTED, events, count)
     assert kind == RESUME_PRODUCT

@@ -1,25 +1,50 @@
 """The exchange's commands, events and reasons.
 
 An order is named by the session that placed it and the `session_number` of its PlaceOrder;
-every event about the order bears both in its header. Fold of the tape into depth by price:
-OrderAccepted adds `quantity_lots` at `price_ticks`; OrderFilled takes `quantity_lots` away at
-`limit_ticks`, OrderCancelled at `price_ticks`; OrderReplaced takes the old away and adds the new.
+every event about the order bears both in its header.
+
+Fold of the tape into depth by price, which shows no hidden lots: OrderAccepted and OrderTriggered add
+`shown_lots` at `price_ticks`; OrderFilled takes `shown_lots` away at `limit_ticks`, OrderCancelled at
+`price_ticks`; OrderReplaced, where `is_shown` is 1, takes the old quantity away at the old price and adds
+the new; ClipShown takes `old_shown_lots` away at `old_price_ticks` and adds `shown_lots` at `price_ticks`.
 """
 
 from ringmain.core.messages import ACCOUNT_ID, market_schema
 from ringmain.core.records import Field
 
 BUY, SELL = 1, 2
-LIMIT, MARKET = 1, 2
-GOOD_FOR_SESSION, IOC, FOK = 1, 2, 3
+LIMIT, MARKET, MARKET_TO_LIMIT, STOP, STOP_LIMIT = range(1, 6)
+GOOD_FOR_SESSION, IOC, FOK, GOOD_TILL_CANCELLED, GOOD_TILL_DATE = range(1, 6)
+ALLOWED, CANCEL_NEWEST, CANCEL_OLDEST, CANCEL_BOTH, DECREMENT = range(5)
+PRICE_TIME, PRO_RATA = 0, 1
 MAKER, TAKER, AUCTION = 1, 2, 3
 HOURLY, QUARTER_HOURLY, INSTRUMENT = 1, 2, 3
 FREE, DEFINED, CALL, UNCROSSING, CONTINUOUS, HALTED, CLOSING, DELIVERING = range(8)
 ALL_PRODUCTS = 0  # product ids run from 1
 
 SIDES = {"BUY": BUY, "SELL": SELL}
-ORDER_TYPES = {"LIMIT": LIMIT, "MARKET": MARKET}
-TIMES_IN_FORCE = {"GOOD_FOR_SESSION": GOOD_FOR_SESSION, "IOC": IOC, "FOK": FOK}
+ORDER_TYPES = {
+    "LIMIT": LIMIT,
+    "MARKET": MARKET,
+    "MARKET_TO_LIMIT": MARKET_TO_LIMIT,
+    "STOP": STOP,
+    "STOP_LIMIT": STOP_LIMIT,
+}
+TIMES_IN_FORCE = {
+    "GOOD_FOR_SESSION": GOOD_FOR_SESSION,
+    "IOC": IOC,
+    "FOK": FOK,
+    "GOOD_TILL_CANCELLED": GOOD_TILL_CANCELLED,
+    "GOOD_TILL_DATE": GOOD_TILL_DATE,
+}
+SELF_TRADES = {
+    "ALLOWED": ALLOWED,
+    "CANCEL_NEWEST": CANCEL_NEWEST,
+    "CANCEL_OLDEST": CANCEL_OLDEST,
+    "CANCEL_BOTH": CANCEL_BOTH,
+    "DECREMENT": DECREMENT,
+}
+ALLOCATIONS = {"PRICE_TIME": PRICE_TIME, "PRO_RATA": PRO_RATA}
 ROLES = {"MAKER": MAKER, "TAKER": TAKER, "AUCTION": AUCTION}
 PRODUCT_KINDS = {"HOURLY": HOURLY, "QUARTER_HOURLY": QUARTER_HOURLY, "INSTRUMENT": INSTRUMENT}
 PHASES = {
@@ -62,6 +87,17 @@ REJECTIONS = {
     "VALUE_OUT_OF_RANGE": 26,
     "WRONG_SCHEDULE": 27,
     "PRODUCT_ID_USED": 28,
+    "WOULD_TRADE": 29,
+    "DISPLAY_OUT_OF_RANGE": 30,
+    "CLIP_STEP_OUT_OF_RANGE": 31,
+    "EXPIRY_OUT_OF_RANGE": 32,
+    "WRONG_SELF_TRADE": 33,
+    "OFF_TICK": 34,
+    "OFF_LOT": 35,
+    "QUANTITY_BELOW_MINIMUM": 36,
+    "QUANTITY_ABOVE_MAXIMUM": 37,
+    "WRONG_ALLOCATION": 38,
+    "RULE_OUT_OF_RANGE": 39,
 }
 CANCELLATIONS = {
     "BY_OWNER": 64,
@@ -71,9 +107,11 @@ CANCELLATIONS = {
     "FOK_UNFILLED": 68,
     "FILL_LIMIT": 69,
     "GATE_CLOSURE": 70,
+    "SELF_TRADE": 71,
+    "EXPIRED": 72,
 }
 
-schema = market_schema("exchange", version=1)
+schema = market_schema("exchange", version=2)
 schema.refusals(REJECTIONS)
 schema.refusals(CANCELLATIONS)
 
@@ -82,6 +120,13 @@ PRICE = Field("price_ticks", "i4", "limit price; 1 tick is 0.01 EUR/MWh, and may
 QUANTITY = Field("quantity_lots", "i4", "quantity; 1 lot is 0.1 MW over the delivery period")
 SIDE = Field("side", "u1", "side of the book", SIDES)
 ORDER_TYPE = Field("order_type", "u1", "LIMIT, or MARKET within the product's market range", ORDER_TYPES)
+SELF_TRADE = Field("self_trade", "u1", "what to do instead of trading with one's own account", SELF_TRADES, 0)
+EXPIRY = Field("expires_s", "u4", "GOOD_TILL_DATE: when it ends, seconds since 1970 UTC", None, 0)
+STOP_PRICE = Field("stop_ticks", "i4", "STOP, STOP_LIMIT: the last price that brings it in", None, 0)
+DISPLAY = Field("display_lots", "i4", "iceberg: lots shown at a time; 0: all", None, 0)
+SHOWN = Field("shown_lots", "i4", "lots that enter the public depth at the price")
+SHOWN_LEFT = Field("shown_lots", "i4", "lots that leave the public depth")
+OLD_SHOWN = Field("old_shown_lots", "i4", "lots that leave the public depth at the old price")
 TIME_IN_FORCE = Field("time_in_force", "u1", "what happens to what does not trade at once", TIMES_IN_FORCE)
 ORDER_NUMBER = Field("order_number", "i8", "session_number of the PlaceOrder that placed the order")
 COMMAND_NUMBER = Field("command_number", "i8", "session_number of the owner's command that did it; 0: none")
@@ -100,7 +145,10 @@ CREDIT = Field("credit_minor", "i8", "how far the cash balance may go below zero
 
 PlaceOrder = schema.command(1, "PlaceOrder", "Buy or sell: match what can be matched, rest the remainder.", (
     Field("price_ticks", "i4", "limit price; ignored for MARKET"),
-    QUANTITY, PRODUCT_ID, SIDE, ORDER_TYPE, TIME_IN_FORCE,
+    QUANTITY, PRODUCT_ID, SIDE, ORDER_TYPE, TIME_IN_FORCE, SELF_TRADE, EXPIRY, STOP_PRICE, DISPLAY,
+    Field("clip_step_ticks", "i2", "iceberg: each clip's price less the one before's, not better", None, 0),
+    Field("post_only", "u1", "1: rejected if it would trade at once", None, 0),
+    Field("balancing", "u1", "1: may trade in the balancing phase", None, 0),
 ))  # fmt: skip
 CancelOrder = schema.command(2, "CancelOrder", "Take one's own resting order off the book.", (ORDER_NUMBER,))
 ReplaceOrder = schema.command(
@@ -108,7 +156,8 @@ ReplaceOrder = schema.command(
         ORDER_NUMBER,
         PRICE,
         Field("quantity_lots", "i4", "the new open quantity"),
-        Field("expected_lots", "i4", "the open quantity it replaces; 0: any; another one is rejected"),
+        Field("expected_lots", "i4", "the open quantity it replaces, or it is rejected; 0: any", None, 0),
+        Field("stop_ticks", "i4", "the new stop price of an order that waits for one", None, 0),
     ),
 )  # fmt: skip
 MassCancel = schema.command(4, "MassCancel", "Cancel all of the session's orders placed before this.", (
@@ -135,12 +184,23 @@ HaltProduct = schema.command(21, "HaltProduct", "Stop continuous trading; orders
     PRODUCT_ID,
 ))  # fmt: skip
 ResumeProduct = schema.command(22, "ResumeProduct", "Go on trading after a halt.", (PRODUCT_ID,))
+_RULES = (
+    PRODUCT_ID,
+    Field("price_step_ticks", "i4", "limit and stop prices are multiples of it"),
+    Field("lot_step_lots", "i4", "quantities are multiples of it"),
+    Field("quantity_min_lots", "i4", "smallest quantity of an order"),
+    Field("quantity_max_lots", "i4", "largest quantity of an order"),
+    Field("allocation", "u1", "who is filled first at a price", ALLOCATIONS),
+)
+SetProductRules = schema.command(
+    23, "SetProductRules", "What orders the product takes; before it opens.", _RULES
+)
 
 # About orders. Header: session and session_number of the order.
 
 OrderAccepted = schema.event(1, "OrderAccepted", "The order is in; its fills and its end follow.", (
     Field("price_ticks", "i4", "limit price; of a MARKET order, the worst price of its range"),
-    QUANTITY, PRODUCT_ID, ACCOUNT_ID, SIDE, ORDER_TYPE, TIME_IN_FORCE,
+    QUANTITY, PRODUCT_ID, ACCOUNT_ID, SIDE, ORDER_TYPE, TIME_IN_FORCE, SELF_TRADE, EXPIRY, STOP_PRICE, SHOWN,
 ))  # fmt: skip
 OrderRejected = schema.event(
     2, "OrderRejected", "PlaceOrder, CancelOrder, ReplaceOrder or MassCancel changed nothing.", (
@@ -161,14 +221,16 @@ OrderFilled = schema.event(
         Field("trade_index", "u2", "the trade's place in its command: names the trade, with sequence"),
         SIDE,
         Field("role", "u1", "MAKER comes first, its TAKER next; AUCTION: buyer first", ROLES),
+        SHOWN_LEFT,
     ),
 )  # fmt: skip
 OrderCancelled = schema.event(4, "OrderCancelled", "What was open of the order has left the book.", (
     COMMAND_NUMBER,
     PRICE,
-    Field("quantity_lots", "i4", "the open quantity that left"),
+    Field("quantity_lots", "i4", "the open quantity that left, hidden lots included"),
     PRODUCT_ID,
     ACCOUNT_ID,
+    SHOWN_LEFT,
     Field("reason", "u2", "why", CANCELLATIONS),
     SIDE,
 ))  # fmt: skip
@@ -182,12 +244,26 @@ OrderReplaced = schema.event(
         PRODUCT_ID,
         SIDE,
         Field("priority_kept", "u1", "1: the order kept its place in the queue"),
+        Field("is_shown", "u1", "1: the quantities stand in the public depth, 0: ClipShown tells of it"),
     ),
 )  # fmt: skip
 MassCancelled = schema.event(6, "MassCancelled", "No order that the MassCancel meant is left.", (
     COMMAND_NUMBER,
     Field("order_count", "u4", "how many were cancelled"),
     Field("product_id", "u4", "of this product only; 0: of all products"),
+))  # fmt: skip
+OrderTriggered = schema.event(7, "OrderTriggered", "The last price has brought a stop order in.", (
+    Field("price_ticks", "i4", "its limit price"),
+    Field("quantity_lots", "i4", "its open quantity"),
+    Field("trigger_ticks", "i4", "the last price"),
+    PRODUCT_ID, ACCOUNT_ID, SHOWN, SIDE,
+))  # fmt: skip
+ClipShown = schema.event(8, "ClipShown", "An iceberg order shows another quantity.", (
+    Field("price_ticks", "i4", "limit price from now on"),
+    SHOWN,
+    Field("hidden_lots", "i4", "open lots that are not shown; for the owner alone"),
+    Field("old_price_ticks", "i4", "limit price before"),
+    OLD_SHOWN, PRODUCT_ID, ACCOUNT_ID, SIDE,
 ))  # fmt: skip
 
 # About accounts and products. Header: the operator's session, or nobody for a timer.
@@ -221,6 +297,7 @@ AuctionUncrossed = schema.event(
         Field("price_ticks", "i4", "the one price"),
     ),
 )  # fmt: skip
+ProductRulesSet = schema.event(23, "ProductRulesSet", "What orders the product takes.", _RULES)
 PositionDelivered = schema.event(
     22, "PositionDelivered", "Gate closure: a net position leaves the books for delivery.", (
         Field("position_lots", "i8", "net position: bought less sold"),

@@ -30,10 +30,11 @@ CREDIT_MINOR_MAX = 10**15  # of one account; all accounts together stay far belo
 DEPOSITS_MINOR_MAX = 2 * 10**18  # paid in and not paid out, in all
 
 FILLS_PER_COMMAND = 128
+PRO_RATA_ORDERS = 1_024  # of a price, the first so many share what comes in
 CANCELS_PER_STEP = 256
 SLOTS_SWEPT_PER_STEP = 8_192
 STEPS_PER_TIMER = 64
-EVENTS_PER_STEP = 2 * FILLS_PER_COMMAND + 8
+EVENTS_PER_STEP = 4 * FILLS_PER_COMMAND + 8  # two sides of a trade, and what two icebergs show then
 EVENTS_PER_COMMAND = 2 * EVENTS_PER_STEP
 
 CASH, LOTS_OF = 1, 2  # units of the ledger; of a product's lots, LOTS_OF + its slot
@@ -47,17 +48,35 @@ ORDER = np.dtype(
     [
         ("session_number", "i8"),
         ("session_id", "u4"),
-        ("account_id", "u4"),
-        ("lots", "i4"),
+        ("account_id", "u2"),
+        ("self_trade", "u1"),
+        ("is_special", "u1"),  # a row of `specials` says more about it
+        ("lots", "i4"),  # open and shown
         ("level", "i4"),
         ("previous", "i4"),
         ("next", "i4"),
     ],
     align=True,
 )  # 32 bytes: two share a cache line
+SPECIAL = np.dtype(  # of an order that is more than a limit and a quantity; in the order's own slot
+    [
+        ("expires_ns", "i8"),  # 0: never
+        ("hidden_lots", "i4"),  # open and not shown
+        ("display_lots", "i4"),  # of a clip; 0: no iceberg
+        ("clip_step_ticks", "i4"),
+        ("limit_ticks", "i4"),  # of an order that waits for its stop price; its level is the stop price's
+        ("expiry_place", "i4"),  # in the heap of expiries
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("post_only", "u1"),
+        ("balancing", "u1"),
+        ("is_waiting", "u1"),  # for its stop price
+    ],
+    align=True,
+)
 LEVEL = np.dtype(
     [
-        ("lots", "i8"),
+        ("lots", "i8"),  # open, hidden ones included
         ("first", "i4"),
         ("last", "i4"),
         ("key", "i4"),  # rank of the price on its side: the lower the better
@@ -78,14 +97,20 @@ LADDER = np.dtype(
     align=True,
 )
 BUCKET = np.dtype([("order", "i4"), ("home", "i4")], align=True)
+LADDERS = 4 * PRODUCTS  # bids and offers of each product, then its stop orders of both sides
 POOL = np.dtype([("free", "i4"), ("highest", "i4"), ("count", "i4")], align=True)
+EXPIRIES = np.dtype(  # a binary heap of the orders that end at a time, the earliest first
+    [("count", "i8"), ("orders", "i4", (ORDERS,))], align=True
+)
 MATCHING = np.dtype(
     [
+        ("expiries", EXPIRIES),
         ("order_pool", POOL),
         ("level_pool", POOL),
         ("node_pool", POOL),
-        ("ladders", LADDER, (2 * PRODUCTS,)),
+        ("ladders", LADDER, (LADDERS,)),
         ("orders", ORDER, (ORDERS,)),
+        ("specials", SPECIAL, (ORDERS,)),
         ("levels", LEVEL, (LEVELS,)),
         ("nodes", NODE, (NODES,)),
         ("directory", BUCKET, (BUCKETS,)),
@@ -108,8 +133,17 @@ PRODUCT = np.dtype(
         ("market_range_ticks", "i4"),
         ("auction_price_ticks", "i4"),
         ("first_position", "i4"),
+        ("last_ticks", "i4"),  # price of the last trade
+        ("stop_count", "i4"),  # orders that wait for a stop price
+        ("price_step_ticks", "i4"),
+        ("lot_step_lots", "i4"),
+        ("quantity_min_lots", "i4"),
+        ("quantity_max_lots", "i4"),
         ("phase", "u1"),
         ("kind", "u1"),
+        ("allocation", "u1"),
+        ("has_traded", "u1"),
+        ("stops_due", "u1"),  # the last price has brought in more than the command had room for
     ],
     align=True,
 )

@@ -9,10 +9,12 @@ from ringmain.exchange.messages import (
     AUCTION,
     BUY,
     TAKER,
+    ClipShown,
     OrderAccepted,
     OrderCancelled,
     OrderFilled,
     OrderReplaced,
+    OrderTriggered,
     PhaseChanged,
 )
 from ringmain.exchange.state import LEVELS as LEVELS_OF_ENGINE
@@ -27,6 +29,8 @@ ACCEPTED, FILLED, CANCELLED, REPLACED, PHASE = (
 )
 ACCEPTED_RECORD, FILLED_RECORD = OrderAccepted.dtype, OrderFilled.dtype
 CANCELLED_RECORD, REPLACED_RECORD = OrderCancelled.dtype, OrderReplaced.dtype
+TRIGGERED_RECORD, CLIP_RECORD = OrderTriggered.dtype, ClipShown.dtype
+TRIGGERED, CLIP_SHOWN = OrderTriggered.kind, ClipShown.kind
 PRODUCT_PRIME, PRICE_PRIME, SIDE_PRIME = PRIMES
 
 LEVEL = np.dtype(
@@ -102,26 +106,43 @@ def print_trade(depth: Any, fill: Any) -> None:
 
 
 @kernel
-def fold(state: Any, events: Any, accepted: Any, filled: Any, cancelled: Any, replaced: Any) -> None:
+def fold(
+    state: Any,
+    events: Any,
+    accepted: Any,
+    filled: Any,
+    cancelled: Any,
+    replaced: Any,
+    triggered: Any,
+    clips: Any,
+) -> None:
     """Fold a batch, seen as each of the records that orders are told of by."""
     depth = state[0]
     for i in range(events.size):
         kind, sequence = events[i].kind, events[i].sequence
         if kind == ACCEPTED:
             e = accepted[i]
-            change(depth, sequence, e.product_id, e.side, e.price_ticks, e.quantity_lots)
+            change(depth, sequence, e.product_id, e.side, e.price_ticks, e.shown_lots)
+        elif kind == TRIGGERED:
+            t = triggered[i]
+            change(depth, sequence, t.product_id, t.side, t.price_ticks, t.shown_lots)
         elif kind == FILLED:
             f = filled[i]
-            change(depth, sequence, f.product_id, f.side, f.limit_ticks, -f.quantity_lots)
+            change(depth, sequence, f.product_id, f.side, f.limit_ticks, -f.shown_lots)
             if f.role == TAKER or (f.role == AUCTION and f.side == BUY):
                 print_trade(depth, f)
         elif kind == CANCELLED:
             c = cancelled[i]
-            change(depth, sequence, c.product_id, c.side, c.price_ticks, -c.quantity_lots)
+            change(depth, sequence, c.product_id, c.side, c.price_ticks, -c.shown_lots)
         elif kind == REPLACED:
             r = replaced[i]
-            change(depth, sequence, r.product_id, r.side, r.old_price_ticks, -r.old_quantity_lots)
-            change(depth, sequence, r.product_id, r.side, r.price_ticks, r.quantity_lots)
+            if r.is_shown == 1:
+                change(depth, sequence, r.product_id, r.side, r.old_price_ticks, -r.old_quantity_lots)
+                change(depth, sequence, r.product_id, r.side, r.price_ticks, r.quantity_lots)
+        elif kind == CLIP_SHOWN:
+            s = clips[i]
+            change(depth, sequence, s.product_id, s.side, s.old_price_ticks, -s.old_shown_lots)
+            change(depth, sequence, s.product_id, s.side, s.price_ticks, s.shown_lots)
 
 
 @kernel
@@ -153,7 +174,9 @@ class Depth:
 
     def fold(self, events: Any) -> None:
         """Fold a batch of at most BATCH_EVENTS events; what changed stands in :meth:`take_changes`."""
-        dtypes = (ACCEPTED_RECORD, FILLED_RECORD, CANCELLED_RECORD, REPLACED_RECORD)
+        dtypes = (
+            ACCEPTED_RECORD, FILLED_RECORD, CANCELLED_RECORD, REPLACED_RECORD, TRIGGERED_RECORD, CLIP_RECORD,
+        )  # fmt: skip
         fold(self._state, events, *(events.view(dtype) for dtype in dtypes))
         if events.size:
             self.sequence = int(events["sequence"][-1])

@@ -14,10 +14,12 @@ from ringmain.exchange.messages import (
     SELL,
     TAKER,
     AuctionUncrossed,
+    ClipShown,
     OrderAccepted,
     OrderCancelled,
     OrderFilled,
     OrderReplaced,
+    OrderTriggered,
     PhaseChanged,
     schema,
 )
@@ -66,6 +68,8 @@ class MarketView:
             OrderFilled.kind: (OrderFilled, self._filled),
             OrderCancelled.kind: (OrderCancelled, self._cancelled),
             OrderReplaced.kind: (OrderReplaced, self._replaced),
+            OrderTriggered.kind: (OrderTriggered, self._accepted),
+            ClipShown.kind: (ClipShown, self._clip_shown),
             PhaseChanged.kind: (PhaseChanged, self._phase_changed),
             AuctionUncrossed.kind: (AuctionUncrossed, self._uncrossed),
         }
@@ -92,12 +96,12 @@ class MarketView:
     def _accepted(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
         session_id, side = int(event["session_id"]), int(event["side"])
-        book.add(session_id, side, int(event["price_ticks"]), int(event["quantity_lots"]))
+        book.add(session_id, side, int(event["price_ticks"]), int(event["shown_lots"]))
 
     def _filled(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
         lots, side, role = int(event["quantity_lots"]), int(event["side"]), int(event["role"])
-        book.add(int(event["session_id"]), side, int(event["limit_ticks"]), -lots)
+        book.add(int(event["session_id"]), side, int(event["limit_ticks"]), -int(event["shown_lots"]))
         if role == TAKER or (role == AUCTION and side == BUY):
             book.last_ticks = int(event["price_ticks"])
             book.traded_lots += lots
@@ -107,13 +111,21 @@ class MarketView:
     def _cancelled(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
         session_id, side = int(event["session_id"]), int(event["side"])
-        book.add(session_id, side, int(event["price_ticks"]), -int(event["quantity_lots"]))
+        book.add(session_id, side, int(event["price_ticks"]), -int(event["shown_lots"]))
 
     def _replaced(self, event: Any) -> None:
+        if not event["is_shown"]:
+            return  # ClipShown tells of it
         book = self.books[int(event["product_id"])]
         session_id, side = int(event["session_id"]), int(event["side"])
         book.add(session_id, side, int(event["old_price_ticks"]), -int(event["old_quantity_lots"]))
         book.add(session_id, side, int(event["price_ticks"]), int(event["quantity_lots"]))
+
+    def _clip_shown(self, event: Any) -> None:
+        book = self.books[int(event["product_id"])]
+        session_id, side = int(event["session_id"]), int(event["side"])
+        book.add(session_id, side, int(event["old_price_ticks"]), -int(event["old_shown_lots"]))
+        book.add(session_id, side, int(event["price_ticks"]), int(event["shown_lots"]))
 
     def _phase_changed(self, event: Any) -> None:
         self.books[int(event["product_id"])].phase = int(event["phase"])

@@ -21,29 +21,55 @@ def wild(dice, usual):
 def trade(desk, dice, spread=30):
     """Send one random participant's command."""
     session = dice.choice([11, 11, 12, 12, 13, 14, 15])
-    product = dice.choice([1, 2, 3, 5 + s.PRODUCTS]) if dice.random() < 0.98 else dice.choice([4, 2**32 - 1])
+    product = (
+        dice.choice([1, 2, 3, 6, 6, 7, 5 + s.PRODUCTS])
+        if dice.random() < 0.98
+        else dice.choice([4, 2**32 - 1])
+    )
     what = dice.random()
     resting = [number for owner, number in desk.twin.orders if owner == session]
     number = dice.choice(resting) if resting and dice.random() < 0.95 else dice.randint(-1, 400)
     price = wild(dice, dice.randint(-spread, spread))
     lots = wild(dice, dice.randint(1, 40))
     if what < 0.6:
-        kind = dice.choices([m.LIMIT, m.MARKET, 3], [90, 10, 0.3])[0]
+        kind = dice.choices([m.LIMIT, m.MARKET, m.MARKET_TO_LIMIT, 6], [90, 10, 5, 0.3])[0]
         force = dice.choices([m.GOOD_FOR_SESSION, m.IOC, m.FOK, 0], [75, 12, 12, 0.3])[0]
         side = dice.choices([m.BUY, m.SELL, 0, 3], [50, 50, 0.1, 0.1])[0]
-        desk.place(session, side, price, lots, product, kind, force)
+        terms = {"self_trade": dice.choices([0, 1, 2, 3, 4, 5], [50, 10, 10, 10, 10, 0.2])[0]}
+        if dice.random() < 0.4:
+            kind, force, more = special_terms(desk, dice, side, price, spread)
+            terms |= more
+        desk.place(session, side, price, lots, product, kind, force, **terms)
     elif what < 0.75:
         desk.send(m.CancelOrder, session, order_number=number)
     elif what < 0.96:
         expected = dice.choice([0, 0, 0, lots])
+        order = desk.twin.orders.get((session, number))
+        if order and dice.random() < 0.3:
+            price = order.price
         desk.send(
             m.ReplaceOrder, session, order_number=number, price_ticks=price, quantity_lots=lots,
-            expected_lots=expected,
+            expected_lots=expected, stop_ticks=dice.choice([price, price // 2]),
         )  # fmt: skip
     elif what < 0.965:
         desk.send(m.MassCancel, session, product_id=dice.choice([0, 0, product]))
     else:
         operate(desk, dice, product)
+
+
+def special_terms(desk, dice, side, price, spread):
+    """Return order type, time in force and further terms of an order that is no plain one."""
+    forces = [m.GOOD_FOR_SESSION, m.GOOD_TILL_CANCELLED, m.GOOD_TILL_DATE, m.IOC]
+    force = dice.choices(forces, [40, 20, 35, 1])[0]
+    terms = {"expires_s": max(0, desk.now_ns // 10**9 + dice.randint(0, 90))}
+    what = dice.random()
+    if what < 0.3:
+        return dice.choice([m.STOP, m.STOP_LIMIT]), force, terms | {"stop_ticks": wild(dice, price // 2)}
+    if what < 0.7:
+        step = dice.choice([0, 0, 0, 1, 3]) * (-1 if side == m.BUY else 1)
+        step = -step if dice.random() < 0.02 else step
+        return m.LIMIT, force, terms | {"display_lots": dice.choice([1, 2, 3, 8]), "clip_step_ticks": step}
+    return m.LIMIT, force, terms | {"post_only": int(what < 0.85), "balancing": int(what > 0.95)}
 
 
 def operate(desk, dice, product):
@@ -69,8 +95,9 @@ def operate(desk, dice, product):
             reference_price_ticks=wild(dice, 5), market_range_ticks=wild(dice, 5),
         )  # fmt: skip
     elif ask == 7:
-        times = {"auction_ns": dice.choice([0, desk.now_ns, desk.now_ns + 50]), "gate_closure_ns": 0}
-        times["gate_closure_ns"] = dice.choice([0, desk.now_ns + 20, desk.now_ns + 400])
+        now_ns, second_ns = desk.now_ns, 10**9
+        times = {"auction_ns": dice.choice([0, now_ns, now_ns + 50 * second_ns]), "gate_closure_ns": 0}
+        times["gate_closure_ns"] = dice.choice([0, now_ns + 20 * second_ns, now_ns + 400 * second_ns])
         desk.send(m.ScheduleProduct, session, product_id=product, **times)
     else:
         desk.send(CloseSession, 15)
@@ -86,9 +113,12 @@ def opened(dice):
         desk.open(10 + account, account)
     desk.open(15, 3, 1)
     desk.product(1)
-    desk.product(2, auction=300, closure=900, kind=m.HOURLY, reference=dice.randint(-9, 9))
-    desk.product(3, auction=500, closure=700, kind=m.QUARTER_HOURLY, value=250, reference=3)
-    desk.product(5 + s.PRODUCTS, closure=600, kind=m.HOURLY, reach=3)
+    desk.product(2, auction=300 * 10**9, closure=900 * 10**9, kind=m.HOURLY, reference=dice.randint(-9, 9))
+    desk.product(3, auction=500 * 10**9, closure=700 * 10**9, kind=m.QUARTER_HOURLY, value=250, reference=3)
+    desk.product(5 + s.PRODUCTS, closure=600 * 10**9, kind=m.HOURLY, reach=3)
+    desk.product(6, rules={"allocation": m.PRO_RATA})
+    steps = {"price_step_ticks": 2, "lot_step_lots": 5, "quantity_min_lots": 10, "quantity_max_lots": 30}
+    desk.product(7, auction=800 * 10**9, closure=900 * 10**9, kind=m.HOURLY, rules=steps)
     return desk
 
 
@@ -98,10 +128,10 @@ def test_the_same_events_on_a_random_day(seed):
     desk = opened(dice)
     for step in range(1_200):
         trade(desk, dice, spread=dice.choice([5, 30, 200_000]))
-        desk.tick(desk.now_ns + 1)
+        desk.tick(desk.now_ns + 10**9)
         if step % 100 == 0:
             check_books(desk.state())
-    desk.tick(10_000)
+    desk.tick(10_000 * 10**9)
     check_books(desk.state())
 
 
@@ -111,7 +141,7 @@ def test_the_same_events_on_any_stream(dice, length):
     desk = opened(dice)
     for _ in range(length):
         trade(desk, dice, spread=6)
-        desk.tick(desk.now_ns + dice.randrange(40))
+        desk.tick(desk.now_ns + dice.randrange(40) * 10**9)
     check_books(desk.state())
 
 
@@ -141,7 +171,7 @@ def test_an_auction_of_many_orders_takes_several_timers():
     desk.account(1)
     desk.open(11, 1)
     desk.product(1, auction=100, closure=200, kind=m.HOURLY)
-    for step in range(3 * s.FILLS_PER_COMMAND):
+    for step in range(6 * s.FILLS_PER_COMMAND):
         desk.place(11, m.BUY, 10 + step % 3, 2)
         desk.place(11, m.SELL, step % 5, 2)
     events = desk.tick(100)

@@ -7,6 +7,7 @@ from ringmain.core.sessions import head_event
 from ringmain.exchange.kernels.levels import side_of
 from ringmain.exchange.messages import (
     AccountChanged,
+    ClipShown,
     MassCancelled,
     OrderAccepted,
     OrderCancelled,
@@ -19,6 +20,7 @@ from ringmain.exchange.messages import (
 
 ORDER_ACCEPTED, ORDER_REJECTED, ORDER_FILLED = OrderAccepted.kind, OrderRejected.kind, OrderFilled.kind
 ORDER_CANCELLED, ORDER_REPLACED, MASS_CANCELLED = OrderCancelled.kind, OrderReplaced.kind, MassCancelled.kind
+CLIP_SHOWN = ClipShown.kind
 SETUP_REJECTED, ACCOUNT_CHANGED, PHASE_CHANGED = SetupRejected.kind, AccountChanged.kind, PhaseChanged.kind
 
 
@@ -51,6 +53,7 @@ def report_fill(
     limit_ticks: int,
     quantity_lots: int,
     remaining_lots: int,
+    shown_lots: int,
 ) -> None:
     """Write one side of a trade."""
     head_order(event, request, ORDER_FILLED, session_id, session_number)
@@ -59,6 +62,7 @@ def report_fill(
     fill.quantity_lots = quantity_lots
     fill.limit_ticks = limit_ticks
     fill.remaining_lots = remaining_lots
+    fill.shown_lots = shown_lots
     fill.product_id = product_id
     fill.account_id = account_id
     fill.trade_index = trade_index
@@ -67,7 +71,7 @@ def report_fill(
 
 
 @leaf
-def report_accepted(event: Any, request: Any, account_id: int, price_ticks: int) -> None:
+def report_accepted(event: Any, request: Any, account_id: int, price_ticks: int, shown_lots: int) -> None:
     """Write that a PlaceOrder is in, at its limit or at the worst price of its market range."""
     head_answer(event, request, ORDER_ACCEPTED)
     accepted, order = event.order_accepted, request.place_order
@@ -78,6 +82,10 @@ def report_accepted(event: Any, request: Any, account_id: int, price_ticks: int)
     accepted.side = order.side
     accepted.order_type = order.order_type
     accepted.time_in_force = order.time_in_force
+    accepted.self_trade = order.self_trade
+    accepted.expires_s = order.expires_s
+    accepted.stop_ticks = order.stop_ticks
+    accepted.shown_lots = shown_lots
 
 
 @leaf
@@ -91,6 +99,7 @@ def report_cancelled(
     side: int,
     price_ticks: int,
     quantity_lots: int,
+    shown_lots: int,
     reason: int,
     command_number: int,
 ) -> None:
@@ -100,10 +109,66 @@ def report_cancelled(
     cancelled.command_number = command_number
     cancelled.price_ticks = price_ticks
     cancelled.quantity_lots = quantity_lots
+    cancelled.shown_lots = shown_lots
     cancelled.product_id = product_id
     cancelled.account_id = account_id
     cancelled.reason = reason
     cancelled.side = side
+
+
+@kernel
+def report_replaced(
+    event: Any,
+    request: Any,
+    session_id: int,
+    session_number: int,
+    product_id: int,
+    side: int,
+    price_ticks: int,
+    quantity_lots: int,
+    old_price_ticks: int,
+    old_quantity_lots: int,
+    priority_kept: bool,
+    is_shown: bool,
+) -> None:
+    """Write an order's new price and open quantity."""
+    head_order(event, request, ORDER_REPLACED, session_id, session_number)
+    replaced = event.order_replaced
+    replaced.command_number = request.head.session_number
+    replaced.price_ticks = price_ticks
+    replaced.quantity_lots = quantity_lots
+    replaced.old_price_ticks = old_price_ticks
+    replaced.old_quantity_lots = old_quantity_lots
+    replaced.product_id = product_id
+    replaced.side = side
+    replaced.priority_kept = 1 if priority_kept else 0
+    replaced.is_shown = 1 if is_shown else 0
+
+
+@kernel
+def report_clip(
+    event: Any,
+    request: Any,
+    order: Any,
+    product_id: int,
+    side: int,
+    price_ticks: int,
+    shown_lots: int,
+    hidden_lots: int,
+    old_price_ticks: int,
+    old_shown_lots: int,
+) -> None:
+    """Write what an iceberg order shows now, and what it showed before."""
+    head_order(event, request, CLIP_SHOWN, order.session_id, order.session_number)
+    clip = event.clip_shown
+    clip.price_ticks = price_ticks
+    clip.shown_lots = shown_lots
+    clip.hidden_lots = hidden_lots
+    clip.old_price_ticks = old_price_ticks
+    clip.old_shown_lots = old_shown_lots
+    clip.product_id = product_id
+    clip.account_id = order.account_id
+    clip.side = side
 
 
 @kernel

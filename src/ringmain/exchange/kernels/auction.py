@@ -8,13 +8,16 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer, report_fill
-from ringmain.exchange.kernels.book import consume
+from ringmain.exchange.kernels.book import reduce_order, remove_order
 from ringmain.exchange.kernels.credit import settle_trades
-from ringmain.exchange.kernels.levels import best_level, ladder_of, level_after
+from ringmain.exchange.kernels.icebergs import trade_iceberg
+from ringmain.exchange.kernels.levels import best_level, ladder_of, level_after, side_of
+from ringmain.exchange.kernels.orders import open_lots
 from ringmain.exchange.messages import AUCTION, BUY, SELL, AuctionUncrossed
 from ringmain.exchange.state import FILLS_PER_COMMAND, PRICE_TICKS_MAX, PRICE_TICKS_MIN
 
 AUCTION_UNCROSSED = AuctionUncrossed.kind
+NOBODY = 0
 
 
 @kernel
@@ -86,23 +89,17 @@ def uncross_portion(exchange: Any, slot: int, request: Any, events: Any, count: 
     price_ticks, product_id = product.auction_price_ticks, product.product_id
     first, trades = count, 0
     while product.auction_left_lots > 0 and trades < FILLS_PER_COMMAND:
-        bid_level = matching.levels[best_level(matching, bids)]
-        ask_level = matching.levels[best_level(matching, asks)]
-        assert ask_level.price_ticks <= price_ticks <= bid_level.price_ticks
-        buy_slot, sell_slot = bid_level.first, ask_level.first
-        lots = min(int(matching.orders[buy_slot].lots), int(matching.orders[sell_slot].lots))
-        lots = min(lots, product.auction_left_lots)
-        buy, sell = events[count], events[count + 1]
-        _fill(buy, request, matching.orders[buy_slot], product_id, bids, trades, price_ticks, bid_level, lots)
-        _fill(
-            sell, request, matching.orders[sell_slot], product_id, asks, trades, price_ticks, ask_level, lots
-        )
-        consume(matching, buy_slot, lots)
-        consume(matching, sell_slot, lots)
+        buy_slot = matching.levels[best_level(matching, bids)].first
+        sell_slot = matching.levels[best_level(matching, asks)].first
+        lots = min(open_lots(matching, buy_slot), open_lots(matching, sell_slot))
+        lots = min(lots, int(product.auction_left_lots))
+        _fill(events[count], request, matching, buy_slot, product_id, bids, trades, price_ticks, lots)
+        _fill(events[count + 1], request, matching, sell_slot, product_id, asks, trades, price_ticks, lots)
+        count = _consume(matching, request, buy_slot, product_id, lots, events, count + 2)
+        count = _consume(matching, request, sell_slot, product_id, lots, events, count)
         product.auction_left_lots -= lots
-        count += 2
         trades += 1
-    settle_trades(exchange, slot, events, first, count)
+    settle_trades(exchange, slot, NOBODY, events, first, count)
     return count
 
 
@@ -110,18 +107,41 @@ def uncross_portion(exchange: Any, slot: int, request: Any, events: Any, count: 
 def _fill(
     event: Any,
     request: Any,
-    order: Any,
+    matching: Any,
+    slot: int,
     product_id: int,
     ladder: int,
     trade_index: int,
     price_ticks: int,
-    level: Any,
     lots: int,
 ) -> None:
+    order = matching.orders[slot]
+    limit_ticks = matching.levels[order.level].price_ticks
+    assert (limit_ticks >= price_ticks) == (side_of(ladder) == BUY) or limit_ticks == price_ticks
     report_fill(
-        event, request, order.session_id, order.session_number, order.account_id, product_id,
-        ladder, AUCTION, trade_index, price_ticks, level.price_ticks, lots, order.lots - lots,
+        event, request, order.session_id, order.session_number, order.account_id, product_id, ladder,
+        AUCTION, trade_index, price_ticks, limit_ticks, lots, open_lots(matching, slot) - lots,
+        0 if _is_iceberg(matching, slot) else lots,
     )  # fmt: skip
+
+
+@kernel
+def _consume(
+    matching: Any, request: Any, slot: int, product_id: int, lots: int, events: Any, count: int
+) -> int:
+    """Take traded lots from an order, which leaves the book when none are left."""
+    if _is_iceberg(matching, slot):
+        return trade_iceberg(matching, request, slot, product_id, lots, events, count)
+    if lots == matching.orders[slot].lots:
+        remove_order(matching, slot)
+    else:
+        reduce_order(matching, slot, lots)
+    return count
+
+
+@kernel
+def _is_iceberg(matching: Any, slot: int) -> bool:
+    return matching.orders[slot].is_special == 1 and matching.specials[slot].display_lots > 0
 
 
 @kernel

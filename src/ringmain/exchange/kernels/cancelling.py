@@ -12,6 +12,7 @@ from ringmain.exchange.kernels.answers import MASS_CANCELLED, head_order, report
 from ringmain.exchange.kernels.book import remove_order
 from ringmain.exchange.kernels.credit import give_back
 from ringmain.exchange.kernels.levels import side_of, slot_of
+from ringmain.exchange.kernels.orders import open_lots
 from ringmain.exchange.messages import ALL_PRODUCTS, CANCELLATIONS
 from ringmain.exchange.state import CANCELS_PER_STEP, ORDERS, SLOTS_SWEPT_PER_STEP
 
@@ -23,16 +24,20 @@ MASS_CANCEL = CANCELLATIONS["MASS_CANCEL"]
 def cancel_resting(
     exchange: Any, request: Any, order_slot: int, reason: int, command_number: int, event: Any
 ) -> None:
-    """Take a resting order off the book, free what it set aside, and say so."""
+    """Take a resting or waiting order off the book, free what it set aside, and say so."""
     matching = exchange.matching
     order = matching.orders[order_slot]
     level = matching.levels[order.level]
     slot, side = slot_of(level.ladder), side_of(level.ladder)
+    price_ticks, lots, shown_lots = int(level.price_ticks), open_lots(matching, order_slot), int(order.lots)
+    if order.is_special and matching.specials[order_slot].is_waiting:
+        price_ticks, shown_lots = int(matching.specials[order_slot].limit_ticks), 0
+        exchange.products[slot].stop_count -= 1
     report_cancelled(
         event, request, order.session_id, order.session_number, order.account_id,
-        exchange.products[slot].product_id, side, level.price_ticks, order.lots, reason, command_number,
+        exchange.products[slot].product_id, side, price_ticks, lots, shown_lots, reason, command_number,
     )  # fmt: skip
-    give_back(exchange, slot, order.account_id, side, level.price_ticks, order.lots)
+    give_back(exchange, slot, order.account_id, side, price_ticks, lots)
     remove_order(matching, order_slot)
 
 

@@ -8,7 +8,14 @@ always covers it, and settling cannot fail.
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.exchange.messages import BUY, REJECTIONS
+from ringmain.exchange.messages import (
+    BUY,
+    REJECTIONS,
+    ClipShown,
+    OrderCancelled,
+    OrderFilled,
+    OrderReplaced,
+)
 from ringmain.exchange.state import LOTS_OF, POSITIONS
 from ringmain.ledger.accounts import (
     expect,
@@ -20,6 +27,8 @@ from ringmain.ledger.accounts import (
     void_reserved,
 )
 
+ORDER_FILLED, ORDER_CANCELLED = OrderFilled.kind, OrderCancelled.kind
+ORDER_REPLACED, CLIP_SHOWN = OrderReplaced.kind, ClipShown.kind
 CREDIT_EXCEEDED = REJECTIONS["CREDIT_EXCEEDED"]
 POSITION_LIMIT_EXCEEDED = REJECTIONS["POSITION_LIMIT_EXCEEDED"]
 POSITIONS_FULL = REJECTIONS["POSITIONS_FULL"]
@@ -92,14 +101,42 @@ def hold(exchange: Any, slot: int, account_id: int, side: int, price_ticks: int,
 
 
 @kernel
-def settle_trades(exchange: Any, slot: int, events: Any, first: int, end: int) -> None:
-    """Settle the trades whose pairs of OrderFilled stand in rows `first` to `end` - 1."""
-    for row in range(first, end, 2):
-        one, other = events[row].order_filled, events[row + 1].order_filled
-        if one.side == BUY:
-            _settle(exchange, slot, one, other)
+def settle_trades(exchange: Any, slot: int, account_id: int, events: Any, first: int, end: int) -> None:
+    """Settle what stands in rows `first` to `end` - 1: trades, and what befell orders beside them.
+
+    `account_id` is the incoming order's, whose self-trades were prevented.
+    """
+    row = first
+    while row < end:
+        kind = events[row].head.kind
+        if kind == ORDER_FILLED:
+            one, other = events[row].order_filled, events[row + 1].order_filled
+            if one.side == BUY:
+                _settle(exchange, slot, one, other)
+            else:
+                _settle(exchange, slot, other, one)
+            row += 2
         else:
-            _settle(exchange, slot, other, one)
+            _follow(exchange, slot, account_id, kind, events[row])
+            row += 1
+
+
+@kernel
+def _follow(exchange: Any, slot: int, account_id: int, kind: int, event: Any) -> None:
+    """Free what an order no longer needs that was cancelled, reduced, or has another price."""
+    if kind == ORDER_CANCELLED:
+        gone = event.order_cancelled
+        give_back(exchange, slot, gone.account_id, gone.side, gone.price_ticks, gone.quantity_lots)
+    elif kind == ORDER_REPLACED:
+        change = event.order_replaced
+        lots = int(change.old_quantity_lots) - int(change.quantity_lots)
+        give_back(exchange, slot, account_id, change.side, change.price_ticks, lots)
+    elif kind == CLIP_SHOWN:
+        clip = event.clip_shown
+        if clip.price_ticks != clip.old_price_ticks:
+            lots = int(clip.shown_lots) + int(clip.hidden_lots)
+            give_back(exchange, slot, clip.account_id, clip.side, clip.old_price_ticks, lots)
+            hold(exchange, slot, clip.account_id, clip.side, clip.price_ticks, lots)
 
 
 @kernel
@@ -119,6 +156,8 @@ def _settle(exchange: Any, slot: int, bought: Any, sold: Any) -> None:
     received = exchange.positions[exchange.position_at[slot, bought.account_id]].lots
     given = exchange.positions[exchange.position_at[slot, sold.account_id]].lots
     post(given, received, lots)
+    exchange.products[slot].last_ticks = bought.price_ticks
+    exchange.products[slot].has_traded = 1
 
 
 @kernel

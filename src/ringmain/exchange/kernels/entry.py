@@ -4,13 +4,13 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import (
-    ORDER_REPLACED,
-    head_order,
     reject_order,
     report_accepted,
     report_cancelled,
+    report_clip,
+    report_replaced,
 )
-from ringmain.exchange.kernels.book import crosses, fillable, match, reduce_order, rest, unhang
+from ringmain.exchange.kernels.book import reduce_order, rest, unhang
 from ringmain.exchange.kernels.cancelling import (
     MASS_CANCEL,
     cancel_resting,
@@ -18,6 +18,8 @@ from ringmain.exchange.kernels.cancelling import (
     sweep_step,
 )
 from ringmain.exchange.kernels.credit import give_back, hold, owed_minor, set_aside, settle_trades
+from ringmain.exchange.kernels.entering import enter_again, leftover_reason
+from ringmain.exchange.kernels.icebergs import cut_iceberg
 from ringmain.exchange.kernels.levels import (
     best_level,
     ladder_of,
@@ -26,58 +28,68 @@ from ringmain.exchange.kernels.levels import (
     side_of,
     slot_of,
 )
-from ringmain.exchange.kernels.orders import find_order, give_order, orders_full, take_order
+from ringmain.exchange.kernels.matching import crosses, fillable, match
+from ringmain.exchange.kernels.orders import find_order, open_lots, orders_full, take_order
 from ringmain.exchange.kernels.products import UNKNOWN, find_product
+from ringmain.exchange.kernels.stops import await_stop, trigger_stops
+from ringmain.exchange.kernels.terms import (
+    describe_special,
+    form_fault,
+    is_plain,
+    is_waiting_type,
+    limit_of,
+    participant_fault,
+    price_fault,
+    quantity_fault,
+)
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
-    BUY,
     CALL,
     CANCELLATIONS,
     CONTINUOUS,
     FOK,
-    GOOD_FOR_SESSION,
     HALTED,
     IOC,
-    LIMIT,
     MARKET,
+    MARKET_TO_LIMIT,
     REJECTIONS,
-    SELL,
 )
-from ringmain.exchange.state import ACCOUNTS, LOTS_MAX, PRICE_TICKS_MAX, PRICE_TICKS_MIN
+from ringmain.exchange.state import EVENTS_PER_COMMAND
 
-ACCOUNT_NOT_OPEN, PARTICIPANT_ONLY = REJECTIONS["ACCOUNT_NOT_OPEN"], REJECTIONS["PARTICIPANT_ONLY"]
 UNKNOWN_PRODUCT, UNKNOWN_ORDER = REJECTIONS["UNKNOWN_PRODUCT"], REJECTIONS["UNKNOWN_ORDER"]
-WRONG_PHASE, WRONG_SIDE = REJECTIONS["WRONG_PHASE"], REJECTIONS["WRONG_SIDE"]
-WRONG_ORDER_TYPE, WRONG_TIME_IN_FORCE = REJECTIONS["WRONG_ORDER_TYPE"], REJECTIONS["WRONG_TIME_IN_FORCE"]
-PRICE_OUT_OF_RANGE, QUANTITY_OUT_OF_RANGE = (
-    REJECTIONS["PRICE_OUT_OF_RANGE"],
-    REJECTIONS["QUANTITY_OUT_OF_RANGE"],
-)
+WRONG_PHASE, WOULD_TRADE = REJECTIONS["WRONG_PHASE"], REJECTIONS["WOULD_TRADE"]
 QUANTITY_CHANGED = REJECTIONS["QUANTITY_CHANGED"]
 NOTHING_TO_TRADE_WITH = REJECTIONS["NOTHING_TO_TRADE_WITH"]
 ORDERS_FULL, PRICE_LEVELS_FULL = REJECTIONS["ORDERS_FULL"], REJECTIONS["PRICE_LEVELS_FULL"]
 MASS_CANCEL_RUNNING = REJECTIONS["MASS_CANCEL_RUNNING"]
-BY_OWNER, IOC_REMAINDER = CANCELLATIONS["BY_OWNER"], CANCELLATIONS["IOC_REMAINDER"]
-FOK_UNFILLED, FILL_LIMIT = CANCELLATIONS["FOK_UNFILLED"], CANCELLATIONS["FILL_LIMIT"]
+BY_OWNER, FOK_UNFILLED = CANCELLATIONS["BY_OWNER"], CANCELLATIONS["FOK_UNFILLED"]
 
 
 @kernel
 def place(exchange: Any, request: Any, events: Any, count: int) -> int:
     """Accept an order, match it and rest the remainder, or reject it; return the next event row."""
     order, seat = request.place_order, exchange.seats[request.head.session_id]
-    slot = find_product(exchange, order.product_id)
+    slot, end = find_product(exchange, order.product_id), count + EVENTS_PER_COMMAND
     ladder, limit_ticks = 0, 0
-    reason = _form_fault(exchange, request, slot)
+    reason = form_fault(exchange, request, slot)
     if reason == 0:
         ladder = ladder_of(slot, int(order.side))
-        limit_ticks = _limit_of(exchange, order, slot, ladder)
+        limit_ticks = limit_of(exchange, order, slot, ladder)
         reason = _cover_fault(exchange, request, slot, ladder, limit_ticks)
     if reason != 0:
         reject_order(events[count], request, order.product_id, 0, reason)
         return count + 1
     seat.last_order_number = request.head.session_number
-    report_accepted(events[count], request, seat.account_id, limit_ticks)
-    return _trade_and_rest(exchange, request, slot, ladder, limit_ticks, events, count + 1)
+    if is_plain(order):
+        report_accepted(events[count], request, seat.account_id, limit_ticks, order.quantity_lots)
+        count = _trade_and_rest(exchange, request, slot, ladder, limit_ticks, events, count + 1)
+    else:
+        shown_lots = 0 if is_waiting_type(order) or order.display_lots > 0 else order.quantity_lots
+        report_accepted(events[count], request, seat.account_id, limit_ticks, shown_lots)
+        count = _enter_special(exchange, request, slot, ladder, limit_ticks, events, count + 1)
+    if exchange.products[slot].stop_count > 0:
+        return trigger_stops(exchange, request, slot, events, count, end)
+    return count
 
 
 @kernel
@@ -99,22 +111,85 @@ def cancel(exchange: Any, request: Any, events: Any, count: int) -> int:
 @kernel
 def replace(exchange: Any, request: Any, events: Any, count: int) -> int:
     """Change an order's price and open quantity; return the next event row."""
-    matching, change = exchange.matching, request.replace_order
+    matching, change, end = exchange.matching, request.replace_order, count + EVENTS_PER_COMMAND
     order_slot = find_order(matching, request.head.session_id, change.order_number)
     reason = _replace_fault(exchange, change, order_slot)
     if reason != 0:
         reject_order(events[count], request, 0, change.order_number, reason)
         return count + 1
     order = matching.orders[order_slot]
+    slot = slot_of(matching.levels[order.level].ladder)
+    if order.is_special:
+        count = _replace_special(exchange, request, order_slot, slot, events, count)
+    else:
+        count = _replace_plain(exchange, request, order_slot, slot, events, count)
+    if exchange.products[slot].stop_count > 0:
+        return trigger_stops(exchange, request, slot, events, count, end)
+    return count
+
+
+@kernel
+def _replace_plain(exchange: Any, request: Any, order_slot: int, slot: int, events: Any, count: int) -> int:
+    matching, change = exchange.matching, request.replace_order
+    order = matching.orders[order_slot]
     level = matching.levels[order.level]
-    keeps_priority = change.price_ticks == level.price_ticks and change.quantity_lots <= order.lots
-    product_id = exchange.products[slot_of(level.ladder)].product_id
-    _report_replaced(events[count], request, order, level, product_id, keeps_priority)
+    ladder, price_ticks, lots = int(level.ladder), int(change.price_ticks), int(change.quantity_lots)
+    keeps_priority = price_ticks == level.price_ticks and lots <= order.lots
+    report_replaced(
+        events[count], request, order.session_id, order.session_number, exchange.products[slot].product_id,
+        side_of(ladder), price_ticks, lots, level.price_ticks, order.lots, keeps_priority, True,
+    )  # fmt: skip
     if not keeps_priority:
-        return _requeue(exchange, request, order_slot, events, count + 1)
-    if change.quantity_lots < order.lots:
-        reduce_order(matching, order_slot, int(order.lots) - int(change.quantity_lots))
+        unhang(matching, order_slot)
+        number = request.head.session_number
+        return enter_again(
+            exchange, request, order_slot, ladder, price_ticks, lots, number, events, count + 1
+        )
+    if lots < order.lots:
+        reduce_order(matching, order_slot, int(order.lots) - lots)
     return count + 1
+
+
+@kernel
+def _replace_special(exchange: Any, request: Any, order_slot: int, slot: int, events: Any, count: int) -> int:
+    """Change an iceberg, an order that waits for its stop price, or one that ends at a time."""
+    matching, change, number = exchange.matching, request.replace_order, request.head.session_number
+    order, special = matching.orders[order_slot], matching.specials[order_slot]
+    level, product_id = matching.levels[order.level], exchange.products[slot].product_id
+    ladder, price_ticks, lots = int(level.ladder), int(change.price_ticks), int(change.quantity_lots)
+    side, old_lots, old_shown = side_of(ladder), open_lots(matching, order_slot), int(order.lots)
+    is_iceberg, is_waiting = special.display_lots > 0, special.is_waiting == 1
+    old_ticks = int(special.limit_ticks) if is_waiting else int(level.price_ticks)
+    keeps_priority = price_ticks == old_ticks and lots <= old_lots
+    if is_waiting:
+        keeps_priority = change.stop_ticks == level.price_ticks and lots <= old_lots
+    report_replaced(
+        events[count], request, order.session_id, order.session_number, product_id, side, price_ticks, lots,
+        old_ticks, old_lots, keeps_priority, not is_iceberg and not is_waiting,
+    )  # fmt: skip
+    count += 1
+    if is_waiting:
+        special.limit_ticks = price_ticks
+        if not keeps_priority:
+            unhang(matching, order_slot)
+            rest(matching, order_slot, ladder, change.stop_ticks, lots)
+        elif lots < old_lots:
+            reduce_order(matching, order_slot, old_lots - lots)
+        return count
+    if keeps_priority and is_iceberg and lots < old_lots:
+        return cut_iceberg(matching, request, order_slot, product_id, lots, events, count)
+    if keeps_priority:
+        if lots < old_lots:
+            reduce_order(matching, order_slot, old_lots - lots)
+        return count
+    if is_iceberg:
+        report_clip(
+            events[count], request, order, product_id, side, price_ticks, 0, lots, old_ticks, old_shown
+        )
+        count += 1
+    unhang(matching, order_slot)
+    special.hidden_lots = 0
+    return enter_again(exchange, request, order_slot, ladder, price_ticks, lots, number, events, count)
 
 
 @kernel
@@ -122,7 +197,7 @@ def mass_cancel(exchange: Any, request: Any, events: Any, count: int) -> int:
     """Cancel a session's orders, at once when there are few; return the next event row."""
     session_id, number = request.head.session_id, request.head.session_number
     product_id = request.mass_cancel.product_id
-    reason = _participant_fault(exchange, session_id)
+    reason = participant_fault(exchange, session_id)
     if reason == 0 and product_id != ALL_PRODUCTS and find_product(exchange, product_id) == UNKNOWN:
         reason = UNKNOWN_PRODUCT
     if reason == 0 and exchange.seats[session_id].sweeping:
@@ -135,76 +210,12 @@ def mass_cancel(exchange: Any, request: Any, events: Any, count: int) -> int:
 
 
 @kernel
-def _participant_fault(exchange: Any, session_id: int) -> int:
-    account_id = exchange.seats[session_id].account_id
-    if account_id == 0:
-        return PARTICIPANT_ONLY
-    if account_id >= ACCOUNTS or exchange.participants[account_id].open == 0:
-        return ACCOUNT_NOT_OPEN
-    return 0
-
-
-@kernel
-def _form_fault(exchange: Any, request: Any, slot: int) -> int:
-    """Return what is wrong with an order as it is written, or 0."""
-    reason = _participant_fault(exchange, request.head.session_id)
-    if reason != 0:
-        return reason
-    if slot == UNKNOWN:
-        return UNKNOWN_PRODUCT
-    order, phase = request.place_order, exchange.products[slot].phase
-    if phase != CONTINUOUS and phase != CALL:
-        return WRONG_PHASE
-    if order.side != BUY and order.side != SELL:
-        return WRONG_SIDE
-    reason = _terms_fault(order, phase)
-    if reason == 0 and order.order_type == LIMIT:
-        reason = _price_fault(order.price_ticks)
-    return reason if reason != 0 else _quantity_fault(order.quantity_lots)
-
-
-@kernel
-def _terms_fault(order: Any, phase: int) -> int:
-    """Return what is wrong with order type and time in force: a call auction takes what rests."""
-    time_in_force = order.time_in_force
-    if order.order_type != LIMIT and (order.order_type != MARKET or phase == CALL):
-        return WRONG_ORDER_TYPE
-    if time_in_force == GOOD_FOR_SESSION:
-        return 0 if order.order_type == LIMIT else WRONG_TIME_IN_FORCE
-    if (time_in_force != IOC and time_in_force != FOK) or phase == CALL:
-        return WRONG_TIME_IN_FORCE
-    return 0
-
-
-@kernel
-def _price_fault(price_ticks: int) -> int:
-    return 0 if PRICE_TICKS_MIN <= price_ticks <= PRICE_TICKS_MAX else PRICE_OUT_OF_RANGE
-
-
-@kernel
-def _quantity_fault(quantity_lots: int) -> int:
-    return 0 if 0 < quantity_lots <= LOTS_MAX else QUANTITY_OUT_OF_RANGE
-
-
-@kernel
-def _limit_of(exchange: Any, order: Any, slot: int, ladder: int) -> int:
-    """Return an order's limit; a MARKET order's is the end of the range beyond the best price."""
-    if order.order_type == LIMIT:
-        return int(order.price_ticks)
-    best = best_level(exchange.matching, opposite(ladder))
-    best_ticks = int(exchange.matching.levels[best].price_ticks)
-    range_ticks = int(exchange.products[slot].market_range_ticks)
-    if order.side == BUY:
-        return min(best_ticks + range_ticks, PRICE_TICKS_MAX)
-    return max(best_ticks - range_ticks, PRICE_TICKS_MIN)
-
-
-@kernel
 def _cover_fault(exchange: Any, request: Any, slot: int, ladder: int, limit_ticks: int) -> int:
     """Set aside what a well-formed order may cost; return why that cannot be, or 0."""
     matching, order = exchange.matching, request.place_order
     session_id = request.head.session_id
-    if order.order_type == MARKET and best_level(matching, opposite(ladder)) == 0:
+    needs_other_side = order.order_type == MARKET or order.order_type == MARKET_TO_LIMIT
+    if needs_other_side and best_level(matching, opposite(ladder)) == 0:
         return NOTHING_TO_TRADE_WITH
     if orders_full(matching, session_id, request.head.session_number):
         return ORDERS_FULL
@@ -220,38 +231,50 @@ def _trade_and_rest(
 ) -> int:
     """Match an accepted order, settle its trades, and rest or cancel what is left."""
     matching, head, order = exchange.matching, request.head, request.place_order
-    account_id = exchange.seats[head.session_id].account_id
+    account_id, product = int(exchange.seats[head.session_id].account_id), exchange.products[slot]
     left, reason = int(order.quantity_lots), 0
-    if order.time_in_force == FOK and not fillable(matching, ladder, limit_ticks, left):
+    if order.time_in_force == FOK and not fillable(
+        matching, ladder, limit_ticks, left, account_id, order.self_trade
+    ):
         reason = FOK_UNFILLED
-    elif exchange.products[slot].phase == CONTINUOUS:
-        left, end = match(
-            matching, request, head.session_number, account_id, order.product_id,
-            ladder, limit_ticks, left, events, count,
+    elif product.phase == CONTINUOUS:
+        left, end, reason = match(
+            matching, request, head.session_id, head.session_number, account_id, order.product_id, ladder,
+            limit_ticks, left, True, order.self_trade, product.allocation, events, count,
         )  # fmt: skip
-        settle_trades(exchange, slot, events, count, end)
+        settle_trades(exchange, slot, account_id, events, count, end)
         count = end
-        reason = _leftover_reason(matching, ladder, limit_ticks, order.time_in_force)
+        if reason == 0:
+            may_rest = order.time_in_force != IOC and order.time_in_force != FOK
+            reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
     if left == 0:
         return count
     if reason == 0:
-        order_slot = take_order(matching, head.session_id, head.session_number, account_id)
+        order_slot = take_order(matching, head.session_id, head.session_number, account_id, order.self_trade)
         rest(matching, order_slot, ladder, limit_ticks, left)
         return count
     give_back(exchange, slot, account_id, side_of(ladder), limit_ticks, left)
     report_cancelled(
-        events[count], request, head.session_id, head.session_number, account_id,
-        order.product_id, side_of(ladder), limit_ticks, left, reason, 0,
+        events[count], request, head.session_id, head.session_number, account_id, order.product_id,
+        side_of(ladder), limit_ticks, left, left, reason, 0,
     )  # fmt: skip
     return count + 1
 
 
 @kernel
-def _leftover_reason(matching: Any, ladder: int, limit_ticks: int, time_in_force: int) -> int:
-    """Return why what is left after matching may not rest, or 0 if it may."""
-    if crosses(matching, ladder, limit_ticks):
-        return FILL_LIMIT
-    return 0 if time_in_force == GOOD_FOR_SESSION else IOC_REMAINDER
+def _enter_special(
+    exchange: Any, request: Any, slot: int, ladder: int, limit_ticks: int, events: Any, count: int
+) -> int:
+    """Enter an order that needs more than a limit and a quantity: it gets its slot before it trades."""
+    matching, head, order = exchange.matching, request.head, request.place_order
+    account_id = int(exchange.seats[head.session_id].account_id)
+    order_slot = take_order(matching, head.session_id, head.session_number, account_id, order.self_trade)
+    describe_special(exchange, order_slot, order, limit_ticks)
+    if is_waiting_type(order):
+        await_stop(exchange, order_slot, slot, int(order.side), order.stop_ticks, order.quantity_lots)
+        return count
+    lots = int(order.quantity_lots)
+    return enter_again(exchange, request, order_slot, ladder, limit_ticks, lots, 0, events, count)
 
 
 @kernel
@@ -270,27 +293,45 @@ def _replace_fault(exchange: Any, change: Any, order_slot: int) -> int:
     matching = exchange.matching
     order = matching.orders[order_slot]
     level = matching.levels[order.level]
-    phase = exchange.products[slot_of(level.ladder)].phase
-    if phase != CALL and phase != CONTINUOUS:
+    product = exchange.products[slot_of(level.ladder)]
+    if product.phase != CALL and product.phase != CONTINUOUS:
         return WRONG_PHASE
-    reason = _price_fault(change.price_ticks)
+    reason = price_fault(product, change.price_ticks)
     if reason == 0:
-        reason = _quantity_fault(change.quantity_lots)
+        reason = quantity_fault(product, change.quantity_lots)
+    if reason == 0 and order.is_special:
+        reason = _special_change_fault(exchange, change, order_slot, product)
     if reason != 0:
         return reason
-    if change.expected_lots != 0 and change.expected_lots != order.lots:
+    if change.expected_lots != 0 and change.expected_lots != open_lots(matching, order_slot):
         return QUANTITY_CHANGED
     if levels_full(matching):
         return PRICE_LEVELS_FULL
-    return _cover_change(exchange, change, order, level)
+    return _cover_change(exchange, change, order_slot)
 
 
 @kernel
-def _cover_change(exchange: Any, change: Any, order: Any, level: Any) -> int:
+def _special_change_fault(exchange: Any, change: Any, order_slot: int, product: Any) -> int:
+    special = exchange.matching.specials[order_slot]
+    if special.is_waiting:
+        return price_fault(product, change.stop_ticks)
+    ladder = int(exchange.matching.levels[exchange.matching.orders[order_slot].level].ladder)
+    if special.post_only and product.phase == CONTINUOUS:
+        return WOULD_TRADE if crosses(exchange.matching, ladder, int(change.price_ticks)) else 0
+    return 0
+
+
+@kernel
+def _cover_change(exchange: Any, change: Any, order_slot: int) -> int:
     """Set aside what the order will need instead of what it needs; return why that cannot be, or 0."""
+    matching = exchange.matching
+    order = matching.orders[order_slot]
+    level = matching.levels[order.level]
     slot, side = slot_of(level.ladder), side_of(level.ladder)
     account_id = order.account_id
-    old_ticks, old_lots = int(level.price_ticks), int(order.lots)
+    old_ticks, old_lots = int(level.price_ticks), open_lots(matching, order_slot)
+    if order.is_special and matching.specials[order_slot].is_waiting:
+        old_ticks = int(matching.specials[order_slot].limit_ticks)
     new_ticks, new_lots = int(change.price_ticks), int(change.quantity_lots)
     old_owed = owed_minor(exchange.products[slot], side, old_ticks, old_lots)
     new_owed = owed_minor(exchange.products[slot], side, new_ticks, new_lots)
@@ -302,52 +343,3 @@ def _cover_change(exchange: Any, change: Any, order: Any, level: Any) -> int:
     if reason != 0:
         hold(exchange, slot, account_id, side, old_ticks, old_lots)
     return reason
-
-
-@kernel
-def _requeue(exchange: Any, request: Any, order_slot: int, events: Any, count: int) -> int:
-    """Match a replaced order anew and put what is left at the end of its new queue."""
-    matching, head, change = exchange.matching, request.head, request.replace_order
-    order = matching.orders[order_slot]
-    ladder, account_id = int(matching.levels[order.level].ladder), order.account_id
-    slot = slot_of(ladder)
-    product_id = exchange.products[slot].product_id
-    limit_ticks, left, reason = int(change.price_ticks), int(change.quantity_lots), 0
-    unhang(matching, order_slot)
-    if exchange.products[slot].phase == CONTINUOUS:
-        left, end = match(
-            matching, request, change.order_number, account_id, product_id,
-            ladder, limit_ticks, left, events, count,
-        )  # fmt: skip
-        settle_trades(exchange, slot, events, count, end)
-        count = end
-        reason = _leftover_reason(matching, ladder, limit_ticks, GOOD_FOR_SESSION)
-    if left > 0 and reason == 0:
-        rest(matching, order_slot, ladder, limit_ticks, left)
-        return count
-    give_order(matching, order_slot)
-    if left == 0:
-        return count
-    give_back(exchange, slot, account_id, side_of(ladder), limit_ticks, left)
-    report_cancelled(
-        events[count], request, head.session_id, change.order_number, account_id,
-        product_id, side_of(ladder), limit_ticks, left, reason, head.session_number,
-    )  # fmt: skip
-    return count + 1
-
-
-@kernel
-def _report_replaced(
-    event: Any, request: Any, order: Any, level: Any, product_id: int, keeps_priority: bool
-) -> None:
-    change = request.replace_order
-    head_order(event, request, ORDER_REPLACED, order.session_id, order.session_number)
-    replaced = event.order_replaced
-    replaced.command_number = request.head.session_number
-    replaced.price_ticks = change.price_ticks
-    replaced.quantity_lots = change.quantity_lots
-    replaced.old_price_ticks = level.price_ticks
-    replaced.old_quantity_lots = order.lots
-    replaced.product_id = product_id
-    replaced.side = side_of(level.ladder)
-    replaced.priority_kept = 1 if keeps_priority else 0

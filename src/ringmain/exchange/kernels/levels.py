@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.jit import kernel, leaf, lowest_bit
-from ringmain.exchange.messages import BUY
-from ringmain.exchange.state import BRANCHES, DEPTH, LEVELS, NODES, PRICE_TICKS_MAX, PRICE_TICKS_MIN, RECENT
+from ringmain.exchange.messages import BUY, SELL
+from ringmain.exchange.state import (
+    BRANCHES,
+    DEPTH,
+    LEVELS,
+    NODES,
+    PRICE_TICKS_MAX,
+    PRICE_TICKS_MIN,
+    PRODUCTS,
+    RECENT,
+)
 
 BIT = np.array([1 << i for i in range(BRANCHES)], np.uint64).view(np.int64)  # place i alone
 ABOVE = ~(BIT | (BIT - 1))  # the places after i
@@ -26,15 +35,30 @@ def ladder_of(slot: int, side: int) -> int:
 
 
 @leaf
-def side_of(ladder: int) -> int:
-    """Return BUY for a ladder of bids, SELL for one of offers."""
+def stop_ladder_of(slot: int, side: int) -> int:
+    """Return the index of the ladder of a side's stop orders, ranked like the other side's limits.
+
+    The lowest stop price of the buyers comes first, and the highest of the sellers.
+    """
+    return 2 * PRODUCTS + 2 * slot + (SELL - side)
+
+
+@leaf
+def rank_of(ladder: int) -> int:
+    """Return BUY for a ladder that ranks high prices first, SELL for one that ranks them last."""
     return BUY + ladder % 2
+
+
+@leaf
+def side_of(ladder: int) -> int:
+    """Return the side of the orders in a ladder."""
+    return BUY + (ladder + ladder // (2 * PRODUCTS)) % 2
 
 
 @leaf
 def slot_of(ladder: int) -> int:
     """Return the slot of the product that a ladder belongs to."""
-    return ladder // 2
+    return ladder // 2 % PRODUCTS
 
 
 @leaf
@@ -46,7 +70,7 @@ def opposite(ladder: int) -> int:
 @leaf
 def key_of(ladder: int, price_ticks: int) -> int:
     """Rank a price on its side: the highest bid and the lowest offer come first."""
-    if side_of(ladder) == BUY:
+    if rank_of(ladder) == BUY:
         return PRICE_TICKS_MAX - price_ticks
     return price_ticks - PRICE_TICKS_MIN
 
@@ -54,7 +78,7 @@ def key_of(ladder: int, price_ticks: int) -> int:
 @leaf
 def price_of(ladder: int, key: int) -> int:
     """Return the price that has this rank."""
-    if side_of(ladder) == BUY:
+    if rank_of(ladder) == BUY:
         return PRICE_TICKS_MAX - key
     return key + PRICE_TICKS_MIN
 

@@ -6,7 +6,8 @@ there are no tombstones. Each bucket keeps its entry's home, so that orders are 
 
 from typing import Any
 
-from ringmain.core.jit import leaf
+from ringmain.core.jit import kernel, leaf
+from ringmain.exchange.kernels.expiries import NEVER, strike_expiry
 from ringmain.exchange.state import BUCKETS, ORDERS, PROBES
 
 LAST_BUCKET = BUCKETS - 1
@@ -52,7 +53,7 @@ def find_order(matching: Any, session_id: int, session_number: int) -> int:
 
 
 @leaf
-def take_order(matching: Any, session_id: int, session_number: int, account_id: int) -> int:
+def take_order(matching: Any, session_id: int, session_number: int, account_id: int, self_trade: int) -> int:
     """Return a slot for a new order, entered into the directory; the caller has asked `orders_full`."""
     pool = matching.order_pool
     slot = pool.free
@@ -67,6 +68,7 @@ def take_order(matching: Any, session_id: int, session_number: int, account_id: 
     order.session_id = session_id
     order.session_number = session_number
     order.account_id = account_id
+    order.self_trade = self_trade
     _enter(matching, slot)
     return slot
 
@@ -75,11 +77,39 @@ def take_order(matching: Any, session_id: int, session_number: int, account_id: 
 def give_order(matching: Any, slot: int) -> None:
     """Free the slot of an order that hangs on no level."""
     assert matching.orders[slot].level == 0
+    if matching.orders[slot].is_special:
+        _forget_special(matching, slot)
     _strike(matching, slot)
     matching.orders[slot].lots = 0
     matching.orders[slot].next = matching.order_pool.free
     matching.order_pool.free = slot
     matching.order_pool.count -= 1
+
+
+@leaf
+def open_lots(matching: Any, slot: int) -> int:
+    """Return an order's open quantity, hidden lots included."""
+    lots = int(matching.orders[slot].lots)
+    return lots + int(matching.specials[slot].hidden_lots) if matching.orders[slot].is_special else lots
+
+
+@kernel
+def _forget_special(matching: Any, slot: int) -> None:
+    special = matching.specials[slot]
+    if special.expires_ns != NEVER:
+        strike_expiry(matching, slot)
+    special.expires_ns = NEVER
+    special.hidden_lots = 0
+    special.display_lots = 0
+    special.clip_step_ticks = 0
+    special.limit_ticks = 0
+    special.expiry_place = 0
+    special.order_type = 0
+    special.time_in_force = 0
+    special.post_only = 0
+    special.balancing = 0
+    special.is_waiting = 0
+    matching.orders[slot].is_special = 0
 
 
 @leaf

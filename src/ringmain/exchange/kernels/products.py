@@ -11,7 +11,10 @@ from ringmain.exchange.kernels.answers import head_answer, reject_setup, report_
 from ringmain.exchange.kernels.auction import set_auction_price, uncross_portion
 from ringmain.exchange.kernels.cancelling import cancel_resting, sweep_step
 from ringmain.exchange.kernels.credit import deliver_position
-from ringmain.exchange.kernels.levels import best_level, ladder_of
+from ringmain.exchange.kernels.expiries import next_expiry_ns
+from ringmain.exchange.kernels.levels import best_level, ladder_of, stop_ladder_of
+from ringmain.exchange.kernels.stops import trigger_stops
+from ringmain.exchange.kernels.timers import NEVER, set_deadline, set_due
 from ringmain.exchange.messages import (
     BUY,
     CALL,
@@ -24,17 +27,21 @@ from ringmain.exchange.messages import (
     HALTED,
     HOURLY,
     INSTRUMENT,
+    PRICE_TIME,
+    PRO_RATA,
     REJECTIONS,
     SELL,
     UNCROSSING,
     PositionDelivered,
     ProductDefined,
+    ProductRulesSet,
     ProductScheduled,
 )
 from ringmain.exchange.state import (
     CANCELS_PER_STEP,
     EVENTS_PER_COMMAND,
     EVENTS_PER_STEP,
+    LOTS_MAX,
     LOTS_OF,
     PRICE_TICKS_MAX,
     PRICE_TICKS_MIN,
@@ -45,7 +52,8 @@ from ringmain.exchange.state import (
 from ringmain.ledger.accounts import LIMIT_MINOR, open_account
 
 UNKNOWN = -1
-NEVER, NO_SLOT = 0, -1
+NO_SLOT = -1
+PRODUCT_RULES_SET = ProductRulesSet.kind
 PRODUCT_DEFINED, PRODUCT_SCHEDULED = ProductDefined.kind, ProductScheduled.kind
 POSITION_DELIVERED = PositionDelivered.kind
 OPERATOR_ONLY, UNKNOWN_PRODUCT = REJECTIONS["OPERATOR_ONLY"], REJECTIONS["UNKNOWN_PRODUCT"]
@@ -53,7 +61,8 @@ WRONG_PHASE, WRONG_SCHEDULE = REJECTIONS["WRONG_PHASE"], REJECTIONS["WRONG_SCHED
 PRODUCT_SLOT_TAKEN, PRODUCT_ID_USED = REJECTIONS["PRODUCT_SLOT_TAKEN"], REJECTIONS["PRODUCT_ID_USED"]
 WRONG_PRODUCT_KIND, VALUE_OUT_OF_RANGE = REJECTIONS["WRONG_PRODUCT_KIND"], REJECTIONS["VALUE_OUT_OF_RANGE"]
 PRICE_OUT_OF_RANGE = REJECTIONS["PRICE_OUT_OF_RANGE"]
-GATE_CLOSURE = CANCELLATIONS["GATE_CLOSURE"]
+WRONG_ALLOCATION, RULE_OUT_OF_RANGE = REJECTIONS["WRONG_ALLOCATION"], REJECTIONS["RULE_OUT_OF_RANGE"]
+GATE_CLOSURE, EXPIRED = CANCELLATIONS["GATE_CLOSURE"], CANCELLATIONS["EXPIRED"]
 
 
 @kernel
@@ -90,6 +99,13 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.kind = command.product_kind
     product.auction_ns = 0
     product.gate_closure_ns = 0
+    product.price_step_ticks = 1
+    product.lot_step_lots = 1
+    product.quantity_min_lots = 1
+    product.quantity_max_lots = LOTS_MAX
+    product.allocation = PRICE_TIME
+    product.has_traded = 0
+    product.last_ticks = 0
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)
     _enter(exchange, slot, DEFINED, request, events[count + 1])
@@ -114,9 +130,57 @@ def schedule(exchange: Any, request: Any, events: Any, count: int) -> int:
         phase = CALL if command.auction_ns != NEVER else CONTINUOUS
         _enter(exchange, slot, phase, request, events[count])
         count += 1
-    exchange.due_ns[slot] = product.auction_ns if product.phase == CALL else product.gate_closure_ns
+    set_due(exchange, slot, request.head.time_ns)
     set_deadline(exchange, request.head.time_ns)
     return count
+
+
+@kernel
+def set_rules(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """Set what orders a product takes, before it opens; return the next event row."""
+    command = request.set_product_rules
+    slot = find_product(exchange, command.product_id)
+    reason = _rules_fault(exchange, request, slot)
+    if reason != 0:
+        reject_setup(events[count], request, command.product_id, 0, reason)
+        return count + 1
+    product = exchange.products[slot]
+    product.price_step_ticks = command.price_step_ticks
+    product.lot_step_lots = command.lot_step_lots
+    product.quantity_min_lots = command.quantity_min_lots
+    product.quantity_max_lots = command.quantity_max_lots
+    product.allocation = command.allocation
+    head_answer(events[count], request, PRODUCT_RULES_SET)
+    rules = events[count].product_rules_set
+    rules.product_id = command.product_id
+    rules.price_step_ticks = command.price_step_ticks
+    rules.lot_step_lots = command.lot_step_lots
+    rules.quantity_min_lots = command.quantity_min_lots
+    rules.quantity_max_lots = command.quantity_max_lots
+    rules.allocation = command.allocation
+    return count + 1
+
+
+@kernel
+def _rules_fault(exchange: Any, request: Any, slot: int) -> int:
+    if not is_operator(exchange, request.head.session_id):
+        return OPERATOR_ONLY
+    if slot == UNKNOWN:
+        return UNKNOWN_PRODUCT
+    if exchange.products[slot].phase != DEFINED:
+        return WRONG_PHASE
+    rules = request.set_product_rules
+    if rules.price_step_ticks < 1 or rules.price_step_ticks > PRICE_TICKS_MAX:
+        return RULE_OUT_OF_RANGE
+    if rules.lot_step_lots < 1 or rules.lot_step_lots > LOTS_MAX:
+        return RULE_OUT_OF_RANGE
+    if rules.quantity_min_lots < 1 or rules.quantity_max_lots > LOTS_MAX:
+        return RULE_OUT_OF_RANGE
+    if rules.quantity_min_lots > rules.quantity_max_lots:
+        return RULE_OUT_OF_RANGE
+    if rules.allocation > PRO_RATA or (rules.allocation == PRO_RATA and rules.lot_step_lots != 1):
+        return WRONG_ALLOCATION
+    return 0
 
 
 @kernel
@@ -145,25 +209,18 @@ def run_timers(exchange: Any, request: Any, events: Any, count: int) -> int:
     end = count + EVENTS_PER_COMMAND - EVENTS_PER_STEP
     for _ in range(STEPS_PER_TIMER):
         slot = _due_slot(exchange, request.head.time_ns)
-        if count > end or (slot == NO_SLOT and exchange.sweep.count == 0):
+        if count > end:
             break
-        if slot == NO_SLOT:
-            count = sweep_step(exchange, request, events, count)
-        else:
+        if slot != NO_SLOT:
             count = _step(exchange, slot, request, events, count)
+        elif exchange.sweep.count > 0:
+            count = sweep_step(exchange, request, events, count)
+        elif not _is_expiry_due(exchange, request.head.time_ns):
+            break
+        else:
+            count = _expire(exchange, request, events, count)
     set_deadline(exchange, request.head.time_ns)
     return count
-
-
-@kernel
-def set_deadline(exchange: Any, time_ns: int) -> None:
-    """Ask for the next timer: now while mass cancels run, else when the next product is due."""
-    deadline_ns = max(time_ns, 1) if exchange.sweep.count > 0 else NEVER
-    for slot in range(PRODUCTS):
-        due_ns = exchange.due_ns[slot]
-        if due_ns != NEVER and (deadline_ns == NEVER or due_ns < deadline_ns):
-            deadline_ns = due_ns
-    exchange.next_deadline_ns = deadline_ns
 
 
 @kernel
@@ -244,8 +301,30 @@ def _step(exchange: Any, slot: int, request: Any, events: Any, count: int) -> in
     if product.phase == DELIVERING:
         return _deliver(exchange, slot, request, events, count)
     assert product.phase == CONTINUOUS or product.phase == HALTED
+    if product.stops_due:
+        count = trigger_stops(exchange, request, slot, events, count, count + EVENTS_PER_STEP)
+        set_due(exchange, slot, request.head.time_ns)
+        return count
     _enter(exchange, slot, CLOSING, request, events[count])
     return count + 1
+
+
+@kernel
+def _is_expiry_due(exchange: Any, now_ns: int) -> bool:
+    """Tell whether an order has ended; not while an auction is uncrossed: its volume has been announced."""
+    expires_ns = next_expiry_ns(exchange.matching)
+    return expires_ns != NEVER and expires_ns <= now_ns and exchange.uncrossing_count == 0
+
+
+@kernel
+def _expire(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """Cancel a portion of the orders that have ended."""
+    for _ in range(CANCELS_PER_STEP):
+        if not _is_expiry_due(exchange, request.head.time_ns):
+            break
+        cancel_resting(exchange, request, exchange.matching.expiries.orders[0], EXPIRED, 0, events[count])
+        count += 1
+    return count
 
 
 @kernel
@@ -254,8 +333,9 @@ def _uncross(exchange: Any, slot: int, request: Any, events: Any, count: int) ->
     if exchange.products[slot].auction_left_lots > 0:
         return count
     exchange.uncrossing_count -= 1
-    exchange.due_ns[slot] = exchange.products[slot].gate_closure_ns
     _enter(exchange, slot, CONTINUOUS, request, events[count])
+    exchange.products[slot].stops_due = 1  # the auction's price may have reached some
+    set_due(exchange, slot, request.head.time_ns)
     return count + 1
 
 
@@ -264,9 +344,7 @@ def _close(exchange: Any, slot: int, request: Any, events: Any, count: int) -> i
     """Cancel a portion of the orders in a product's book, the best first."""
     matching = exchange.matching
     for _ in range(CANCELS_PER_STEP):
-        level = best_level(matching, ladder_of(slot, BUY))
-        if level == 0:
-            level = best_level(matching, ladder_of(slot, SELL))
+        level = _first_level(matching, slot)
         if level == 0:
             _enter(exchange, slot, DELIVERING, request, events[count])
             return count + 1
@@ -274,6 +352,17 @@ def _close(exchange: Any, slot: int, request: Any, events: Any, count: int) -> i
         cancel_resting(exchange, request, order_slot, GATE_CLOSURE, 0, events[count])
         count += 1
     return count
+
+
+@kernel
+def _first_level(matching: Any, slot: int) -> int:
+    """Return a level that holds orders of the product: bids, offers, then those that wait for a stop."""
+    level = best_level(matching, ladder_of(slot, BUY))
+    if level == 0:
+        level = best_level(matching, ladder_of(slot, SELL))
+    if level == 0:
+        level = best_level(matching, stop_ladder_of(slot, BUY))
+    return level if level != 0 else best_level(matching, stop_ladder_of(slot, SELL))
 
 
 @kernel

@@ -1,0 +1,295 @@
+"""The slow twin's rules for what the operator sends, and for what happens by itself."""
+
+from twin_records import HIGH, LOW, Account, Product
+
+from ringmain.exchange import messages as m
+from ringmain.exchange import state as s
+
+
+class Setup:
+    # The operator.
+
+    def _OpenAccount(self, c):
+        why = self._account_fault(c)
+        limits = [
+            (c["credit_minor"], s.CREDIT_MINOR_MAX),
+            (c["long_limit_lots"], s.POSITION_LOTS_MAX),
+            (c["short_limit_lots"], s.POSITION_LOTS_MAX),
+        ]
+        if why in (None, "ACCOUNT_NOT_OPEN"):
+            why = None if all(0 <= value <= most for value, most in limits) else "LIMIT_OUT_OF_RANGE"
+        if why:
+            return self._reject_setup(why, account=c["account_id"])
+        account = self.accounts.setdefault(c["account_id"], Account(0, 0, 0))
+        account.credit, account.long, account.short = [value for value, _ in limits]
+        self._account_changed(c["account_id"], 0)
+
+    def _Deposit(self, c):
+        why = self._account_fault(c)
+        if why is None and not 0 < c["amount_minor"] <= s.DEPOSITS_MINOR_MAX - self.paid_in:
+            why = "AMOUNT_OUT_OF_RANGE"
+        self._move_cash(c, c["amount_minor"], why)
+
+    def _Withdraw(self, c):
+        why = self._account_fault(c)
+        if why is None and c["amount_minor"] <= 0:
+            why = "AMOUNT_OUT_OF_RANGE"
+        if why is None:
+            account = self.accounts[c["account_id"]]
+            owed = sum(o.owed() for o in self.orders.values() if o.account == c["account_id"])
+            if c["amount_minor"] > max(0, account.cash + account.credit - owed):
+                why = "INSUFFICIENT_FUNDS"
+        self._move_cash(c, -c["amount_minor"], why)
+
+    def _move_cash(self, c, change, why):
+        if why:
+            return self._reject_setup(why, account=c["account_id"])
+        self.accounts[c["account_id"]].cash += change
+        self.paid_in += change
+        self._account_changed(c["account_id"], change)
+
+    def _account_changed(self, number, change):
+        account = self.accounts[number]
+        self._say(
+            "AccountChanged", amount_minor=change, balance_minor=account.cash,
+            credit_minor=account.credit, account_id=number,
+        )  # fmt: skip
+
+    def _account_fault(self, c):
+        if self.seat.account != 0:
+            return "OPERATOR_ONLY"
+        if not 1 <= c["account_id"] < s.ACCOUNTS:
+            return "ACCOUNT_OUT_OF_RANGE"
+        return None if c["account_id"] in self.accounts else "ACCOUNT_NOT_OPEN"
+
+    def _product(self, number):
+        product = self.products.get(number % s.PRODUCTS)
+        return product if product and product.id == number and product.phase != m.FREE else None
+
+    def _DefineProduct(self, c):
+        slot = c["product_id"] % s.PRODUCTS
+        why = self._define_fault(c, self.products.get(slot), self.last_ids.get(slot, 0))
+        if why:
+            return self._reject_setup(why, product=c["product_id"])
+        product = Product(
+            c["product_id"], c["product_kind"], c["delivery_start_ns"], c["value_minor"],
+            c["reference_price_ticks"], c["market_range_ticks"],
+        )  # fmt: skip
+        self.products[slot], self.last_ids[slot] = product, product.id
+        names = (
+            "delivery_start_ns", "product_id", "value_minor", "reference_price_ticks",
+            "market_range_ticks", "product_kind",
+        )  # fmt: skip
+        self._say("ProductDefined", **{name: c[name] for name in names})
+        self._enter(product, m.DEFINED)
+
+    def _define_fault(self, c, present, last_id):
+        if self.seat.account != 0:
+            return "OPERATOR_ONLY"
+        if present and present.phase != m.FREE:
+            return "PRODUCT_SLOT_TAKEN"
+        if c["product_id"] <= last_id:
+            return "PRODUCT_ID_USED"
+        if c["product_kind"] not in m.PRODUCT_KINDS.values():
+            return "WRONG_PRODUCT_KIND"
+        if not 1 <= c["value_minor"] <= s.VALUE_MINOR_MAX:
+            return "VALUE_OUT_OF_RANGE"
+        if not LOW <= c["reference_price_ticks"] <= HIGH or not 0 <= c["market_range_ticks"] <= HIGH:
+            return "PRICE_OUT_OF_RANGE"
+        return None
+
+    def _ScheduleProduct(self, c):
+        product = self._product(c["product_id"])
+        why = self._schedule_fault(c, product)
+        if why:
+            return self._reject_setup(why, product=c["product_id"])
+        product.auction, product.closure = c["auction_ns"], c["gate_closure_ns"]
+        self._say(
+            "ProductScheduled", auction_ns=product.auction, gate_closure_ns=product.closure,
+            product_id=product.id,
+        )  # fmt: skip
+        if product.phase == m.DEFINED:
+            self._enter(product, m.CALL if product.auction else m.CONTINUOUS)
+        self._set_due(product)
+
+    def _schedule_fault(self, c, product):
+        if self.seat.account != 0:
+            return "OPERATOR_ONLY"
+        if product is None:
+            return "UNKNOWN_PRODUCT"
+        if product.phase not in (m.DEFINED, m.CALL, m.CONTINUOUS, m.HALTED):
+            return "WRONG_PHASE"
+        auction, closure = c["auction_ns"], c["gate_closure_ns"]
+        sound = all(t == 0 or t > c["time_ns"] for t in (auction, closure))
+        sound &= closure == 0 or auction < closure
+        sound &= closure != 0 or product.kind == m.INSTRUMENT
+        sound &= not (product.phase in (m.CONTINUOUS, m.HALTED) and auction)
+        sound &= not (product.phase == m.CALL and not auction)
+        return None if sound else "WRONG_SCHEDULE"
+
+    def _HaltProduct(self, c):
+        self._switch(c, m.CONTINUOUS, m.HALTED)
+
+    def _ResumeProduct(self, c):
+        self._switch(c, m.HALTED, m.CONTINUOUS)
+
+    def _switch(self, c, before, after):
+        product = self._product(c["product_id"])
+        if self.seat.account != 0:
+            return self._reject_setup("OPERATOR_ONLY", product=c["product_id"])
+        if product is None or product.phase != before:
+            why = "WRONG_PHASE" if product else "UNKNOWN_PRODUCT"
+            return self._reject_setup(why, product=c["product_id"])
+        self._enter(product, after)
+
+    # Timers.
+
+    def _Timer(self, c):
+        for _ in range(s.STEPS_PER_TIMER):
+            due = [(p.due, slot) for slot, p in self.products.items() if 0 < p.due <= c["time_ns"]]
+            expired = self._expired(c["time_ns"])
+            full = len(self.events) > s.EVENTS_PER_COMMAND - s.EVENTS_PER_STEP
+            if full or not (due or self.sweeps or expired):
+                break
+            if due:
+                self._step(self.products[min(due)[1]])
+            elif self.sweeps:
+                self._sweep()
+            else:
+                self._expire(expired)
+
+    def _enter(self, product, phase):
+        self._say("PhaseChanged", product_id=product.id, phase=phase, previous_phase=product.phase)
+        product.phase = phase
+
+    def _set_due(self, product):
+        product.due = product.auction if product.phase == m.CALL else product.closure
+        if product.stops_due and product.phase == m.CONTINUOUS:
+            product.due = max(self.command["time_ns"], 1)
+
+    def _expired(self, now):
+        if any(p.phase == m.UNCROSSING for p in self.products.values()):
+            return []
+        slots = {id(order): slot for slot, order in self.slots.items()}
+        ended = [o for o in self.orders.values() if 0 < o.expires <= now]
+        return sorted(ended, key=lambda o: (o.expires, slots[id(o)]))
+
+    def _expire(self, orders):
+        for order in orders[: s.CANCELS_PER_STEP]:
+            self._cancelled(order, "EXPIRED")
+            self._remove(order)
+
+    def _SetProductRules(self, c):
+        product = self._product(c["product_id"])
+        why = self._rules_fault(c, product)
+        if why:
+            return self._reject_setup(why, product=c["product_id"])
+        product.price_step, product.lot_step = c["price_step_ticks"], c["lot_step_lots"]
+        product.min_lots, product.max_lots = c["quantity_min_lots"], c["quantity_max_lots"]
+        product.allocation = c["allocation"]
+        names = ("product_id", "price_step_ticks", "lot_step_lots", "quantity_min_lots", "quantity_max_lots")
+        self._say("ProductRulesSet", **{name: c[name] for name in (*names, "allocation")})
+
+    def _rules_fault(self, c, product):
+        if self.seat.account != 0:
+            return "OPERATOR_ONLY"
+        if product is None:
+            return "UNKNOWN_PRODUCT"
+        if product.phase != m.DEFINED:
+            return "WRONG_PHASE"
+        sound = 1 <= c["price_step_ticks"] <= HIGH and 1 <= c["lot_step_lots"] <= s.LOTS_MAX
+        if not sound or not 1 <= c["quantity_min_lots"] <= c["quantity_max_lots"] <= s.LOTS_MAX:
+            return "RULE_OUT_OF_RANGE"
+        shared = c["allocation"] == m.PRO_RATA
+        if c["allocation"] not in m.ALLOCATIONS.values() or (shared and c["lot_step_lots"] > 1):
+            return "WRONG_ALLOCATION"
+        return None
+
+    def _step(self, product):
+        if product.phase == m.CALL:
+            self._enter(product, m.UNCROSSING)
+            price, volume, surplus = auction_price(product)
+            product.auction_price, product.auction_left = price, volume
+            self._say(
+                "AuctionUncrossed", volume_lots=volume, surplus_lots=surplus,
+                product_id=product.id, price_ticks=price,
+            )  # fmt: skip
+        elif product.phase == m.UNCROSSING:
+            self._uncross(product)
+        elif product.phase == m.CLOSING:
+            self._close(product)
+        elif product.phase == m.DELIVERING:
+            self._deliver(product)
+        elif product.stops_due:
+            self._trigger_stops(product, len(self.events) + s.EVENTS_PER_STEP)
+            self._set_due(product)
+        else:
+            self._enter(product, m.CLOSING)
+
+    def _uncross(self, product):
+        for index in range(s.FILLS_PER_COMMAND):
+            if product.auction_left == 0:
+                break
+            buy, sell = product.queue(m.BUY)[0], product.queue(m.SELL)[0]
+            lots = min(buy.lots, sell.lots, product.auction_left)
+            buy.lots -= lots
+            sell.lots -= lots
+            product.auction_left -= lots
+            self._filled(buy, product.auction_price, lots, index, m.AUCTION, 0 if buy.display else lots)
+            self._filled(sell, product.auction_price, lots, index, m.AUCTION, 0 if sell.display else lots)
+            self._settle(buy, sell, product.auction_price, lots)
+            for order in (buy, sell):
+                old_shown = order.shown
+                order.shown -= min(lots, old_shown)
+                if order.display:
+                    if lots >= old_shown:
+                        order.shown = min(order.display, order.lots)
+                    self._clip(order, order.price, old_shown)
+                if order.lots == 0:
+                    self._remove(order)
+        if product.auction_left == 0:
+            self._enter(product, m.CONTINUOUS)
+            product.stops_due = True
+            self._set_due(product)
+
+    def _close(self, product):
+        for _ in range(s.CANCELS_PER_STEP):
+            queue = product.queue(m.BUY) + product.queue(m.SELL)
+            queue += product.waiting(m.BUY) + product.waiting(m.SELL)
+            if not queue:
+                self._enter(product, m.DELIVERING)
+                return
+            self._cancelled(queue[0], "GATE_CLOSURE")
+            self._remove(queue[0])
+
+    def _deliver(self, product):
+        for _ in range(s.CANCELS_PER_STEP):
+            if not product.positions:
+                product.due = 0
+                self._enter(product, m.FREE)
+                return
+            account, lots = product.positions.popitem()
+            if lots:
+                self._say(
+                    "PositionDelivered", position_lots=lots, delivery_start_ns=product.start,
+                    product_id=product.id, account_id=account, product_kind=product.kind,
+                )  # fmt: skip
+
+
+def auction_price(product):
+    """Try every price that could matter; return price, volume, and bids less offers left at it."""
+    orders = [o for o in product.orders if o.waits_at is None]
+    limits = {o.price for o in orders}
+    prices = {p for limit in limits for p in (limit - 1, limit, limit + 1) if LOW <= p <= HIGH}
+    if limits:
+        prices.add(min(max(product.reference, min(limits)), max(limits)))
+
+    def outcome(price):
+        bids = sum(o.lots for o in orders if o.side == m.BUY and o.price >= price)
+        asks = sum(o.lots for o in orders if o.side == m.SELL and o.price <= price)
+        return -min(bids, asks), abs(bids - asks), abs(price - product.reference), price, bids - asks
+
+    best = min((outcome(price) for price in prices), default=(0, 0, 0, product.reference, 0))
+    if best[0] == 0:
+        return product.reference, 0, 0
+    return best[3], -best[0], best[4]
