@@ -13,6 +13,7 @@ PRIMITIVES = {
     "i1": "int8", "i2": "int16", "i4": "int32", "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32",
     "u8": "uint64", "f4": "float", "f8": "double",
 }  # fmt: skip
+ENUM_FORMATS = ("u1", "u2")  # what SBE lets an enumeration be encoded as; wider ones stay numbers
 HEADER = ("blockLength", "templateId", "schemaId", "version")
 
 
@@ -47,7 +48,7 @@ class _Types:
     def name_of(self, template: Template, field: Field) -> str:
         """Return the type of a field, declaring it if it is new."""
         dtype = np.dtype(field.format)
-        if field.choices:
+        if field.choices and field.format in ENUM_FORMATS:
             return self._enum(template, field)
         if dtype.kind == "S":
             return self._declared(f"Text{dtype.itemsize}", "char", dtype.itemsize)
