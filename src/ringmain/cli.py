@@ -146,7 +146,9 @@ def _add_gateway(commands: Any) -> None:
     gateway.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     port = "port of a market, 0 for any free one; once for each market (default: exchange=0)"
     gateway.add_argument("--port", action="append", default=[], metavar="MARKET=PORT", help=port)
-    gateway.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM certificate: opens doors with TLS")
+    gateway.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="PEM certificate: opens doors with TLS"
+    )
     gateway.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM key of the certificate")
     client_ca = "PEM certificates that sign clients'; a client has to show one"
     gateway.add_argument("--tls-client-ca", type=Path, metavar="FILE", help=client_ca)
@@ -192,7 +194,9 @@ def _add_token(commands: Any) -> None:
     reads.add_argument("--observer", action="store_true", help="it sends no orders")
     drop_copy = "it sends no orders, and is sent the events of all of its account's sessions"
     reads.add_argument("--drop-copy", action="store_true", help=drop_copy)
-    token.add_argument("--expires-in", metavar="TIME", help="time to live, such as 12h or 30d (default: no end)")
+    token.add_argument(
+        "--expires-in", metavar="TIME", help="time to live, such as 12h or 30d (default: no end)"
+    )
     bound = "the one client certificate it may be used with: SHA-256 of its DER form"
     token.add_argument("--certificate", metavar="HEX", default="", help=bound)
 

@@ -183,9 +183,7 @@ class AsyncClient:
     async def _live(self) -> bool:
         """Live through one connection; True if it was logged in."""
         try:
-            reader, writer = await asyncio.open_connection(
-                *self._address, limit=RECEIVE_BYTES, ssl=self._tls
-            )
+            reader, writer = await asyncio.open_connection(*self._address, limit=RECEIVE_BYTES, ssl=self._tls)
         except ssl.SSLCertVerificationError as error:
             raise untrusted(self._address, error) from None
         except OSError:

@@ -72,7 +72,9 @@ class ClientProtocol:
     ) -> None:
         self.schema = schema
         if encoding not in (RECORDS, SBE):
-            raise RingmainError("RM361", "client", f"there is no encoding {encoding}", f"Give {RECORDS} or {SBE}")
+            raise RingmainError(
+                "RM361", "client", f"there is no encoding {encoding}", f"Give {RECORDS} or {SBE}"
+            )
         is_sbe = encoding == SBE
         self._transcoder = Transcoder(Layout(schema), True, DECODED_BYTES) if is_sbe else None
         self.phase = OFFLINE
@@ -258,7 +260,9 @@ class ClientProtocol:
             piece = np.frombuffer(held, np.uint8, min(len(held), DECODED_BYTES))
             frames, used, fault = self._transcoder.decode(piece)
             if fault or (frames["kind"] == 0).any():
-                raise RingmainError("RM309", "client", "the gateway sent what is no message", "Check host and port")
+                raise RingmainError(
+                    "RM309", "client", "the gateway sent what is no message", "Check host and port"
+                )
             if not frames.size:
                 break
             frames = bytearray(frames.tobytes())

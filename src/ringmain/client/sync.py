@@ -153,7 +153,7 @@ class Client:
             raise _late("not everything is answered", timeout_s)
 
     def subscribe(self, feed: int, product_id: int) -> None:
-        """Follow a product's public feed: one of ``FEEDS`` of ``gateway.messages``, such as DEPTH or ORDERS."""
+        """Follow a product's public feed: one of ``gateway.messages.FEEDS``, such as DEPTH or ORDERS."""
         self.protocol.subscribe(feed, product_id)
 
     def unsubscribe(self, feed: int, product_id: int) -> None:

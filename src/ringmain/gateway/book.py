@@ -93,9 +93,7 @@ class Book:
             messages.ORDERS: tell_orders(self._bare, self._followed, out[messages.ORDERS]),
             messages.TRADES: int(self._state["trade_count"][0]),
         }
-        tell_products(
-            self._bare, self._followed, out[messages.TOP], out[messages.STATISTICS], self._counts
-        )
+        tell_products(self._bare, self._followed, out[messages.TOP], out[messages.STATISTICS], self._counts)
         told[messages.TOP], told[messages.STATISTICS] = self._counts.tolist()
         changes: dict[Subject, bytes] = {}
         for feed, count in told.items():
@@ -185,7 +183,9 @@ class Book:
                 lambda slot: self._indicatives[slot].tobytes(),
             )  # fmt: skip
 
-    def _append(self, changes: dict[Subject, bytes], subject: Subject, followed: set[Subject], record: Any) -> None:
+    def _append(
+        self, changes: dict[Subject, bytes], subject: Subject, followed: set[Subject], record: Any
+    ) -> None:
         if subject in followed:
             slot = subject[1] % PRODUCTS
             self._products[slot]["counts"][subject[0]] += 1

@@ -19,7 +19,8 @@ BACKDATED = datetime.timedelta(minutes=5)  # clocks differ
 def make(data: Path, names: list[str], days: int = 365) -> tuple[Path, Path]:
     """Make a key and a certificate for it in the data folder; return (certificate, key).
 
-    The certificate is its own authority: clients trust it by its file. The key is readable by its owner alone.
+    The certificate is its own authority: clients trust it by its file. The key is readable
+    by its owner alone.
 
     Parameters
     ----------
@@ -33,7 +34,9 @@ def make(data: Path, names: list[str], days: int = 365) -> tuple[Path, Path]:
     """
     certificate_path, key_path = data / CERTIFICATE_FILE, data / KEY_FILE
     if certificate_path.exists() or key_path.exists():
-        raise RingmainError("RM351", "certificate", f"{data} has one already", "Move its two files away first")
+        raise RingmainError(
+            "RM351", "certificate", f"{data} has one already", "Move its two files away first"
+        )
     if not 1 <= days <= 36_500:
         raise RingmainError("RM352", "certificate", f"{days} days is no lifetime", "Give 1 to 36500")
     key = ec.generate_private_key(ec.SECP256R1())

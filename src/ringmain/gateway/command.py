@@ -18,16 +18,28 @@ ALL_PRODUCTS = (0, 2**32 - 1)
 def add(commands: Any, data: Path, say: Callable[[Said], Any]) -> None:
     """Add the subcommands; `say` makes a function whose text is printed into one that is run."""
     tokens = _command(commands, "tokens", "List the credentials, which hold no token.", say(_tokens))
-    revoke = _command(commands, "revoke", "End a credential; who is logged in with it is logged out.", say(_revoke))
-    entitle = _command(commands, "entitle", "Say who may trade and see which products; or list it.", say(_entitle))
-    certificate = _command(commands, "certificate", "Make a self-signed certificate for TLS.", say(_certificate))
+    revoke = _command(
+        commands, "revoke", "End a credential; who is logged in with it is logged out.", say(_revoke)
+    )
+    entitle = _command(
+        commands, "entitle", "Say who may trade and see which products; or list it.", say(_entitle)
+    )
+    certificate = _command(
+        commands, "certificate", "Make a self-signed certificate for TLS.", say(_certificate)
+    )
     for command in (tokens, revoke, entitle, certificate):
-        command.add_argument("--data", type=Path, default=data, metavar="DIR", help=f"data folder (default: {data})")
+        command.add_argument(
+            "--data", type=Path, default=data, metavar="DIR", help=f"data folder (default: {data})"
+        )
     revoke.add_argument("market", help="market that it opens")
     revoke.add_argument("name", help="what the session is called")
     _add_rule(entitle)
     certificate.add_argument(
-        "--name", action="append", default=[], metavar="HOST", help="host name or address (default: localhost)"
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="host name or address (default: localhost)",
     )
     certificate.add_argument("--days", type=int, default=365, help="how long it holds (default: 365)")
 
@@ -37,9 +49,13 @@ def _add_rule(entitle: argparse.ArgumentParser) -> None:
     whose = entitle.add_mutually_exclusive_group()
     whose.add_argument("--account", type=int, help="account id")
     whose.add_argument("--others", action="store_true", help="every account that has no rules of its own")
-    entitle.add_argument("--products", default="all", metavar="A-B", help="a product, a range, or all (default: all)")
+    entitle.add_argument(
+        "--products", default="all", metavar="A-B", help="a product, a range, or all (default: all)"
+    )
     entitle.add_argument("--no-trade", action="store_true", help="it may only cancel")
-    entitle.add_argument("--see", choices=LEVELS, default="orders", help="the most it is shown (default: orders)")
+    entitle.add_argument(
+        "--see", choices=LEVELS, default="orders", help="the most it is shown (default: orders)"
+    )
     entitle.add_argument("--clear", action="store_true", help="forget these accounts' rules instead")
 
 

@@ -1,4 +1,4 @@
-"""The public book of an exchange, folded from its tape: orders, levels, top, trades, figures; no owner is told."""
+"""The public book of an exchange, folded from its tape: orders, levels, trades, figures; no owner is told."""
 
 from typing import Any
 
@@ -163,7 +163,7 @@ def change_level(depth: Any, slot: int, side: int, price_ticks: int, lots: int, 
 def change_order(
     depth: Any, head: Any, slot: int, side: int, taken: int, added: int, price_ticks: int, keeps: bool
 ) -> None:
-    """Take lots from an order's public part, and add lots at a price, with another id unless it keeps its place."""
+    """Take lots from what an order shows, and add some at a price; its id ends unless it keeps its place."""
     table = depth.orders
     row = find(table, head.session_id, head.session_number)
     if row == 0:
@@ -264,7 +264,15 @@ def make_move(depth: Any, head: Any, words: Any, data: Any, move: Any) -> None:
 
 @kernel
 def fold(
-    state: Any, heads: Any, words: Any, data: Any, filled: Any, phases: Any, moves: Any, followed: Any, trades: Any
+    state: Any,
+    heads: Any,
+    words: Any,
+    data: Any,
+    filled: Any,
+    phases: Any,
+    moves: Any,
+    followed: Any,
+    trades: Any,
 ) -> None:
     """Fold a batch into the book, printing trades on the way.
 

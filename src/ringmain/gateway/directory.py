@@ -1,7 +1,7 @@
 """Rows that are found by a pair of numbers: a pool with a free list, and an open-addressed directory.
 
 A table is a record with the fields ``directory`` (i4, a power of two of them; 0: free), ``rows`` (row 0
-is nobody's; fields ``owner`` and ``number`` are the key, ``next`` chains free rows), ``free`` and ``highest``.
+is nobody's; fields ``owner`` and ``number`` are the key, ``next`` chains free rows), ``free``, ``highest``.
 """
 
 from typing import Any

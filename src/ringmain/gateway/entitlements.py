@@ -20,7 +20,9 @@ LEVEL_OF_FEED = {messages.ORDERS: LEVELS["orders"], messages.DEPTH: LEVELS["pric
 RULES = 4_096  # in a file
 
 Data = Literal["none", "delayed", "top", "prices", "orders"]
-RULE = np.dtype([("first_product", "i8"), ("last_product", "i8"), ("may_trade", "u1"), ("level", "u1")], align=True)
+RULE = np.dtype(
+    [("first_product", "i8"), ("last_product", "i8"), ("may_trade", "u1"), ("level", "u1")], align=True
+)
 
 
 class Entitlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -61,7 +61,7 @@ class Feed:
         )
 
     def start(self) -> bool:
-        """Begin to follow the tape, unless that was done; False if it does not reach back to its beginning."""
+        """Begin to follow the tape, unless that was done; False if its beginning is gone."""
         if self._reader is None:
             reader = TapeReader(self._folder, self._schema)
             if reader.first() > 0:
@@ -100,7 +100,7 @@ class Feed:
         return self._book.product_of(session_id, order_number)
 
     def has_more(self, until: int) -> bool:
-        """Whether there is something to fold before a position of the tape, or a snapshot that can be sent."""
+        """Whether there is something to fold before a position of the tape, or a snapshot to send."""
         if self._reader is None:
             return False
         is_more = until > self._reader.position and not self._is_early()

@@ -188,7 +188,7 @@ def _declare_data(schema: Schema) -> None:
         Field("ask_lots", "i8", "quantity at the best offer, 0: there is none"),
         Field("bid_ticks", "i4", "the best bid"), Field("ask_ticks", "i4", "the best offer"), _PRODUCT,
     ))  # fmt: skip
-    schema.event(STATISTICS_CHANGED, "StatisticsChanged", "The product's trades in figures, since it opened.", (
+    schema.event(STATISTICS_CHANGED, "StatisticsChanged", "The product's trades in figures.", (
         Field("volume_lots", "i8", "traded quantity; 0: nothing, and no price means anything"),
         Field("open_ticks", "i4", "first price"), Field("high_ticks", "i4", "highest price"),
         Field("low_ticks", "i4", "lowest price"), Field("last_ticks", "i4", "last price"),

@@ -10,9 +10,10 @@ import numpy as np
 
 from ringmain.core.errors import RingmainError
 from ringmain.core.records import FIRST_CORE_KIND, Schema
-from ringmain.core.sessions import SESSIONS
 from ringmain.core.tape import TapeReader
 from ringmain.gateway import messages
+from ringmain.gateway.admission import Admission
+from ringmain.gateway.copies import DropCopies
 from ringmain.gateway.credentials import Credential, Credentials
 from ringmain.gateway.entitlements import UNLIMITED, Entitlements, ProductScreen, Rights
 from ringmain.gateway.fanout import BATCH_EVENTS, Fanout
@@ -80,9 +81,9 @@ class Port:
         self._fanout = Fanout(schema)
         self._feed = feed_of(folder, schema, limits.delay_s)
         self._credentials = credentials
-        self._entitlements = entitlements or Entitlements(credentials.path.parent)
+        self._admission = Admission(schema.name, credentials, entitlements)
+        self._copies = DropCopies(self._fanout, credentials)
         self._products = ProductScreen(schema)
-        self._copying: dict[int, Any] = {}  # drop copies that are live: the sessions of their account, by flag
         self._layout = messages.layout_word(schema)
         self._links: dict[int, Link] = {}  # by session id
         self._behind: set[int] = set()  # sessions that have a cursor of their own
@@ -184,7 +185,10 @@ class Port:
             return False
         for session_id, own, has_core_event in self._fanout.sort(batch):
             self._deliver(self._links[session_id], own, has_core_event, is_resent=False)
-        self._copy(batch)
+        for credential in self._copies.live() if batch.size else ():
+            own = self._copies.select(credential, batch)
+            if own.size:
+                self._deliver(self._links[credential.session_id], own, True, is_resent=False)
         has_more = self.tape.readable() > self.tape.position
         for session_id in list(self._behind):
             has_more = self._catch_up(session_id) or has_more
@@ -218,19 +222,16 @@ class Port:
             session = link.session
             assert session is not None, "links are those of sessions"
             try:
-                current = self._credentials.current(session.credential)
-                rights = self._entitlements.rights(self.schema.name, session.credential.account_id)
+                ending, rights = self._admission.review(session.credential)
             except RingmainError as error:
                 LOG.error("%s", error)  # as it was, until somebody has corrected the file
                 return
-            ending = current.ending if current is not None else messages.TOKEN_REVOKED
             if ending:
                 self.dismiss(link, ending)
             elif rights is not session.rights:
                 session.rights = rights
                 self._withdraw(link, rights)
-        for session_id in self._copying:
-            self._watch_account(self._links[session_id])
+        self._copies.review()
 
     def _withdraw(self, link: Link, rights: Rights) -> None:
         """End the subscriptions that an account has no right to."""
@@ -267,7 +268,7 @@ class Port:
             self.dismiss(link, messages.LOGIN_EXPECTED)
             return 0
         login = frame.view(session_record(self.schema.slots, "Login").dtype)[0]
-        credential, reason = self._admit(link, bytes(login["token"]))
+        credential, reason = self._admission.admit(link, bytes(login["token"]))
         if login["layout"] != self._layout and reason != messages.UNKNOWN_TOKEN:
             reason = messages.OTHER_LAYOUT
         if credential is None or reason:
@@ -276,21 +277,6 @@ class Port:
             return 0
         self._log_in(link, credential, int(login["heartbeat_ms"]))
         return 1
-
-    def _admit(self, link: Link, token: bytes) -> tuple[Credential | None, int]:
-        """Return a token's credential, and why it is not to log in here, or 0."""
-        try:
-            credential = self._credentials.find(self.schema.name, token)
-            if credential is None:
-                return None, messages.UNKNOWN_TOKEN
-            self._entitlements.all()  # nobody comes in as long as it cannot be read
-        except RingmainError as error:
-            LOG.error("%s", error)
-            return None, messages.UNKNOWN_TOKEN
-        bound = credential.certificate_sha256
-        if bound and bound != link.certificate_sha256:
-            return credential, messages.WRONG_CERTIFICATE
-        return credential, credential.ending
 
     def _log_in(self, link: Link, credential: Credential, heartbeat_ms: int) -> None:
         """Open the session at the market; a connection that has it gives it up."""
@@ -302,8 +288,9 @@ class Port:
         limits = self.limits
         heartbeat_ms = min(max(heartbeat_ms, limits.heartbeat_ms_min), limits.heartbeat_ms_max)
         link.session = Session(credential, self.schema, heartbeat_ms, self._next_nonce())
-        link.session.rights = self._entitlements.rights(self.schema.name, credential.account_id)
+        link.session.rights = self._admission.rights(credential)
         self._links[credential.session_id] = link
+        self._copies.note(credential)
         self._listen(link.session, True)
         self._intake.open_session(credential, link.session.nonce)
 
@@ -330,12 +317,10 @@ class Port:
 
     def _listen(self, session: Session, is_listening: bool) -> None:
         """Have a session sent each batch of the tape at once, or not."""
-        if session.credential.role != "drop_copy":
-            self._fanout.listen(session.session_id, is_listening)
-        elif is_listening:
-            self._watch_account(self._links[session.session_id])
+        if session.credential.role == "drop_copy":
+            self._copies.listen(session.credential, is_listening)
         else:
-            self._copying.pop(session.session_id, None)
+            self._fanout.listen(session.session_id, is_listening)
 
     def _close_absent(self) -> None:
         """Close what a gateway that died, or a market that lost our word, has left open."""
@@ -479,34 +464,11 @@ class Port:
 
     # Events to a session.
 
-    def _watch_account(self, link: Link) -> None:
-        """Note which sessions a drop copy is about: those of its account, by whatever door they come."""
-        assert link.session is not None, "links are those of sessions"
-        credential = link.session.credential
-        is_own = np.zeros(SESSIONS, np.uint8)
-        is_own[self._credentials.sessions_of(credential.market, credential.account_id)] = 1
-        self._copying[credential.session_id] = is_own
-
-    def _copy(self, batch: Any) -> None:
-        """Send a batch's events to the drop copies that are up to date."""
-        for session_id in list(self._copying) if batch.size else ():
-            link = self._links[session_id]
-            assert link.session is not None, "links are those of sessions"
-            own = self._select(link.session, batch)
-            if own.size:
-                self._deliver(link, own, True, is_resent=False)
-
     def _select(self, session: Session, batch: Any) -> Any:
         """Return what a session is to be sent of a batch; valid until the next call."""
-        credential = session.credential
-        if credential.role != "drop_copy":
-            return self._fanout.select(batch, session.session_id)
-        if session.session_id not in self._copying:
-            self._watch_account(self._links[session.session_id])
-            own = self._copying.pop(session.session_id)
-        else:
-            own = self._copying[session.session_id]
-        return self._fanout.select_account(batch, session.session_id, credential.account_id, own)
+        if session.credential.role == "drop_copy":
+            return self._copies.select(session.credential, batch)
+        return self._fanout.select(batch, session.session_id)
 
     def _deliver(self, link: Link, own: Any, has_core_event: bool, is_resent: bool) -> None:
         """Send a session its events; what the core says in them is acted on."""

@@ -16,7 +16,13 @@ import numpy as np
 
 from ringmain.core.jit import bare, records
 from ringmain.core.records import FIRST_CORE_KIND, HEADER_FIELDS, Field, Record, Schema
-from ringmain.gateway.messages import BAD_FRAME, FIRST_SESSION_KIND, GATEWAY_VERSION, WRONG_SCHEMA, gateway_schema
+from ringmain.gateway.messages import (
+    BAD_FRAME,
+    FIRST_SESSION_KIND,
+    GATEWAY_VERSION,
+    WRONG_SCHEMA,
+    gateway_schema,
+)
 from ringmain.gateway.transcode import (
     FAULT_LENGTH,
     FAULT_SCHEMA,

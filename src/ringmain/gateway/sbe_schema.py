@@ -38,7 +38,9 @@ class _Types:
 
     def __init__(self, layout: Layout) -> None:
         session = gateway_schema(layout.schema.slots)
-        self._reasons = {name: code for code, name in sorted((layout.schema.reasons | session.reasons).items())}
+        self._reasons = {
+            name: code for code, name in sorted((layout.schema.reasons | session.reasons).items())
+        }
         self._enums: dict[str, tuple[str, Mapping[str, int]]] = {}
         self._simple: dict[str, tuple[str, int]] = {}  # primitive and length
         for template in layout.templates():
@@ -53,7 +55,9 @@ class _Types:
         if dtype.kind == "S":
             return self._declared(f"Text{dtype.itemsize}", "char", dtype.itemsize)
         primitive, length = PRIMITIVES[dtype.base.str[1:]], dtype.itemsize // dtype.base.itemsize
-        name = primitive.replace("u", "U", 1).replace("int", "Int") if "int" in primitive else primitive.title()
+        name = (
+            primitive.replace("u", "U", 1).replace("int", "Int") if "int" in primitive else primitive.title()
+        )
         return self._declared(f"{name}x{length}" if dtype.shape else name, primitive, length)
 
     def _declared(self, name: str, primitive: str, length: int) -> str:

@@ -44,10 +44,11 @@ class Server:
         OSError if it is taken. All doors lead into the same loop: none is served before another.
         """
         self._loop = asyncio.get_running_loop()
-        timeouts = {"ssl_handshake_timeout": self.port.limits.login_s, "ssl_shutdown_timeout": CLOSING_S}
         listener = await self._loop.create_server(
-            lambda: Connection(self), host, port, backlog=1024, ssl=tls, **(timeouts if tls else {})
-        )
+            lambda: Connection(self), host, port, backlog=1024, ssl=tls,
+            ssl_handshake_timeout=self.port.limits.login_s if tls else None,
+            ssl_shutdown_timeout=CLOSING_S if tls else None,
+        )  # fmt: skip
         if not self._listeners:
             self._watcher.start()
             self._may_watch.set()

@@ -73,4 +73,6 @@ def client_context(
 def _unusable(*files: Path | None, error: OSError) -> RingmainError:
     names = ", ".join(str(file) for file in files if file is not None)
     what = f"{names}: {error.strerror or error}"
-    return RingmainError("RM350", "tls", what, 'Give PEM files that belong together, or run "ringmain certificate"')
+    return RingmainError(
+        "RM350", "tls", what, 'Give PEM files that belong together, or run "ringmain certificate"'
+    )

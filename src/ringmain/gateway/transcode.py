@@ -58,9 +58,7 @@ def put_head(out: Any, end: int, template: Any, schema_id: int, version: int) ->
 
 
 @kernel
-def encode(
-    rows: Any, heads: Any, places: Any, templates: Any, schema_id: int, version: int, out: Any
-) -> int:
+def encode(rows: Any, heads: Any, places: Any, templates: Any, schema_id: int, version: int, out: Any) -> int:
     """Write records as messages; return how many bytes they are.
 
     Parameters

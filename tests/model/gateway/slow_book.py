@@ -37,7 +37,11 @@ class SlowBook:
     def add(self, event: dict, price: int, lots: int, keeps: bool) -> None:
         if lots == 0:
             return
-        product, side, key = event["product_id"], event["side"], (event["session_id"], event["session_number"])
+        product, side, key = (
+            event["product_id"],
+            event["side"],
+            (event["session_id"], event["session_number"]),
+        )
         self.levels[product, side, price] = self.levels.get((product, side, price), 0) + lots
         order = self.orders.get(key)
         if order is None or not keeps:

@@ -4,9 +4,9 @@ import random
 
 import numpy as np
 import pytest
+from exchange_rig import Desk, venue
 from slow_book import SlowBook
 
-from exchange_rig import Desk, venue
 from ringmain.core.engine import Machine
 from ringmain.exchange import messages as m
 from ringmain.exchange.engine import MARKET as EXCHANGE

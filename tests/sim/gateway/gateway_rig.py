@@ -28,7 +28,7 @@ from ringmain.gateway.certificate import CERTIFICATE_FILE, KEY_FILE, make
 from ringmain.gateway.credentials import add_token
 from ringmain.gateway.limits import Limits
 from ringmain.gateway.messages import layout_word, session_record
-from ringmain.gateway.tls import Tls
+from ringmain.gateway.tls import Tls, client_context
 
 MARKETS = {"parrot": PARROT, "exchange": EXCHANGE}
 NAME = schema.name
@@ -99,6 +99,14 @@ class Rig:
         for part in ("gateway", "node"):
             if self.processes[part].poll() is None:
                 self.stop(part)
+
+
+def secure(rig: Rig, token: str, **options) -> Client:
+    """Return a client that came by the door with TLS."""
+    options.setdefault("tls", client_context(rig.data / CERTIFICATE_FILE))
+    client = Client.connect("127.0.0.1", rig.tls_port, token, MARKETS[rig.market].schema, **options)
+    rig.clients.append(client)
+    return client
 
 
 class Raw:

@@ -44,3 +44,11 @@ def order(
         side=side, price_ticks=price_ticks, quantity_lots=quantity_lots, product_id=product_id,
         order_type=LIMIT, time_in_force=lasts,
     )  # fmt: skip
+
+
+def names(client, batch) -> list[str]:
+    return [client.unpack(event)["record"] for event in batch if event["kind"] < 0xFF00]
+
+
+def market_rows(batch) -> list[bytes]:
+    return [row.tobytes() for row in batch if row["kind"] < 0xFF00]

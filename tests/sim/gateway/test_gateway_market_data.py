@@ -20,7 +20,6 @@ from ringmain.exchange.messages import (
 from ringmain.gateway.messages import DEPTH, PHASES, TRADES
 
 
-
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
     rig = Rig(tmp_path_factory.mktemp("venue"), "exchange", unread_bytes=65_536)
