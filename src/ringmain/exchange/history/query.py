@@ -44,12 +44,12 @@ VIEWS = {
         SELECT account_id, sum(amount_minor)::BIGINT AS balance_minor, sum(amount_minor) / 1e6 AS balance_eur
         FROM movements GROUP BY account_id""",
     "position_changes": """
-        SELECT position, sequence, time_ns, time_at, product_id, buyer_account_id AS account_id,
-            quantity_lots::BIGINT AS lots FROM trades
-        UNION ALL SELECT position, sequence, time_ns, time_at, product_id, seller_account_id,
-            -quantity_lots::BIGINT FROM trades
-        UNION ALL SELECT position, sequence, time_ns, time_at, product_id, account_id, -position_lots
-            FROM position_delivered""",
+        SELECT position, sequence, time_ns, time_at, 'TRADE' AS kind, product_id,
+            buyer_account_id AS account_id, quantity_lots::BIGINT AS lots FROM trades
+        UNION ALL SELECT position, sequence, time_ns, time_at, 'TRADE', product_id,
+            seller_account_id, -quantity_lots::BIGINT FROM trades
+        UNION ALL SELECT position, sequence, time_ns, time_at, 'DELIVERY', product_id,
+            account_id, -position_lots FROM position_delivered""",
     "positions": """
         SELECT product_id, account_id, sum(lots)::BIGINT AS position_lots, sum(lots) / 10.0 AS position_mw
         FROM position_changes GROUP BY ALL HAVING sum(lots) <> 0""",
