@@ -175,7 +175,7 @@ def surveil(options: Namespace) -> None:
     if not rows:
         print("nothing was found")
         return
-    table(f"{len(rows)} findings", list(rows[0]), rows)
+    table("One finding" if len(rows) == 1 else f"{len(rows)} findings", list(rows[0]), rows)
 
 
 # The public.

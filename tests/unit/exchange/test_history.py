@@ -211,22 +211,19 @@ def test_pieces_of_any_size_give_the_same_rows(lived, tmp_path, piece):
     work = Export(tmp_path, piece)
     tape = TapeReader(venue.folder, m.schema)
     dice = random.Random(piece)
-    limit = 400 if piece < 64 else 10**9
-    while tape.position < min(limit, tape.readable()):
+    limit = 400 if piece < 64 else tape.readable()  # small pieces are slow: the tape's begin is enough
+    while tape.position < limit:
         work.add(tape.read(dice.randint(1, 300)))
-    while (rows := tape.read()).size and piece >= 64:
-        work.add(rows)
-    sequence = int(rows["sequence"][0]) if rows.size else 10**9
-    if piece < 64:  # small pieces are slow: the tape's begin is enough, up to a whole command
-        work.abandon()
-        whole = {name: [r for r in all_rows if r[0] < work.manifest.position]
-                 for name, all_rows in contents(data / "history").items()}  # fmt: skip
-        assert 0 < work.manifest.position and sequence
-        assert contents(tmp_path) == whole
-    else:
-        work.finish()
-        assert contents(tmp_path) == contents(data / "history")
     tape.close()
+    if limit == tape.readable():
+        work.finish()
+    else:
+        work.abandon()  # in the midst of a command, perhaps
+    position = work.manifest.position
+    assert position > limit - 300
+    assert contents(tmp_path) == {
+        name: [row for row in rows if row[0] < position] for name, rows in contents(data / "history").items()
+    }
 
 
 def test_an_export_goes_on_where_it_ended_and_puts_small_files_together(tmp_path):
@@ -321,9 +318,8 @@ def test_statements_equal_the_ledger_to_the_last_unit(lived, history):
         assert second.closing_minor == int(cash[account])
         assert first.is_final and not second.is_final
         assert first.closing_minor == midday[account]
-        assert {line.kind for line in first.lines} == {"DEPOSIT", "TRADE"} | (
-            {"WITHDRAWAL"} if account in (0, 2) else set()
-        ) - ({"TRADE"} if account == 0 else set()) or account == 0
+        kinds = {"DEPOSIT", "WITHDRAWAL"} if account in (0, 2) else {"DEPOSIT"}
+        assert {line.kind for line in first.lines} == kinds | ({"TRADE"} if account else set())
     assert history.ask("SELECT sum(amount_minor) FROM movements").rows == [(0,)]
 
 
@@ -489,11 +485,10 @@ def test_a_folder_without_an_exchange_is_named_and_left_alone(capsys, tmp_path, 
     assert not missing.exists()
 
 
-def test_a_history_of_another_venue_or_layout_is_refused(capsys, lived, tmp_path):
-    venue, data, _ = lived
+def test_a_history_of_another_venue_or_layout_is_refused(lived, tmp_path):
+    venue, _, _ = lived
     other = Venue(tmp_path / "other")
     trade_at_random(other, random.Random(8), 20)
-    assert refused(capsys, "history", "--data", data, "--to", tmp_path / "h") if False else True
     export(other.folder, tmp_path / "h")
     with pytest.raises(RingmainError, match="RM643"):
         export(venue.folder, tmp_path / "h")
@@ -581,7 +576,7 @@ def test_the_fold_of_quotes_goes_on_from_its_levels(lived):
         before = first.fold(events[:cut], 0)
         second.put_back(first.levels())
         after = second.fold(events[cut:], cut)
-        assert np.concatenate([before, after]).tobytes() == whole.tobytes()
+        assert before.tolist() + after.tolist() == whole.tolist()
     tape.close()
 
 
