@@ -15,7 +15,7 @@ from ringmain.exchange.history import periods, reports, statements, surveillance
 from ringmain.exchange.history.export import Exported, export
 from ringmain.exchange.history.query import VIEWS, Answer, History
 from ringmain.exchange.messages import SIDES
-from ringmain.exchange.show import show, table
+from ringmain.exchange.show import say, show, table
 
 AGGRESSORS = {code: name for name, code in SIDES.items()}
 RECENT_TRADES = 20
@@ -55,7 +55,7 @@ def limits(options: Namespace) -> None:
 def book(options: Namespace) -> None:
     """Print what rests in a book."""
     if options.depth is not None and options.depth < 1:
-        raise RingmainError("RM648", "exchange", f"--depth {options.depth} is no depth", "Give 1 or more")
+        raise RingmainError("RM656", "exchange", f"--depth {options.depth} is no depth", "Give 1 or more")
     rows_of = seen.book_by_order if options.orders else seen.book_by_price
     rows = rows_of(_look(options), options.product)
     if options.depth is not None:
@@ -73,7 +73,7 @@ def book(options: Namespace) -> None:
 def history(options: Namespace) -> None:
     """Bring the history up to date."""
     done = export(options.data / "exchange", _folder(options))
-    print(
+    say(
         f"{done.events:,} events exported, {done.position:,} in {done.folder}, "
         f"up to sequence {done.sequence:,} at {periods.time_text(done.time_ns)}"
     )
@@ -138,9 +138,7 @@ def statement(options: Namespace) -> None:
 def nominations(options: Namespace) -> None:
     """Print or write what is delivered in a day."""
     found = statements.nominations(_opened(options), options.day, periods.day_span(options.day))
-    rows = [
-        row for row in found.records() if options.account is None or row["account_id"] == options.account
-    ]
+    rows = [row for row in found.records() if options.account is None or row["account_id"] == options.account]
     if options.parquet is not None:
         _write_parquet(options.parquet, rows)
         return
@@ -173,7 +171,7 @@ def surveil(options: Namespace) -> None:
         for alert in alerts
     ]  # fmt: skip
     if not rows:
-        print("nothing was found")
+        say("nothing was found")
         return
     table("One finding" if len(rows) == 1 else f"{len(rows)} findings", list(rows[0]), rows)
 
@@ -245,7 +243,7 @@ def _update(market_folder: Path, folder: Path) -> Exported | None:
     except RingmainError as error:
         if error.code != "RM106":  # another export runs: what it has committed is shown
             raise
-        print(error, file=sys.stderr)
+        say(str(error), to=sys.stderr)
         return None
 
 
@@ -291,10 +289,12 @@ def _write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     places = ", ".join("?" for _ in rows[0])
     types = ", ".join(f'"{name}" {_sql_type([r[name] for r in rows])}' for name in rows[0])
     connection.execute(f"CREATE TABLE written ({types})")
-    connection.executemany(f"INSERT INTO written ({names}) VALUES ({places})", [list(r.values()) for r in rows])
+    connection.executemany(
+        f"INSERT INTO written ({names}) VALUES ({places})", [list(r.values()) for r in rows]
+    )
     connection.table("written").write_parquet(str(path))
     connection.close()
-    print(f"{len(rows):,} rows in {path}")
+    say(f"{len(rows):,} rows in {path}")
 
 
 def _sql_type(values: Sequence[Any]) -> str:

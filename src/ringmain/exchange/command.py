@@ -81,12 +81,16 @@ def _add_history(actions: Any) -> None:
 
 def _add_clearing(actions: Any) -> None:
     statement = _action(actions, "statement", "An account's statement of a day.", "statement")
-    statement.add_argument("--account", type=int, required=True, metavar="ID", help="account; 0: the operator")
+    statement.add_argument(
+        "--account", type=int, required=True, metavar="ID", help="account; 0: the operator"
+    )
     nominations = _action(actions, "nominations", "What is delivered in a day, by account.", "nominations")
     nominations.add_argument("--account", type=int, default=None, metavar="ID", help="of this account only")
     for clearing in (statement, nominations):
         clearing.add_argument("--day", required=True, metavar="YYYY-MM-DD", help="the day, UTC")
-        clearing.add_argument("--parquet", type=Path, default=None, metavar="FILE", help="write Parquet instead")
+        clearing.add_argument(
+            "--parquet", type=Path, default=None, metavar="FILE", help="write Parquet instead"
+        )
         _add_output(clearing)
         _add_folder(clearing)
 
@@ -97,9 +101,7 @@ def _add_surveil(actions: Any) -> None:
     _add_output(surveil, csv=False)
     _add_folder(surveil)
     for name, (kind, text) in THRESHOLDS.items():
-        surveil.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, default=None, metavar="N", help=text
-        )
+        surveil.add_argument(f"--{name.replace('_', '-')}", type=kind, default=None, metavar="N", help=text)
 
 
 def _action(actions: Any, name: str, text: str, function: str) -> argparse.ArgumentParser:

@@ -15,7 +15,15 @@ from ringmain.exchange.history.export import check_market_folder
 from ringmain.exchange.history.quotes import Quotes
 from ringmain.exchange.messages import OrderFilled, schema
 
-TRADE_FIELDS = ("sequence", "trade_index", "time_ns", "product_id", "price_ticks", "quantity_lots", "aggressor")
+TRADE_FIELDS = (
+    "sequence",
+    "trade_index",
+    "time_ns",
+    "product_id",
+    "price_ticks",
+    "quantity_lots",
+    "aggressor",
+)
 
 
 class DelayedFeed:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -18,13 +18,18 @@ WIDTH_UNBOUND = 10_000  # of what is no terminal: nothing is cut
 def show(options: Namespace, title: str, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows as the options ask for."""
     if options.json:
-        print(json.dumps([plain(dict(row)) for row in rows], indent=2))
+        say(json.dumps([plain(dict(row)) for row in rows], indent=2))
     elif getattr(options, "csv", False):
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([cell(row.get(name)) for name in names] for row in rows)
     else:
         table(title, names, rows)
+
+
+def say(line: str, to: TextIO | None = None) -> None:
+    """Print a line, to the standard output unless told."""
+    print(line, file=to or sys.stdout)
 
 
 def table(title: str, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -157,18 +157,18 @@ def capacity(venue: Venue) -> Rows:
 
 def book_by_price(venue: Venue, product_id: int) -> Rows:
     """Return a product's price levels, the best first, offers then bids; RM649 if it is in no phase."""
-    rows = []
-    for side in (SELL, BUY):
-        for level in _levels(venue, product_id, side):
-            rows.append({
-                "side": SIDE_NAMES[side],
-                "price_ticks": int(level["price_ticks"]),
-                "price_eur_mwh": int(level["price_ticks"]) / 100,
-                "quantity_lots": int(level["lots"]),
-                "quantity_mw": int(level["lots"]) / 10,
-                "order_count": int(level["order_count"]),
-            })  # fmt: skip
-    return rows
+    return [
+        {
+            "side": SIDE_NAMES[side],
+            "price_ticks": int(level["price_ticks"]),
+            "price_eur_mwh": int(level["price_ticks"]) / 100,
+            "quantity_lots": int(level["lots"]),
+            "quantity_mw": int(level["lots"]) / 10,
+            "order_count": int(level["order_count"]),
+        }
+        for side in (SELL, BUY)
+        for level in _levels(venue, product_id, side)
+    ]
 
 
 def book_by_order(venue: Venue, product_id: int) -> Rows:

@@ -53,6 +53,7 @@ def found(venue, parameters=None, **changed):
 
 def surroundings(function):
     """Plant a pattern in the midst of an orderly stream."""
+
     def run(venue, *arguments):
         dice = random.Random(11)
         live(venue, 8, dice)
@@ -61,6 +62,7 @@ def surroundings(function):
         venue.step(600)
         live(venue, 8, dice)
         return planted
+
     return run
 
 
@@ -145,7 +147,12 @@ def layer(venue, levels=4, cancel_after_s=3, place_before_s=2, filled=0):
 def test_layers_that_go_after_the_trade_on_the_other_side(venue):
     layers = layer(venue)
     (alert,) = found(venue)
-    assert (alert.rule, alert.severity, alert.account_ids, alert.product_id) == ("LAYERING", "HIGH", (FIFTH,), 1)
+    assert (alert.rule, alert.severity, alert.account_ids, alert.product_id) == (
+        "LAYERING",
+        "HIGH",
+        (FIFTH,),
+        1,
+    )
     assert [row["order"] for row in alert.evidence] == [f"15/{number}" for number in layers]
     assert all(row["side"] == "SELL" and row["filled_lots"] == 0 for row in alert.evidence)
     assert all(row["time_ns"] < alert.last_ns for row in alert.evidence)

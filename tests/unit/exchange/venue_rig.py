@@ -104,9 +104,7 @@ class Venue:
             value_minor=250 if kind == m.QUARTER_HOURLY else 1_000,
             reference_price_ticks=reference, market_range_ticks=500,
         )  # fmt: skip
-        self.send(
-            m.ScheduleProduct, OPERATOR, auction_ns=auction, gate_closure_ns=closure, product_id=number
-        )
+        self.send(m.ScheduleProduct, OPERATOR, auction_ns=auction, gate_closure_ns=closure, product_id=number)
 
     def place(self, account, side, price, lots, product=1, tif=m.GOOD_FOR_SESSION, type=m.LIMIT):
         return self.send(

@@ -1,4 +1,4 @@
-"""The price a call auction would have, from what rests in its book: the rules of `kernels/auction`, slowly."""
+"""The price a call auction would have, from what rests in its book: `kernels/auction`, done slowly."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ CallBook = Sequence[tuple[str, int, int]]  # side, price in ticks, lots
 
 
 def call_price(book: CallBook, reference_ticks: int) -> int | None:
-    """Return the price with the largest volume, then least surplus, then nearest to the reference; or None.
+    """Return the price with the largest volume, then least surplus, then nearest the reference; or None.
 
     Only level prices, those a tick beside them and the reference can be it: between two of them volume
     and surplus do not change.

@@ -61,7 +61,7 @@ WITH owner AS (
         max(time_ns) AS last_ns, sum(message) AS messages, sum(trade) AS trades
     FROM messages WHERE time_ns >= $1 AND time_ns < $2 GROUP BY ALL
 )
-SELECT account_id, min(first_ns), max(last_ns), sum(messages)::BIGINT AS messages, sum(trades)::BIGINT AS trades,
+SELECT account_id, min(first_ns), max(last_ns), sum(messages)::BIGINT, sum(trades)::BIGINT,
     list({event: 'session', session_id: session_id, messages: messages::BIGINT, trades: trades::BIGINT}
         ORDER BY session_id)
 FROM by_session GROUP BY account_id, day
@@ -71,7 +71,8 @@ HAVING sum(messages) >= $3 AND sum(messages) >= $4 * greatest(sum(trades), 1)"""
 LATE_FILLS = """
 WITH touched AS (
     SELECT session_id, session_number, max(time_ns) AS time_ns, max(sequence) AS sequence FROM (
-        SELECT session_id, session_number, time_ns, sequence, position FROM order_accepted WHERE product_id = $1
+        SELECT session_id, session_number, time_ns, sequence, position
+            FROM order_accepted WHERE product_id = $1
         UNION ALL SELECT session_id, session_number, time_ns, sequence, position
             FROM order_replaced WHERE product_id = $1 AND priority_kept = 0
     ) WHERE position < $4 GROUP BY ALL
@@ -87,11 +88,14 @@ GROUP BY f.account_id"""
 # What rested in a call's book before a time: side, price and lots.
 CALL_BOOK = """
 SELECT side, price_ticks, sum(lots)::BIGINT FROM (
-    SELECT side, price_ticks, quantity_lots AS lots, time_ns, position FROM order_accepted WHERE product_id = $1
+    SELECT side, price_ticks, quantity_lots AS lots, time_ns, position
+        FROM order_accepted WHERE product_id = $1
     UNION ALL SELECT side, price_ticks, -quantity_lots, time_ns, position
         FROM order_cancelled WHERE product_id = $1
-    UNION ALL SELECT side, limit_ticks, -quantity_lots, time_ns, position FROM order_filled WHERE product_id = $1
-    UNION ALL SELECT side, price_ticks, quantity_lots, time_ns, position FROM order_replaced WHERE product_id = $1
+    UNION ALL SELECT side, limit_ticks, -quantity_lots, time_ns, position
+        FROM order_filled WHERE product_id = $1
+    UNION ALL SELECT side, price_ticks, quantity_lots, time_ns, position
+        FROM order_replaced WHERE product_id = $1
     UNION ALL SELECT side, old_price_ticks, -old_quantity_lots, time_ns, position
         FROM order_replaced WHERE product_id = $1
 ) WHERE time_ns < $2 AND position < $3 GROUP BY side, price_ticks HAVING sum(lots) > 0"""

@@ -70,4 +70,6 @@ def time_text(moment_ns: int) -> str:
 
 
 def _no_time(text: str, what: str) -> RingmainError:
-    return RingmainError("RM647", "exchange", f"{text} is no {what}", "Write it as 2026-11-24 or 2026-11-24T12:30")
+    return RingmainError(
+        "RM647", "exchange", f"{text} is no {what}", "Write it as 2026-11-24 or 2026-11-24T12:30"
+    )

@@ -1,6 +1,5 @@
 """SQL over the history: a DuckDB connection with a view for each table, and those that are made of them."""
 
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,17 @@ VIEWS = {
     "products": """
         SELECT d.product_id, d.product_kind, d.delivery_start_ns, d.delivery_start_at, d.value_minor,
             CASE d.product_kind WHEN 'HOURLY' THEN 60 WHEN 'QUARTER_HOURLY' THEN 15 END AS delivery_minutes,
-            d.reference_price_ticks, d.market_range_ticks, s.auction_at, s.gate_closure_at, d.time_at AS defined_at
+            d.reference_price_ticks, d.market_range_ticks, s.auction_at, s.gate_closure_at,
+            d.time_at AS defined_at
         FROM product_defined d LEFT JOIN (
             SELECT product_id, last(auction_at ORDER BY position) AS auction_at,
                 last(gate_closure_at ORDER BY position) AS gate_closure_at
             FROM product_scheduled GROUP BY product_id
         ) s USING (product_id)""",
     "orders": """
-        SELECT a.session_id, a.session_number, a.account_id, a.product_id, a.side, a.order_type, a.time_in_force,
-            a.position, a.sequence, a.time_ns, a.time_at, a.price_ticks, a.price_eur_mwh,
+        SELECT a.session_id, a.session_number, a.account_id, a.product_id,
+            a.side, a.order_type, a.time_in_force, a.position, a.sequence, a.time_ns,
+            a.time_at, a.price_ticks, a.price_eur_mwh,
             a.quantity_lots, a.quantity_mw,
             coalesce(f.filled_lots, 0) AS filled_lots, coalesce(f.filled_lots, 0) / 10.0 AS filled_mw,
             coalesce(r.replace_count, 0) AS replace_count, c.reason AS cancel_reason,

@@ -8,6 +8,7 @@ name; the next export deletes those. Readers go by the manifest.
 
 import os
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def split_by_day(columns: Columns) -> list[Columns]:
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), days.size]
     return [
         {name: values[begin:end] for name, values in columns.items()}
-        for begin, end in zip(edges, edges[1:], strict=False)
+        for begin, end in pairwise(edges)
         if end > begin
     ]
 

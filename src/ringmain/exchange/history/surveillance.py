@@ -128,7 +128,8 @@ def pair_trades(history: History, span: Span, p: Parameters) -> list[Alert]:
             SELECT *, coalesce(time_ns - lag(time_ns) OVER w > $3, true)::INT AS is_new
             FROM pair WINDOW w AS (PARTITION BY low, high, product_id ORDER BY position)
         ), runs AS (
-            SELECT *, sum(is_new) OVER (PARTITION BY low, high, product_id ORDER BY position) AS run FROM marked
+            SELECT *, sum(is_new) OVER (PARTITION BY low, high, product_id ORDER BY position) AS run
+            FROM marked
         ), found AS (
             SELECT low, high, product_id, run, min(time_ns) AS first_ns, max(time_ns) AS last_ns,
                 count(*) AS trade_count, sum(quantity_lots) AS lots,
