@@ -22,6 +22,7 @@ from ringmain.exchange.history.quotes import LEVEL
 
 MERGED_ROWS = 65_536  # a file of fewer rows is taken into the next one of its table and day
 MANIFEST, FORMAT = "manifest.json", 1
+PARQUET = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2"  # docs/decisions/0012 has the figures
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -158,7 +159,9 @@ class Store:
             source = f"SELECT * FROM read_parquet({files}, hive_partitioning=false) UNION ALL {source}"
         connection.register("raw_rows", columns)
         try:
-            connection.execute(f"COPY ({source}) TO '{_quoted(partial)}' (FORMAT parquet, COMPRESSION zstd)")
+            connection.execute(
+                f"COPY ({source}) TO '{_quoted(partial)}' (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
+            )
         finally:
             connection.unregister("raw_rows")
         _sync_file(partial)
