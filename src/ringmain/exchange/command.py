@@ -15,6 +15,7 @@ THRESHOLDS: dict[str, tuple[type, str]] = {
     "wash_trades": (int, "trades of a pair, at least"),
     "wash_net_share": (float, "what may be left of what went both ways, as a share"),
     "wash_mutual_share": (float, "share of each one's lots that the other has taken, at least"),
+    "wash_price_ticks": (int, "ticks between the mean prices of either's purchases, at most"),
     "layering_window_s": (int, "seconds before and after the trade"),
     "layering_levels": (int, "prices, at least"),
     "layering_size_ratio": (float, "cancelled lots for each lot traded, at least"),

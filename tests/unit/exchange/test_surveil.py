@@ -129,6 +129,19 @@ def test_a_pair_among_others_is_no_wash(venue):
     assert [a.rule for a in found(venue, wash_mutual_share=0.3)] == ["WASH_TRADE_PAIR"]
 
 
+def test_a_maker_and_its_only_taker_are_no_wash(venue):
+    """Back and forth between two alone, but the maker earns its spread at each."""
+    for _ in range(6):
+        quotes = venue.buy(FOURTH, 4_990, 10), venue.sell(FOURTH, 5_010, 10)
+        venue.buy(FIFTH, 5_010, 10)
+        venue.sell(FIFTH, 4_990, 10)
+        venue.step(30)
+        assert all(quotes)
+    assert found(venue) == []
+    (alert,) = found(venue, wash_price_ticks=20)
+    assert (alert.rule, alert.account_ids) == ("WASH_TRADE_PAIR", (FOURTH, FIFTH))
+
+
 @surroundings
 def layer(venue, levels=4, cancel_after_s=3, place_before_s=2, filled=0):
     """Offers above the market, a buyer who is drawn down to the account's own bid, offers gone."""

@@ -49,7 +49,8 @@ def statistics(history: History, span: Span) -> Answer:
     """Return a row for each product that traded or was quoted: prices, volumes, open interest.
 
     Open interest is the sum of the net long positions at the end of the span; it falls to zero
-    when the positions are delivered. The spread is the mean over its changes.
+    when the positions are delivered. The spread is the mean over its changes; a call's crossed
+    book has none.
     """
     return history.ask(
         """WITH t AS (
@@ -63,7 +64,7 @@ def statistics(history: History, span: Span) -> Answer:
             WHERE time_ns >= $1 AND time_ns < $2 GROUP BY product_id
         ), q AS (
             SELECT product_id, avg(ask_ticks - bid_ticks) / 100.0 AS spread_eur_mwh FROM quotes
-            WHERE time_ns >= $1 AND time_ns < $2 GROUP BY product_id
+            WHERE ask_ticks > bid_ticks AND time_ns >= $1 AND time_ns < $2 GROUP BY product_id
         ), i AS (
             SELECT product_id, sum(lots)::BIGINT AS open_interest_lots FROM (
                 SELECT product_id, account_id, sum(lots) AS lots FROM position_changes

@@ -159,9 +159,7 @@ class Store:
             source = f"SELECT * FROM read_parquet({files}, hive_partitioning=false) UNION ALL {source}"
         connection.register("raw_rows", columns)
         try:
-            connection.execute(
-                f"COPY ({source}) TO '{_quoted(partial)}' (FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2)"
-            )
+            connection.execute(f"COPY ({source}) TO '{_quoted(partial)}' ({PARQUET})")
         finally:
             connection.unregister("raw_rows")
         _sync_file(partial)

@@ -38,6 +38,9 @@ class Parameters:
         The most that may be left of what went both ways, as a share of it: no net change.
     wash_mutual_share : float
         The least share of each one's lots in the product, in that time, that the other has taken.
+    wash_price_ticks : int
+        How far the mean price of the one's purchases may be from that of the other's: who makes a market
+        buys below and sells above, and gains; a wash leaves the money where it was.
     layering_window_s : int
         Orders placed at most so long before the account's own trade on the other side, and cancelled at
         most so long after it.
@@ -65,6 +68,7 @@ class Parameters:
     wash_trades: int = 4
     wash_net_share: float = 0.1
     wash_mutual_share: float = 0.5
+    wash_price_ticks: int = 10
     layering_window_s: int = 10
     layering_levels: int = 3
     layering_size_ratio: float = 3.0
@@ -134,9 +138,10 @@ def pair_trades(history: History, span: Span, p: Parameters) -> list[Alert]:
             SELECT low, high, product_id, run, min(time_ns) AS first_ns, max(time_ns) AS last_ns,
                 count(*) AS trade_count, sum(quantity_lots) AS lots,
                 abs(sum(if(buyer_account_id = low, quantity_lots, -quantity_lots))) AS net_lots,
+                abs({_mean_price("low")} - {_mean_price("high")}) AS apart_ticks,
                 {TRADE_EVIDENCE} AS evidence
             FROM runs GROUP BY ALL
-            HAVING trade_count >= $4 AND net_lots <= $5 * lots
+            HAVING trade_count >= $4 AND net_lots <= $5 * lots AND apart_ticks <= $7
         ), shared AS (
             SELECT f.low, f.high, f.product_id, f.run,
                 sum(t.quantity_lots) FILTER (f.low IN (t.buyer_account_id, t.seller_account_id)) AS low_lots,
@@ -149,13 +154,19 @@ def pair_trades(history: History, span: Span, p: Parameters) -> list[Alert]:
         FROM found JOIN shared USING (low, high, product_id, run)
         WHERE lots >= $6 * low_lots AND lots >= $6 * high_lots""",
         [span.begin_ns, span.end_ns, p.wash_gap_s * SECOND_NS, p.wash_trades, p.wash_net_share,
-         p.wash_mutual_share],
+         p.wash_mutual_share, p.wash_price_ticks],
     )  # fmt: skip
     return [
         Alert("WASH_TRADE_PAIR", HIGH, (low, high), product, first, last,
               f"{count} trades with each other, {lots} lots, {net} net", tuple(evidence))
         for low, high, product, first, last, count, lots, net, evidence in found.rows
     ]  # fmt: skip
+
+
+def _mean_price(buyer: str) -> str:
+    """Return the SQL of the mean price at which one of a pair has bought from the other, in ticks."""
+    own = f"FILTER (buyer_account_id = {buyer})"
+    return f"sum(price_ticks::BIGINT * quantity_lots) {own} / sum(quantity_lots) {own}"
 
 
 def layering(history: History, span: Span, p: Parameters) -> list[Alert]:
