@@ -222,7 +222,9 @@ class Quotes:
         quotes = bare(records(np.zeros(events.size, QUOTE)))
         if not events.size:
             return quotes
-        return quotes[: fold_quotes(self._state, bare(events).view(EVENT), position, quotes)]
+        return quotes[
+            : fold_quotes(self._state, bare(records(np.asarray(events).view(EVENT))), position, quotes)
+        ]
 
     def levels(self) -> Any:
         """Return what rests at each price, array of shape (n,), LEVEL, in no order."""
