@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,4 +69,6 @@ def plain(value: Any) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)

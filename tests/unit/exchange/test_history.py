@@ -20,6 +20,7 @@ from ringmain.exchange import messages as m
 from ringmain.exchange import venue as seen
 from ringmain.exchange.history import export as export_module
 from ringmain.exchange.history import statements
+from ringmain.exchange.history import store as store_module
 from ringmain.exchange.history.columns import snake
 from ringmain.exchange.history.export import Export, export
 from ringmain.exchange.history.periods import DAY_NS, Span, day_span, length_ns, span, time_ns
@@ -452,6 +453,8 @@ def test_sql_is_asked(capsys, lived):
     [
         (("history", "query", "SELECT nonsense"), "RM646"),
         (("history", "query", "SELEC"), "RM646"),
+        (("history", "query", " ; "), "RM646"),
+        (("history", "query", "SELECT * FROM read_parquet('nowhere.parquet')"), "RM646"),
         (("history", "trades", "--product", "99"), "RM649"),
         (("history", "trades", "--product", "3", "--from", "yesterday"), "RM647"),
         (("history", "trades", "--product", "3", "--from", "2026-03-03", "--to", "2026-03-02"), "RM647"),
@@ -505,6 +508,47 @@ def test_a_history_of_another_venue_or_layout_is_refused(lived, tmp_path):
     manifest.write_text(text[:-20])
     with pytest.raises(RingmainError, match="RM640"):
         History(tmp_path / "h")
+
+
+def test_a_folder_that_cannot_be_written_is_told(lived, tmp_path):
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "file", tmp_path / "file" / "history"):
+        with pytest.raises(RingmainError, match=r"RM657 history: .* cannot be written"):
+            export(lived[0].folder, target)
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    venue = Venue(tmp_path / "data")
+    target = tmp_path / "it's full"
+    trade_at_random(venue, random.Random(1), 30)
+    export(venue.folder, target)
+    before = contents(target)
+    trade_at_random(venue, random.Random(2), 30)
+
+    def no_room(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store_module, "_sync_file", no_room)
+    with pytest.raises(RingmainError, match=r"RM657.*No space left"):
+        export(venue.folder, target)
+    assert contents(target) == before
+    monkeypatch.undo()
+    export(venue.folder, target)
+    export(venue.folder, tmp_path / "whole")
+    assert contents(target) == contents(tmp_path / "whole") != before
+    venue.close()
+
+
+@pytest.mark.parametrize("harm", ["gone", "torn"])
+def test_a_file_that_was_harmed_is_told(lived, tmp_path, harm):
+    export(lived[0].folder, tmp_path)
+    file = next((tmp_path / "trades").glob("*/*"))
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(RingmainError, match=f"RM640.*{file.name}"):
+        History(tmp_path)
 
 
 def test_two_exports_at_once_are_told(lived, tmp_path):

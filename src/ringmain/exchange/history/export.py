@@ -32,7 +32,15 @@ from ringmain.exchange.history.columns import (
     trade_columns,
 )
 from ringmain.exchange.history.quotes import Quotes
-from ringmain.exchange.history.store import Manifest, Part, Store, kept_levels, levels_again, split_by_day
+from ringmain.exchange.history.store import (
+    Manifest,
+    Part,
+    Store,
+    kept_levels,
+    levels_again,
+    said_by,
+    split_by_day,
+)
 from ringmain.exchange.messages import OrderFilled, schema
 
 PIECE_EVENTS = 1 << 20  # 64 MiB of the tape
@@ -164,9 +172,19 @@ def export(market_folder: Path, target: Path) -> Exported:
     ------
     RingmainError
         RM642 if the folder has no tape; RM643 if the history is ahead of it, RM644 if what lies between
-        is neither on the tape nor in the journal.
+        is neither on the tape nor in the journal; RM657 if the history cannot be written.
     """
     check_market_folder(market_folder)
+    try:
+        return _export(market_folder, target)
+    except (OSError, duckdb.IOException) as error:
+        raise RingmainError(
+            "RM657", "history", f"{target} cannot be written: {said_by(error)}; what was there stands",
+            "Make room, or give another folder with --to",
+        ) from None  # fmt: skip
+
+
+def _export(market_folder: Path, target: Path) -> Exported:
     tape = TapeReader(market_folder, schema)
     goal = tape.readable()
     work = Export(target)

@@ -9,7 +9,7 @@ import duckdb
 from ringmain.core.errors import RingmainError
 from ringmain.exchange.history.columns import NO_ROWS, TABLES
 from ringmain.exchange.history.movements import MOVEMENTS
-from ringmain.exchange.history.store import Manifest, Store
+from ringmain.exchange.history.store import Manifest, Store, parquet_files, said_by
 from ringmain.exchange.messages import schema
 
 MEMORY = "2GB"  # beyond that, DuckDB goes to a temporary folder
@@ -89,23 +89,27 @@ class History:
                 "RM645", "history", f"{folder} holds no history", 'Make it with "ringmain exchange history"'
             )
         self.connection = duckdb.connect(config={"memory_limit": MEMORY})
-        self.manifest: Manifest = self._store.manifest(schema.digest())
-        self._show()
+        self.manifest: Manifest
+        self._look()
 
     def ask(self, sql: str, parameters: list[Any] | None = None) -> Answer:
         """Run a query and return all of its rows; RM646 with DuckDB's words if it is no good query."""
         try:
             return self._fetch(sql, parameters)
         except duckdb.IOException:  # an export has put files together since: look again
-            self.manifest = self._store.manifest(schema.digest())
-            self._show()
-            return self._fetch(sql, parameters)
+            self._look()
+            try:
+                return self._fetch(sql, parameters)
+            except duckdb.IOException as error:
+                raise _no_query(said_by(error)) from None
 
     def close(self) -> None:
         """Let go of the connection."""
         self.connection.close()
 
     def _fetch(self, sql: str, parameters: list[Any] | None) -> Answer:
+        if not sql.strip(" ;\n\t"):
+            raise _no_query("nothing is asked")
         try:
             relation = self.connection.execute(sql, parameters)
             names = [column[0] for column in relation.description or ()]
@@ -113,19 +117,36 @@ class History:
         except duckdb.IOException:
             raise
         except duckdb.Error as error:
-            said = " ".join(str(error).split("\n\n")[0].split())
-            raise RingmainError(
-                "RM646", "history", said.removesuffix("."), 'See "ringmain exchange history tables" for names'
-            ) from None
+            raise _no_query(said_by(error)) from None
+
+    def _look(self) -> None:
+        """Make the views over the files that count now; once more if one has gone meanwhile."""
+        for is_last in (False, True):
+            self.manifest = self._store.manifest(schema.digest())
+            try:
+                self._show()
+                return
+            except duckdb.Error as error:
+                if is_last:
+                    raise self._unreadable(error) from None
+
+    def _unreadable(self, error: duckdb.Error) -> RingmainError:
+        return RingmainError(
+            "RM640", "history", f"{self.folder} cannot be read: {said_by(error)}",
+            "Remove the folder and export anew",
+        )  # fmt: skip
 
     def _show(self) -> None:
-        """Make the views anew, over the files that count now."""
         for table in TABLES.values():
-            files = [str(self.folder / p.path) for p in self.manifest.parts if p.table == table.name]
-            source = f"SELECT * FROM read_parquet({files}, hive_partitioning=false)"
-            if not files:
+            paths = [self.folder / p.path for p in self.manifest.parts if p.table == table.name]
+            source = f"SELECT * FROM {parquet_files(paths)}"
+            if not paths:
                 self.connection.register(f"no_{table.name}", NO_ROWS[table.name])
                 source = f"SELECT {table.select} FROM no_{table.name}"
             self.connection.execute(f"CREATE OR REPLACE VIEW {table.name} AS {source}")
         for name, sql in VIEWS.items():
             self.connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+
+def _no_query(said: str) -> RingmainError:
+    return RingmainError("RM646", "history", said, 'See "ringmain exchange history tables" for names')

@@ -7,6 +7,7 @@ name; the next export deletes those. Readers go by the manifest.
 """
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -155,8 +156,7 @@ class Store:
         partial = target.with_suffix(".part")
         source = f"SELECT {table.select} FROM raw_rows"
         if taken:
-            files = [str(self.folder / each.path) for each in taken]
-            source = f"SELECT * FROM read_parquet({files}, hive_partitioning=false) UNION ALL {source}"
+            source = f"SELECT * FROM {parquet_files(self.folder / p.path for p in taken)} UNION ALL {source}"
         connection.register("raw_rows", columns)
         try:
             connection.execute(f"COPY ({source}) TO '{_quoted(partial)}' ({PARQUET})")
@@ -180,6 +180,17 @@ def split_by_day(columns: Columns) -> list[Columns]:
 def day_text(time_ns: int) -> str:
     """Return the day of a time, in UTC."""
     return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%d}"
+
+
+def parquet_files(paths: Iterable[Path]) -> str:
+    """Return the SQL that reads Parquet files as one table."""
+    listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning=false)"
+
+
+def said_by(error: Exception) -> str:
+    """Return what DuckDB or the system says, in one line, without the query's text."""
+    return " ".join(str(error).split("\n\n")[0].split()).removesuffix(".")
 
 
 def kept_levels(levels: Any) -> tuple[tuple[int, int, int, int], ...]:
