@@ -4,18 +4,23 @@ The state is the newest snapshot's with the journal's later commands applied, in
 node is not asked and not held up.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ringmain.core.engine import Machine
 from ringmain.core.errors import RingmainError
-from ringmain.core.replay import replay
+from ringmain.core.page import NodePage
+from ringmain.core.replay import ReplayReport, replay
+from ringmain.core.shared import is_alive
 from ringmain.exchange.engine import MARKET
 from ringmain.exchange.messages import BUY, FREE, PHASES, PRODUCT_KINDS, SELL
 from ringmain.exchange.state import LEVELS, NODES, ORDERS, POSITIONS, PRODUCTS
 
+LOOKS_AGAIN, LOOK_AGAIN_S = 5, 0.05
 Rows = list[dict[str, Any]]
 
 PHASE_NAMES = {code: name for name, code in PHASES.items()}
@@ -41,14 +46,27 @@ def look(market_folder: Path) -> Venue:
     RingmainError
         RM642 if no exchange has run there; RM104, RM108 and RM110 as a replay.
     """
-    if not (market_folder / "journal").is_dir():
+    if not (market_folder / "page").exists():
         raise RingmainError(
             "RM642", "exchange", f"{market_folder} holds no exchange", "Give the data folder with --data"
         )
-    machine, report = replay(market_folder, MARKET, from_start=False)
+    machine, report = _replayed(market_folder)
     return Venue(
         machine.state.view(np.ndarray)[0], machine.sessions.view(np.ndarray), report.sequence, report.time_ns
     )
+
+
+def _replayed(market_folder: Path) -> tuple[Machine, ReplayReport]:
+    """Replay a journal that may be written meanwhile: a batch seen half written is whole a moment later."""
+    page = NodePage(market_folder / "page")
+    for _ in range(LOOKS_AGAIN):
+        try:
+            return replay(market_folder, MARKET, from_start=False)
+        except RingmainError as error:
+            if error.code != "RM104" or not is_alive(page.get("node")):
+                raise
+        time.sleep(LOOK_AGAIN_S)
+    return replay(market_folder, MARKET, from_start=False)
 
 
 def products(venue: Venue) -> Rows:

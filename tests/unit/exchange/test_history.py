@@ -424,6 +424,27 @@ def test_state_is_told_of_a_stopped_venue(capsys, tmp_path):
     assert (row["account_id"], row["session_number"], row["price_eur_mwh"]) == (1, 1, 49.0)
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_batch_that_is_seen_half_written_is_looked_at_again(lived, monkeypatch, times):
+    """On a damaged journal the scan's answer stays, and is told."""
+    venue, _, _ = lived
+    whole, faults = seen.replay, []
+
+    def torn(*arguments, **options):
+        if len(faults) < times:
+            faults.append(RingmainError("RM104", "journal", "half written", "Look again"))
+            raise faults[-1]
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(seen, "replay", torn)
+    assert seen.look(venue.folder).sequence == venue.node.position.sequence
+    assert len(faults) == times
+    monkeypatch.setattr(seen, "is_alive", lambda word: False)
+    faults.clear()
+    with pytest.raises(RingmainError, match="RM104"):
+        seen.look(venue.folder)
+
+
 def test_statements_and_nominations_are_written(capsys, lived, tmp_path):
     _, data, _ = lived
     text = told(capsys, "statement", "--account", 2, "--day", DAYS[0], "--data", data, "--csv")

@@ -192,7 +192,7 @@ def _export(market_folder: Path, target: Path) -> Exported:
     try:
         _check_same_venue(tape, work.manifest, goal)
         if began < min(tape.first(), goal):
-            _export_journal(market_folder, work, min(tape.first(), goal))
+            _export_journal(market_folder, work, tape, min(tape.first(), goal))
         tape.position = work.position
         while tape.position < goal:
             work.add(tape.read(goal - tape.position))
@@ -231,7 +231,7 @@ def _check_same_venue(tape: TapeReader, manifest: Manifest, goal: int) -> None:
         )  # fmt: skip
 
 
-def _export_journal(market_folder: Path, work: Export, end: int) -> None:
+def _export_journal(market_folder: Path, work: Export, tape: TapeReader, end: int) -> None:
     """Decide anew, from the first command on, the events before `end` that the tape has no longer."""
     scan = JournalScan(market_folder / "journal", MARKET.schema)
     if not scan.segments or scan.segments[0].first_sequence != 1:
@@ -249,4 +249,7 @@ def _export_journal(market_folder: Path, work: Export, end: int) -> None:
             work.add(events[begin:last])
         position += events.size
 
-    Replay(Machine(MARKET), Position(), take).run(scan)
+    tape.position = end
+    kept = tape.read(1)
+    last_sequence = int(kept["sequence"][0]) if kept.size else None
+    Replay(Machine(MARKET), Position(), take).run(scan, last_sequence)
