@@ -9,8 +9,11 @@ from ringmain.core.messages import record_of
 from ringmain.core.node import Node, NodeOptions
 from ringmain.core.ring import Ring
 from ringmain.core.shared import ring_path
+from ringmain.core.tape import TapeReader
 from ringmain.exchange import messages as m
 from ringmain.exchange.engine import MARKET
+from ringmain.exchange.history.columns import EVENT_TABLES
+from ringmain.exchange.history.query import History
 
 SECOND_NS, MINUTE_NS, HOUR_NS = 10**9, 60 * 10**9, 3600 * 10**9
 OPERATOR = 1
@@ -146,3 +149,21 @@ def trade_at_random(venue, dice, count, products=(1,), middle=5_000, settle_each
             venue.replace(account, dice.choice(own), middle + dice.randint(-12, 12), dice.randint(1, 20))
         if dice.random() < 0.3:
             venue.step(dice.random())
+
+
+def tape_of(folder):
+    tape = TapeReader(folder, m.schema)
+    events = []
+    while (rows := tape.read()).size:
+        events += [m.schema.unpack_event(rows[i : i + 1]) for i in range(rows.size)]
+    tape.close()
+    return events
+
+
+def contents(folder):
+    """Return every table's rows, in order."""
+    history = History(folder)
+    names = [table.name for table in EVENT_TABLES.values()] + ["trades", "quotes"]
+    found = {name: history.ask(f"SELECT * FROM {name} ORDER BY ALL").rows for name in names}
+    history.close()
+    return found
