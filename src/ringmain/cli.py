@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmain.core.errors import RingmainError
+from ringmain.exchange import command as exchange
 from ringmain.gateway import command as doors
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_journal(commands)
     _add_replay(commands)
+    exchange.add(commands)
     _add_bench(commands)
     _add_docs(commands)
     return root
