@@ -132,6 +132,8 @@ def _group_end(message: Message, place: int, count_tag: int, group: d.Group) -> 
         entry.add(tag)
         last = index
         place += 1
+    if found and not entry.issuperset(group.required):
+        return place, Fault(d.TAG_MISSING, next(t for t in group.required if t not in entry))
     announced = message.number(count_tag)
     if announced != found:
         return place, Fault(d.WRONG_GROUP_COUNT, count_tag)
