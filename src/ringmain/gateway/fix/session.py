@@ -131,14 +131,14 @@ class Session:
         """Take the first Logon of a connection; the phase is LIVE or ENDED afterwards."""
         self.heard_ns = now_ns
         events: list[Event] = []
-        if is_new_period or message.flag(141):
-            self.next_in = self.next_out = 1
-            self._gap_end = 0
-            events.append(Reset())
         refusal = self._logon_refusal(message, now_ns)
         if refusal:
             self.end(refusal, now_ns)
             return events
+        if is_new_period or message.flag(141):
+            self.next_in = self.next_out = 1
+            self._gap_end = 0
+            events.append(Reset())
         number = message.number(34) or 0
         if number < self.next_in and not message.flag(43):
             self._end_too_low(number, now_ns)
