@@ -101,8 +101,7 @@ async def _serve(options: Options) -> None:
     if server is None:
         return
     try:
-        number = await _listen(server, options)
-        _write_port(options.data, number)
+        _write_port(options.data, await _listen(server, options))
         await stopping.wait()
     finally:
         await server.stop()

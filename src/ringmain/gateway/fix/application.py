@@ -116,7 +116,7 @@ class Application:
         entry = _entry(message, product_id, side)
         entry["quantity_lots"], entry["price_ticks"] = lots, ticks
         entry["order_type"], entry["time_in_force"] = order_type, lasting
-        values = {name: 0 for name in _OWN_FIELDS[PlaceOrder.name]}
+        values = dict.fromkeys(_OWN_FIELDS[PlaceOrder.name], 0)
         values |= {
             "price_ticks": ticks, "quantity_lots": lots, "product_id": product_id, "side": side,
             "order_type": order_type, "time_in_force": lasting,

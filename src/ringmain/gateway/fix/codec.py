@@ -213,7 +213,7 @@ def time_ns_of(text: bytes) -> int | None:
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    if not (1970 <= year and 1 <= month <= 12 and hour < 24 and minute < 60 and second <= 60):
+    if not (year >= 1970 and 1 <= month <= 12 and hour < 24 and minute < 60 and second <= 60):
         return None
     if not 1 <= day <= calendar.monthrange(year, month)[1]:
         return None

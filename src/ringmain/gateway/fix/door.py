@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.errors import RingmainError
-from ringmain.core.jit import bare
+from ringmain.core.jit import bare, records
 from ringmain.core.messages import CLOSE_SESSION, COMMAND_REFUSED, REPEATED, SESSION_CLOSED, SESSION_OPENED
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.core.tape import TapeReader
@@ -31,13 +31,13 @@ from ringmain.gateway.fix.receiving import Receiver
 from ringmain.gateway.fix.session import ENDED, LIVE, Application, Resend, Reset, Session
 from ringmain.gateway.fix.store import Identity, Store, session_folder
 from ringmain.gateway.fix.syncing import Syncer
-from ringmain.gateway.fix.writing import name_reports
+from ringmain.gateway.fix.writing import ALL_ACCOUNTS, name_reports, repeat, write_reports
 from ringmain.gateway.intake import Intake
 
 LOG = logging.getLogger("ringmain.fix")
 BATCH_EVENTS = 16_384
 CHECKPOINT_EVENTS = 8_000_000
-NO_ENTRIES = np.zeros(0, ENTRY)
+NO_ENTRIES = bare(records(np.zeros(0, ENTRY)))
 
 
 class Door:
@@ -186,7 +186,9 @@ class Door:
     @property
     def has_more(self) -> bool:
         """Whether there is something for :meth:`pump` to do now."""
-        if any(member.is_behind and member.link.is_writable for member in self.members.values() if member.link):
+        if any(
+            member.is_behind and member.link.is_writable for member in self.members.values() if member.link
+        ):
             return True
         return self.tape.position < self._tellable() or self.market_data.has_more
 
@@ -442,8 +444,12 @@ class Door:
         identity = Identity(logon.begin_string.decode("latin-1"), (logon.get(49) or b"").decode("latin-1"))
         is_other = member.store is not None and member.store.identity not in (None, identity)
         if is_other and not logon.flag(141) and not self._is_new_period(member):
-            self.refuse(link, logon.begin_string,
-                        "The numbers are another BeginString's or SenderCompID's; send ResetSeqNumFlag", logon)
+            self.refuse(
+                link,
+                logon.begin_string,
+                "The numbers are another BeginString's or SenderCompID's; send ResetSeqNumFlag",
+                logon,
+            )
             return
         client_id = logon.get(49) or b""
         session = Session(logon.begin_string, self.own_id, client_id, 1, 1, self.limits)
@@ -503,4 +509,7 @@ class Door:
         """Call each kernel on nothing, so that no session waits for a compiler."""
         self.orders.fold(self.schema.empty(0))
         self._receiver.compile()
-        name_reports(bare(np.zeros(0, REPORT)), 1, NO_ENTRIES, 1, 0)
+        reports, text = bare(records(np.zeros(0, REPORT))), np.frombuffer(b"8=", np.uint8)
+        name_reports(reports, 1, NO_ENTRIES, 1, 0)
+        write_reports(reports, 0, 1, ALL_ACCOUNTS, 0, 1, text, text, text, False, self._out)
+        repeat(text[:0], 2, 1, 1, 1, text, self._out)

@@ -100,7 +100,9 @@ class MarketData:
         elif count > self._limits.subscriptions:
             self._reject(member, request_id, NOT_SUPPORTED, "TOO_MANY_SUBSCRIPTIONS", now_ns)
         elif not self._follow_tape():
-            self._reject(member, request_id, NOT_SUPPORTED, "TOO_OLD: the tape has lost its beginning", now_ns)
+            self._reject(
+                member, request_id, NOT_SUPPORTED, "TOO_OLD: the tape has lost its beginning", now_ns
+            )
         else:
             followed.books[request_id] = Subscription(
                 request_id, products, frozenset(entry[269] for entry in types), depth == 1,
@@ -122,7 +124,9 @@ class MarketData:
             followed.phases.pop(request_id, None)
         elif not product_id:
             assert member.session is not None
-            member.session.business_reject(message, 2, "Unknown security: Symbol is a product's number", now_ns)
+            member.session.business_reject(
+                message, 2, "Unknown security: Symbol is a product's number", now_ns
+            )
         elif len(followed.phases) >= self._limits.subscriptions:
             assert member.session is not None
             member.session.business_reject(message, 0, "TOO_MANY_SUBSCRIPTIONS", now_ns)

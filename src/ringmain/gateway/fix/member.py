@@ -121,7 +121,7 @@ class Member:
     def flush(self, now_ns: int) -> None:
         """Record and write what the session has numbered."""
         session = self.session
-        if session is None or not session.outbox:
+        if session is None or self.store is None or not session.outbox:
             return
         outbox, session.outbox = session.outbox, []
         number = session.next_out - len(outbox)
@@ -157,9 +157,7 @@ class Member:
         is_doubtful = reports.size > 0 and int(reports["position"].max()) < self.doubtful_until
         row = 0
         while row < reports.size:
-            times = _bytes(
-                b"\x0152=%s\x01%s" % (timestamp(now_ns), POSS_RESEND if is_doubtful else b"")
-            )
+            times = _bytes(b"\x0152=%s\x01%s" % (timestamp(now_ns), POSS_RESEND if is_doubtful else b""))
             number = self.session.next_out if self.session is not None else store.next_out
             row, size, count, told = write_reports(
                 reports, row, self.session_id, self.drop_copy_account, store.told_until, number,

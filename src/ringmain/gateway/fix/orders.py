@@ -404,7 +404,7 @@ class Orders:
         temporary = self._path.with_suffix(f".{os.getpid()}")
         with temporary.open("wb") as file:
             file.write(np.array([BOOK.itemsize, self.position, crc], np.int64).tobytes())
-            file.write(data)
+            file.write(data.data)
         temporary.replace(self._path)
 
     def load(self, readable: int) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 
 from ringmain.core.jit import kernel
 from ringmain.exchange.messages import CancelOrder, PlaceOrder, schema
-from ringmain.exchange.state import COMMAND
 from ringmain.gateway.fix.directory import CANCEL_REQUEST, NEW_ORDER, add_id, find_id
 from ringmain.gateway.fix.mapping import (
     CL_ORD_ID_BYTES,

@@ -64,7 +64,13 @@ class Session:
     """
 
     def __init__(
-        self, begin_string: bytes, own_id: bytes, client_id: bytes, next_in: int, next_out: int, limits: Limits
+        self,
+        begin_string: bytes,
+        own_id: bytes,
+        client_id: bytes,
+        next_in: int,
+        next_out: int,
+        limits: Limits,
     ) -> None:
         self.begin_string, self.own_id, self.client_id = begin_string, own_id, client_id
         self.next_in, self.next_out, self.limits = next_in, next_out, limits

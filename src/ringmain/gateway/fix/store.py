@@ -235,7 +235,8 @@ class Store:
             mapped = mmap.mmap(self.descriptor, size)
             self.entries = records(np.frombuffer(mapped, ENTRY, rows, PAGE_BYTES))
         self.rows = bare(self.entries)
-        self.entry_words = self.entries.view(np.ndarray).view(np.int64).reshape(self.entries.size, -1)
+        words = self.entries.view(np.ndarray).view(np.int64)
+        self.entry_words = words.reshape(self.entries.size, ENTRY.itemsize // 8)
 
     def _recover(self) -> None:
         """After a death: the last entry may have been counted before the FIX number behind it."""
