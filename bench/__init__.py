@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench.figures import Row, goal_of
 
-FAMILIES = ("ring", "journal", "order_book", "wire", "recovery")
+FAMILIES = ("ring", "journal", "order_book", "wire", "fix", "recovery")
 GROUPS = {"core": FAMILIES} | {family: (family,) for family in FAMILIES}
 
 

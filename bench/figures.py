@@ -35,6 +35,7 @@ GOALS = {
     "wire to wire, pipelined": Goal("value", 2, True, "≥ 2 M orders/s"),
     "wire to wire, 100k/s, p50": Goal("value", 500, False, "≤ 500 µs"),
     "wire to wire, 100k/s, p99": Goal("value", 5_000, False, "≤ 5 ms"),
+    "FIX 4.4 new orders acknowledged, fdatasync": Goal("value", 100, True, "≥ 100 k/s"),
     "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
     "start after kill -9": Goal("value", 3, False, "≤ 3 s"),
 }

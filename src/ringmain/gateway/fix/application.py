@@ -36,7 +36,7 @@ ENDED = frozenset((m.FILLED, m.CANCELLED, m.REJECTED, m.EXPIRED))
 
 
 @dataclass(frozen=True)
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - it is a decision, not a fault
     """Why an order or a change of one goes no further: a FIX reason, and the words."""
 
     reason: int

@@ -55,7 +55,8 @@ FIELDS: Mapping[int, tuple[str, int]] = {
     108: ("HeartBtInt", INT), 112: ("TestReqID", STRING), 115: ("OnBehalfOfCompID", STRING),
     116: ("OnBehalfOfSubID", STRING), 122: ("OrigSendingTime", TIME), 123: ("GapFillFlag", BOOLEAN),
     128: ("DeliverToCompID", STRING), 129: ("DeliverToSubID", STRING), 141: ("ResetSeqNumFlag", BOOLEAN),
-    142: ("SenderLocationID", STRING), 143: ("TargetLocationID", STRING), 144: ("OnBehalfOfLocationID", STRING),
+    142: ("SenderLocationID", STRING), 143: ("TargetLocationID", STRING),
+    144: ("OnBehalfOfLocationID", STRING),
     145: ("DeliverToLocationID", STRING), 146: ("NoRelatedSym", COUNT), 150: ("ExecType", CHAR),
     151: ("LeavesQty", DECIMAL), 167: ("SecurityType", STRING), 207: ("SecurityExchange", STRING),
     262: ("MDReqID", STRING), 263: ("SubscriptionRequestType", CHAR), 264: ("MarketDepth", INT),
@@ -140,7 +141,7 @@ TAKEN: Mapping[bytes, MessageType] = {
     LOGOUT: MessageType("Logout", (), (58,), (354, 355)),
     LOGON: MessageType(
         "Logon", (98, 108), (141, 553, 554, 1137, 464, 383, 95, 96), (1407, 1408, *_TEXT),
-    ),  # fmt: skip
+    ),
     NEW_ORDER_SINGLE: MessageType(
         "NewOrderSingle", (11, 55, 54, 60, 38, 40), (44, 59), _ORDER, _PARTIES
     ),
@@ -159,7 +160,7 @@ TAKEN: Mapping[bytes, MessageType] = {
     MARKET_DATA_REQUEST: MessageType(
         "MarketDataRequest", (262, 263, 264), (265,), (266,),
         {267: Group((269,), (269,)), 146: Group((55, 48, 22, 461, 167, 207, 107), (55,))},
-    ),  # fmt: skip
+    ),
     SECURITY_LIST_REQUEST: MessageType(
         "SecurityListRequest", (320, 559), (55,), (263, 15, 336, 625, *_INSTRUMENT, *_TEXT)
     ),

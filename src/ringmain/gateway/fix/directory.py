@@ -52,7 +52,7 @@ def is_id(entry: Any, text: Any, begin: int, size: int) -> bool:
     """Tell whether an entry's ClOrdID is these bytes."""
     if entry.id_bytes != size:
         return False
-    for i in range(size):
+    for i in range(size):  # noqa: SIM110 - kernels know no generators
         if entry.cl_ord_id[i] != text[begin + i]:
             return False
     return True

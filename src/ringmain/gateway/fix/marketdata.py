@@ -245,9 +245,7 @@ class MarketData:
         """Return what differs from what the client was told: new, changed and deleted levels."""
         book, shown = self._view(each, product_id), each.shown.get(product_id, {})
         each.shown[product_id] = book
-        entries: list[Fields] = []
-        for level in shown.keys() - book.keys():
-            entries.append(_level_entry(b"2", product_id, level, 0))
+        entries = [_level_entry(b"2", product_id, level, 0) for level in shown.keys() - book.keys()]
         for level, lots in book.items():
             if shown.get(level) != lots:
                 entries.append(_level_entry(b"1" if level in shown else b"0", product_id, level, lots))

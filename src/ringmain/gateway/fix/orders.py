@@ -15,6 +15,8 @@ import numpy as np
 from ringmain.core.jit import bare, kernel, records
 from ringmain.exchange.messages import (
     CANCELLATIONS,
+    GOOD_FOR_SESSION,
+    LIMIT,
     CancelOrder,
     MassCancel,
     MassCancelled,
@@ -245,8 +247,8 @@ def fill(book: Any, event: Any, report: Any, position: int) -> None:
         order.price_ticks = trade.limit_ticks
         order.quantity_lots = trade.quantity_lots + trade.remaining_lots
         order.side = trade.side
-        order.order_type = 2
-        order.time_in_force = 1
+        order.order_type = LIMIT
+        order.time_in_force = GOOD_FOR_SESSION
     order.cum_lots += trade.quantity_lots
     order.notional += int(trade.price_ticks) * int(trade.quantity_lots)
     head(report, event, EXECUTION, position)
@@ -279,8 +281,8 @@ def end(book: Any, event: Any, report: Any, position: int) -> None:
         report.price_ticks = cancelled.price_ticks
         report.quantity_lots = cancelled.quantity_lots
         report.side = cancelled.side
-        report.order_type = 2
-        report.time_in_force = 1
+        report.order_type = LIMIT
+        report.time_in_force = GOOD_FOR_SESSION
     report.execution = END_STATUS[cancelled.reason & 255]
     report.status = report.execution
     report.reason = cancelled.reason
@@ -303,8 +305,8 @@ def change(book: Any, event: Any, report: Any, position: int) -> None:
         order.notional = 0
         order.product_id = replaced.product_id
         order.side = replaced.side
-        order.order_type = 2
-        order.time_in_force = 1
+        order.order_type = LIMIT
+        order.time_in_force = GOOD_FOR_SESSION
     former = order.cl_number
     order.price_ticks = replaced.price_ticks
     order.quantity_lots = order.cum_lots + replaced.quantity_lots
@@ -345,7 +347,7 @@ def refuse(book: Any, event: Any, report: Any, position: int) -> None:
 
 @kernel
 def fold(state: Any, events: Any, position: int, reports: Any) -> int:
-    """Fold events of shape (n,), EVENT, the first at `position`; row i of `reports`, zeroed, tells of event i.
+    """Fold events of shape (n,), EVENT, the first at `position`; row i of `reports` tells of event i.
 
     Returns how many events are reported.
     """

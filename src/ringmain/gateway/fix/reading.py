@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.jit import kernel
-from ringmain.exchange.messages import CancelOrder, PlaceOrder, schema
+from ringmain.exchange.messages import GOOD_FOR_SESSION, LIMIT, CancelOrder, PlaceOrder, schema
 from ringmain.gateway.fix.directory import CANCEL_REQUEST, NEW_ORDER, add_id, find_id
 from ringmain.gateway.fix.mapping import (
     CL_ORD_ID_BYTES,
@@ -25,13 +25,12 @@ from ringmain.gateway.fix.mapping import (
 SOH, EQUALS, ZERO, NINE, MINUS, POINT, YES = 1, 61, 48, 57, 45, 46, 89
 PLACE, CANCEL = PlaceOrder.kind, CancelOrder.kind
 SLOTS, VERSION = schema.slots, schema.version
-LIMIT_ORDER, DAY = 2, 1  # the exchange's codes
 NONE = -(1 << 62)
 DAY_S = 86_400
 MESSAGE_BYTES_MIN, TAGS = 60, 1_024
 MESSAGES_A_CALL = 4_096
 
-FIELD = np.dtype([("begin", "i8"), ("size", "i8"), ("message", "i8")], align=True)
+FIELD = np.dtype([("begin", "i8"), ("length", "i8"), ("message", "i8")], align=True)
 CONTEXT = np.dtype(
     [
         ("number", "i8"),  # MsgSeqNum of the next message
@@ -119,7 +118,7 @@ def same(data: Any, begin: int, size: int, text: Any) -> bool:
     """Tell whether a value is the text."""
     if size != text.size:
         return False
-    for i in range(size):
+    for i in range(size):  # noqa: SIM110 - kernels know no generators
         if data[begin + i] != text[i]:
             return False
     return True
@@ -143,7 +142,7 @@ def frame_end(data: Any, place: int, end: int, prefix: Any) -> int:
         return 0
     total = 0
     for i in range(place, body_end):
-        total += data[i]
+        total += int(data[i])
     if number_at(data, body_end + 3, 3) != (total & 255) or data[body_end + 6] != SOH:
         return 0
     return body_end if data[body_end - 1] == SOH else 0
@@ -174,7 +173,7 @@ def collect(data: Any, body: int, body_end: int, context: Any) -> bool:
             return False
         field = fields[tag]
         field.begin = begin
-        field.size = at - begin
+        field.length = at - begin
         field.message = stamp
         at += 1
     return True
@@ -193,24 +192,24 @@ def is_expected(data: Any, context: Any, own_id: Any, client_id: Any) -> bool:
         if not has(context, tag):
             return False
     sender, target, number = context.fields[49], context.fields[56], context.fields[34]
-    if not same(data, sender.begin, sender.size, client_id):
+    if not same(data, sender.begin, sender.length, client_id):
         return False
-    if not same(data, target.begin, target.size, own_id):
+    if not same(data, target.begin, target.length, own_id):
         return False
-    if number_at(data, number.begin, number.size) != context.number:
+    if number_at(data, number.begin, number.length) != context.number:
         return False
     sending, transact = context.fields[52], context.fields[60]
-    second = second_at(data, sending.begin, sending.size, context.day)
+    second = second_at(data, sending.begin, sending.length, context.day)
     if second == NONE or abs(second - context.second) > context.tolerance_s:
         return False
-    return second_at(data, transact.begin, transact.size, context.day) != NONE
+    return second_at(data, transact.begin, transact.length, context.day) != NONE
 
 
 @kernel
 def character_of(data: Any, context: Any, tag: int) -> int:
     """Return a field of one character, 0 if it is longer."""
     field = context.fields[tag]
-    return int(data[field.begin]) if field.size == 1 else 0
+    return int(data[field.begin]) if field.length == 1 else 0
 
 
 @kernel
@@ -220,20 +219,20 @@ def write_order(data: Any, context: Any, command: Any, entry: Any) -> bool:
         return False
     side = SIDE_CODES[character_of(data, context, 54)]
     order_type = TYPE_CODES[character_of(data, context, 40)]
-    lasting = TIME_CODES[character_of(data, context, 59)] if has(context, 59) else DAY
+    lasting = TIME_CODES[character_of(data, context, 59)] if has(context, 59) else GOOD_FOR_SESSION
     symbol, amount = context.fields[55], context.fields[38]
-    product_id = number_at(data, symbol.begin, symbol.size)
-    lots = scaled_at(data, amount.begin, amount.size, QUANTITY_DECIMALS)
+    product_id = number_at(data, symbol.begin, symbol.length)
+    lots = scaled_at(data, amount.begin, amount.length, QUANTITY_DECIMALS)
     if side == 0 or order_type == 0 or lasting == 0 or lots == NONE:
         return False
     if not 0 < product_id < 1_000_000_000 or data[symbol.begin] == ZERO:
         return False
     ticks = 0
-    if order_type == LIMIT_ORDER:
+    if order_type == LIMIT:
         if not has(context, 44):
             return False
         price = context.fields[44]
-        ticks = scaled_at(data, price.begin, price.size, PRICE_DECIMALS)
+        ticks = scaled_at(data, price.begin, price.length, PRICE_DECIMALS)
     elif has(context, 44):
         return False
     if ticks == NONE:
@@ -260,20 +259,20 @@ def write_cancel(data: Any, context: Any, command: Any, entry: Any, entries: Any
     if not has(context, 41) or has(context, 44) or has(context, 40) or has(context, 59):
         return False
     named, symbol = context.fields[41], context.fields[55]
-    other = find_id(directory, entries, context.first, data, named.begin, named.size)
+    other = find_id(directory, entries, context.first, data, named.begin, named.length)
     if other == 0:
         return False
     order_number = entries[other - context.first].order_number
     if entries[other - context.first].kind == CANCEL_REQUEST or order_number == 0:
         return False
     order = entries[order_number - context.first]
-    if number_at(data, symbol.begin, symbol.size) != order.product_id:
+    if number_at(data, symbol.begin, symbol.length) != order.product_id:
         return False
     if SIDE_CODES[character_of(data, context, 54)] != order.side:
         return False
     if has(context, 38):
         amount = context.fields[38]
-        if scaled_at(data, amount.begin, amount.size, QUANTITY_DECIMALS) == NONE:
+        if scaled_at(data, amount.begin, amount.length, QUANTITY_DECIMALS) == NONE:
             return False
     command.cancel_order.order_number = order_number
     entry.other_number = other
@@ -344,9 +343,9 @@ def read_one(
 ) -> bool:
     """Write the entry and the command of one message; False if it is not plain after all."""
     name = context.fields[11]
-    if name.size > CL_ORD_ID_BYTES:
+    if name.length > CL_ORD_ID_BYTES:
         return False
-    if find_id(directory, entries, context.first, data, name.begin, name.size) != 0:
+    if find_id(directory, entries, context.first, data, name.begin, name.length) != 0:
         return False
     number = context.last + 1
     row = number - context.first
@@ -367,14 +366,14 @@ def read_one(
     head.version = VERSION
     entry.in_number = context.number
     entry.epoch = context.epoch
-    entry.id_bytes = name.size
-    for i in range(name.size):
+    entry.id_bytes = name.length
+    for i in range(name.length):
         entry.cl_ord_id[i] = data[name.begin + i]
     if kind == NEW_ORDER:
         entry.other_number = number
         entry.order_number = number
     entry.kind = kind
-    add_id(directory, data, name.begin, name.size, number)
+    add_id(directory, data, name.begin, name.length, number)
     context.number += 1
     context.last = number
     return True

@@ -333,7 +333,7 @@ def put_trailer(out: Any, begin: int, at: int) -> int:
     """Write CheckSum over the message from `begin` on."""
     total = 0
     for i in range(begin, at):
-        total += out[i]
+        total += int(out[i])
     out[at], out[at + 1], out[at + 2] = ONE, ZERO, EQUALS
     return put_end(out, put_padded(out, at + 3, total & 255, 3))
 
@@ -429,7 +429,7 @@ def repeat(
     while place < data.size:
         length, digits = 0, 0
         while data[place + prefix_size + digits] != SOH:
-            length = length * 10 + data[place + prefix_size + digits] - ZERO
+            length = length * 10 + int(data[place + prefix_size + digits]) - ZERO
             digits += 1
         body = place + prefix_size + digits + 1
         if begin <= number <= end:
