@@ -192,6 +192,11 @@ class Door:
             return True
         return self.tape.position < self._tellable() or self.market_data.has_more
 
+    @property
+    def is_syncing(self) -> bool:
+        """Whether what the tape has next waits for the disk; the door's waker is called when it is there."""
+        return self._gate is not None and self._syncer.done < self._gate[0]
+
     def pump(self) -> bool:
         """Tell a batch of the tape, and as much to each member that is behind; True if there is more."""
         now_ns = time.time_ns()

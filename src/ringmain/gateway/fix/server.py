@@ -93,7 +93,7 @@ class Server:
         self._retry()
         if has_more or self.door.has_more:
             self.pump_soon()
-        else:
+        elif not self.door.is_syncing:
             self._may_watch.set()
 
     def _watch(self) -> None:
