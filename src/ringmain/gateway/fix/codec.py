@@ -19,6 +19,7 @@ TRAILER_BYTES = 7  # 10=nnn|
 NANOSECONDS = 1_000_000_000
 _HEAD = re.compile(rb"8=([^\x01]{1,12})\x019=([0-9]{1,6})\x01")
 _HEAD_SO_FAR = re.compile(rb"8(=([^\x01]{0,12}(\x01(9(=([0-9]{0,6})?)?)?)?)?)?")
+_NEXT = re.compile(rb"\x0110=[0-9]{3}\x018=FIX")
 _TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)-(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?")
 _DECIMAL = re.compile(rb"(-?)(\d*)(?:\.(\d*))?")
 Fields = list[tuple[int, bytes]]
@@ -106,7 +107,7 @@ def whole_end(data: bytes, place: int) -> int:
         return -1
     body_end = head.end() + length
     if body_end + TRAILER_BYTES > len(data):
-        return 0
+        return -1 if _NEXT.search(data, head.end()) else 0  # the next one is here: the length is wrong
     trailer = data[body_end : body_end + TRAILER_BYTES]
     if data[body_end - 1 : body_end] != SOH or trailer != checksum(data[place:body_end]):
         return -1
