@@ -96,7 +96,7 @@ class QuickFix:
                 reset=reset, dictionaries=DICTIONARY_LINES[begin_string],
             )
         )  # fmt: skip
-        self.begin_string, self.sender = begin_string, sender
+        self.begin_string, self.sender, self.folder = begin_string, sender, folder
         self.application = Application(token)
         settings = fix.SessionSettings(str(config))
         self._parts = (settings, fix.FileStoreFactory(settings), fix.FileLogFactory(settings))
