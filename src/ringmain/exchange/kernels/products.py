@@ -163,6 +163,9 @@ def set_deadline(exchange: Any, time_ns: int) -> None:
         due_ns = exchange.due_ns[slot]
         if due_ns != NEVER and (deadline_ns == NEVER or due_ns < deadline_ns):
             deadline_ns = due_ns
+    due_ns = exchange.dayahead.due_ns
+    if due_ns != NEVER and (deadline_ns == NEVER or due_ns < deadline_ns):
+        deadline_ns = due_ns
     exchange.next_deadline_ns = deadline_ns
 
 
