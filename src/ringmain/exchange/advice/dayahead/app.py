@@ -2,6 +2,7 @@
 
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,23 +94,27 @@ def run(data: Path, session: Session, auctioneer: Auctioneer | None = None, auct
         An operator's.
     """
     auctioneer = auctioneer or Auctioneer()
-    clock = Clock.open(data / "clock")
+    clock = Clock(data / "clock")
     tape = TapeReader(data / "exchange", schema)
     tape.position = tape.first()
     done: set[int] = set()
-    while not auctions or len(done) < auctions:
-        events = tape.read()
-        while events.size:
-            auctioneer.fold(events)
+    with ThreadPoolExecutor(1) as thread:  # the session's heart beats on while one solves
+        while not auctions or len(done) < auctions:
             events = tape.read()
-        seconds_left = clock.wall_seconds_until(auctioneer.view.result_ns)
-        commands = auctioneer.advise(seconds_left if math.isfinite(seconds_left) else TIME_LIMIT_S)
-        if commands.size:
-            session.send_batch(commands)
-            session.flush()
-            done.add(auctioneer.view.auction_id)
-        session.poll(0.0)
-        tape.wait(0.25)
+            while events.size:
+                auctioneer.fold(events)
+                events = tape.read()
+            left_s = clock.wall_seconds_until(auctioneer.view.result_ns)
+            advice = thread.submit(auctioneer.advise, left_s if math.isfinite(left_s) else TIME_LIMIT_S)
+            while not advice.done():
+                session.poll(0.05)
+            commands = advice.result()
+            if commands.size:
+                session.send_batch(commands)
+                session.flush()
+                done.add(auctioneer.view.auction_id)
+            session.poll(0.0)
+            tape.wait(0.25)
     tape.close()
 
 

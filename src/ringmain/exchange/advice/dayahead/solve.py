@@ -11,6 +11,7 @@ one is smaller. With few blocks every choice is excluded in turn instead of forb
 first one with prices is the best there is.
 """
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from ringmain.exchange.advice.dayahead.master import Master
 from ringmain.exchange.advice.dayahead.pricing import find_prices
 
 EXACT_BLOCKS = 14  # up to so many, choices are excluded one by one
+ROUNDING = 0.01  # ticks x lots that HiGHS may be off
 TIME_LIMIT_S, GAP = 60.0, 1e-5
 
 
@@ -122,8 +124,9 @@ class _Search:
             if ratios is None:
                 self.bound = self.best.welfare  # every choice has been seen
                 return
-            self.bound = min(self.bound, max(bound, self.best.welfare))
-            if bound <= self.best.welfare:
+            whole = float(math.floor(bound + ROUNDING))  # welfare is a whole number
+            self.bound = min(self.bound, max(whole, self.best.welfare))
+            if whole <= self.best.welfare:
                 return
             ratios = master.settle(ratios, self._left_s())
             self._try(ratios)
