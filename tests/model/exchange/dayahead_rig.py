@@ -14,8 +14,9 @@ ANY = 1_000  # a minimum ratio of all or nothing
 class Floor(Desk):
     """A desk with an auction. Accounts 1 to 4 speak as sessions 11 to 14, the operator as session 1."""
 
-    def __init__(self, zones=1, periods=2, cash=10**15, limit=10**9, lines=()):
+    def __init__(self, zones=1, periods=2, cash=10**15, limit=10**9, lines=(), low=PRICE_MIN, high=PRICE_MAX):
         super().__init__(twin=False)
+        self.low, self.high = low, high
         self.zones, self.periods, self.lines, self.auction_id = zones, periods, lines, 0
         self.open(1, 0)
         for account in (1, 2, 3, 4):
@@ -30,16 +31,17 @@ class Floor(Desk):
             self.product(first_product + n, closure=start + CLOSURE_NS, kind=m.HOURLY)
         times = {"gate_ns": start + GATE_NS, "result_ns": start + RESULT_NS}
         self.operate(
-            d.DefineAuction, price_min_ticks=PRICE_MIN, price_max_ticks=PRICE_MAX,
+            d.DefineAuction, price_min_ticks=self.low, price_max_ticks=self.high,
             period_count=self.periods, zone_count=self.zones, **times,
         )  # fmt: skip
         for zone in range(self.zones):
             self.operate(d.DefineZone, first_product_id=first_product + zone * self.periods, zone=zone)
         for number, (begin, end, forward, backward) in enumerate(self.lines):
-            self.operate(
-                d.DefineTransfer, forward_lots=forward, backward_lots=backward, line=number,
-                from_zone=begin, to_zone=end, first_period=0, period_count=self.periods,
-            )  # fmt: skip
+            for period in range(self.periods):
+                self.operate(
+                    d.DefineTransfer, forward_lots=_at(forward, period), backward_lots=_at(backward, period),
+                    line=number, from_zone=begin, to_zone=end, first_period=period, period_count=1,
+                )  # fmt: skip
         return self.operate(d.OpenAuction)
 
     def operate(self, record, session=1, **values):
@@ -88,6 +90,10 @@ class Floor(Desk):
 
     def auction(self):
         return self.state().dayahead
+
+
+def _at(capacity, period):
+    return capacity[period] if isinstance(capacity, list) else capacity
 
 
 def of(events, name):
