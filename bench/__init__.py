@@ -14,7 +14,8 @@ from rich.table import Table
 from bench.figures import Row, goal_of
 
 FAMILIES = ("ring", "journal", "order_book", "wire", "recovery")
-GROUPS = {"core": FAMILIES} | {family: (family,) for family in FAMILIES}
+EXCHANGE = ("dayahead",)
+GROUPS = {"core": FAMILIES, "exchange": EXCHANGE} | {family: (family,) for family in (*FAMILIES, *EXCHANGE)}
 
 
 def main(name: str = "core", scale: float = 1.0, json_path: Path | None = None) -> list[Row]:

@@ -36,6 +36,8 @@ GOALS = {
     "wire to wire, 100k/s, p50": Goal("value", 500, False, "≤ 500 µs"),
     "wire to wire, 100k/s, p99": Goal("value", 5_000, False, "≤ 5 ms"),
     "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
+    "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, time": Goal("value", 10, False, "≤ 10 s"),
+    "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, gap": Goal("value", 1e-4, False, "≤ 1e-4"),
     "start after kill -9": Goal("value", 3, False, "≤ 3 s"),
 }
 
