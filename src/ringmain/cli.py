@@ -325,7 +325,9 @@ def _add_exchange(commands: Any) -> None:
     _add_data(run)
     run.add_argument("--host", default="127.0.0.1", help="of the exchange's gateway (default: 127.0.0.1)")
     run.add_argument("--port", type=int, required=True, help="of the exchange's gateway")
-    run.add_argument("--token", type=Path, required=True, metavar="FILE", help="file with an operator's token")
+    run.add_argument(
+        "--token", type=Path, required=True, metavar="FILE", help="file with an operator's token"
+    )
     run.add_argument("--auctions", type=int, default=0, help="end after so many; 0: never (default: 0)")
     for action in (solve, run):
         action.add_argument("--seconds", type=float, default=60.0, help="longest search (default: 60)")

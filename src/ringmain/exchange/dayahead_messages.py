@@ -71,7 +71,9 @@ schema.refusals(PROPOSAL_FAULTS)
 
 AUCTION_ID = Field("auction_id", "u4", "the auction, from 1; ids only ever grow")
 GATE_TIME = Field("gate_ns", "i8", "when orders are frozen")
-RESULT_TIME = Field("result_ns", "i8", "when the curves alone are cleared, if no proposal has been good by then")
+RESULT_TIME = Field(
+    "result_ns", "i8", "when the curves alone are cleared, if no proposal has been good by then"
+)
 PRICE_MIN = Field("price_min_ticks", "i4", "lowest price")
 PRICE_MAX = Field("price_max_ticks", "i4", "highest price")
 PERIOD_COUNT = Field("period_count", "u2", "number of periods")
@@ -155,7 +157,7 @@ ProposeBlock = schema.command(58, "ProposeBlock", "Propose to accept a block; ot
 ProposeFlow = schema.command(59, "ProposeFlow", "Propose the flow on a line in a period; else it is 0.", (
     AUCTION_ID, FLOW, LINE, PERIOD,
 ))  # fmt: skip
-CommitProposal = schema.command(60, "CommitProposal", "Have the proposal verified, and booked if it is good.", (
+CommitProposal = schema.command(60, "CommitProposal", "Have the proposal verified and, if good, booked.", (
     WELFARE, AUCTION_ID, GAP,
 ))  # fmt: skip
 

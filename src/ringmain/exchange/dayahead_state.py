@@ -103,9 +103,7 @@ BLOCK = np.dtype(
     ],
     align=True,
 )
-GROUP = np.dtype(
-    [("ratio", "i8"), ("account_id", "u4"), ("number", "u4"), ("block_count", "i4")], align=True
-)
+GROUP = np.dtype([("ratio", "i8"), ("account_id", "u4"), ("number", "u4"), ("block_count", "i4")], align=True)
 LINE = np.dtype(
     [
         ("from_zone", "u2"),

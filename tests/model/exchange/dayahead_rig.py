@@ -60,7 +60,18 @@ class Floor(Desk):
         return events
 
     def block(
-        self, session, side, price, lots, first=0, count=None, zone=0, minimum=ANY, parent=0, group=0, run=None
+        self,
+        session,
+        side,
+        price,
+        lots,
+        first=0,
+        count=None,
+        zone=0,
+        minimum=ANY,
+        parent=0,
+        group=0,
+        run=None,
     ):
         count = self.periods if count is None else count
         return self.operate(

@@ -67,15 +67,16 @@ def balance(book, prices, ratios, flows, zone, period):
     """Return what is bought at the price and sold at it, or the name of the fault with the excess."""
     sums = [0, 0, 0, 0]
     for curve in book.curves.get((zone, period), []):
-        sums = [a + b for a, b in zip(sums, at_price(curve, prices[zone][period]))]
+        sums = [a + b for a, b in zip(sums, at_price(curve, prices[zone][period]), strict=True)]
     need = -sums[0] + sums[2]
     for block in book.blocks.values():
         if block.zone == zone and 0 <= period - block.first < len(block.lots):
             need -= part(block.lots[period - block.first], ratios.get(block.id, 0))
     for number, (begin, end, _, _) in enumerate(book.lines):
-        need += (flows[number][period] if end == zone else 0) - (flows[number][period] if begin == zone else 0)
-    for sold in range(sums[3] + 1):  # as much as possible trades
-        sold = sums[3] - sold
+        need += (flows[number][period] if end == zone else 0) - (
+            flows[number][period] if begin == zone else 0
+        )
+    for sold in range(sums[3], -1, -1):  # as much as possible trades
         if 0 <= need + sold <= sums[1]:
             return need + sold, sold
     return ("NOT_BALANCED", sums[1] - need) if need > sums[1] else ("NOT_BALANCED", -sums[3] - need)
@@ -138,10 +139,10 @@ def welfare_of(book, prices, ratios, flows):
 
 
 def best_of(book):
-    """Try every choice of blocks, every flow and every price; return the largest welfare that keeps the rules."""
+    """Try every choice of blocks, flows and prices; return the largest welfare that keeps the rules."""
     best, ids = None, sorted(book.blocks)
     for chosen in itertools.product((0, ONE), repeat=len(ids)):
-        ratios = dict(zip(ids, chosen))
+        ratios = dict(zip(ids, chosen, strict=True))
         columns = [list(_columns(book, ratios, period)) for period in range(book.periods)]
         for choice in itertools.product(*columns):
             prices = [[column[0][zone] for column in choice] for zone in range(book.zones)]
@@ -158,18 +159,20 @@ def _columns(book, ratios, period):
     ranges = [range(-backward[period], forward[period] + 1) for _, _, forward, backward in book.lines]
     for flow in itertools.product(*ranges):
         flows = [[lots] * book.periods for lots in flow]
-        fitting = []
-        for zone in range(book.zones):
-            fitting.append([
-                price for price in range(book.low, book.high + 1)
+        fitting = [
+            [
+                price
+                for price in range(book.low, book.high + 1)
                 if balance(book, [[price] * book.periods] * book.zones, ratios, flows, zone, period)[0]
                 != "NOT_BALANCED"
-            ])  # fmt: skip
+            ]
+            for zone in range(book.zones)
+        ]
         for prices in itertools.product(*fitting):
             ok = all(
                 (prices[end] <= prices[begin] or lots == forward[period])
                 and (prices[end] >= prices[begin] or lots == -backward[period])
-                for (begin, end, forward, backward), lots in zip(book.lines, flow)
+                for (begin, end, forward, backward), lots in zip(book.lines, flow, strict=True)
             )
             if ok:
                 yield prices, flow

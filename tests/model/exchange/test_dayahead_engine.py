@@ -182,11 +182,11 @@ def test_positions_are_limited():
 
 def test_bad_orders_are_named(floor):
     cases = [
-        ("WRONG_ZONE", dict(zone=1)), ("WRONG_PERIOD", dict(period=2)), ("WRONG_SIDE", dict(side=3)),
-        ("QUANTITY_OUT_OF_RANGE", dict(lots=0)), ("QUANTITY_OUT_OF_RANGE", dict(lots=-2**31)),
-        ("PRICE_OUT_OF_RANGE", dict(begin=2**31 - 1)), ("WRONG_SLOPE", dict(begin=5, end=6)),
-        ("WRONG_SLOPE", dict(side=SELL, begin=6, end=5)), ("CURVE_TOO_LONG", dict(count=257)),
-        ("CURVE_TOO_LONG", dict(count=0)), ("SEGMENT_OUT_OF_ORDER", dict(index=1)),
+        ("WRONG_ZONE", {"zone": 1}), ("WRONG_PERIOD", {"period": 2}), ("WRONG_SIDE", {"side": 3}),
+        ("QUANTITY_OUT_OF_RANGE", {"lots": 0}), ("QUANTITY_OUT_OF_RANGE", {"lots": -2**31}),
+        ("PRICE_OUT_OF_RANGE", {"begin": 2**31 - 1}), ("WRONG_SLOPE", {"begin": 5, "end": 6}),
+        ("WRONG_SLOPE", {"side": SELL, "begin": 6, "end": 5}), ("CURVE_TOO_LONG", {"count": 257}),
+        ("CURVE_TOO_LONG", {"count": 0}), ("SEGMENT_OUT_OF_ORDER", {"index": 1}),
     ]  # fmt: skip
     for expected, values in cases:
         usual = {"side": BUY, "begin": 100, "lots": 1}
@@ -203,12 +203,12 @@ def test_bad_orders_are_named(floor):
 def test_bad_blocks_are_named(floor):
     own = floor.block(11, SELL, 100, 1)[-1]["block_id"]
     cases = [
-        ("BLOCK_OUTSIDE_AUCTION", dict(first=1, count=2, run=1)), ("BLOCK_OUTSIDE_AUCTION", dict(count=0)),
-        ("BLOCK_OUTSIDE_AUCTION", dict(first=65_535, count=65_535)), ("WRONG_ZONE", dict(zone=9)),
-        ("WRONG_PERIOD", dict(run=0)), ("WRONG_PERIOD", dict(run=3)), ("WRONG_SIDE", dict(side=0)),
-        ("QUANTITY_OUT_OF_RANGE", dict(lots=10**6 + 1)), ("PRICE_OUT_OF_RANGE", dict(price=-2**31)),
-        ("RATIO_OUT_OF_RANGE", dict(minimum=0)), ("RATIO_OUT_OF_RANGE", dict(minimum=1_001)),
-        ("UNKNOWN_PARENT", dict(parent=own + 1)), ("UNKNOWN_PARENT", dict(parent=2**32 - 1)),
+        ("BLOCK_OUTSIDE_AUCTION", {"first": 1, "count": 2, "run": 1}), ("BLOCK_OUTSIDE_AUCTION", {"count": 0}),
+        ("BLOCK_OUTSIDE_AUCTION", {"first": 65_535, "count": 65_535}), ("WRONG_ZONE", {"zone": 9}),
+        ("WRONG_PERIOD", {"run": 0}), ("WRONG_PERIOD", {"run": 3}), ("WRONG_SIDE", {"side": 0}),
+        ("QUANTITY_OUT_OF_RANGE", {"lots": 10**6 + 1}), ("PRICE_OUT_OF_RANGE", {"price": -2**31}),
+        ("RATIO_OUT_OF_RANGE", {"minimum": 0}), ("RATIO_OUT_OF_RANGE", {"minimum": 1_001}),
+        ("UNKNOWN_PARENT", {"parent": own + 1}), ("UNKNOWN_PARENT", {"parent": 2**32 - 1}),
     ]  # fmt: skip
     for expected, values in cases:
         usual = {"side": SELL, "price": 100, "lots": 1}
@@ -244,22 +244,28 @@ def test_setting_up_is_guarded():
     floor = Floor()
     assert reason(floor.operate(d.OpenAuction)) == "UNKNOWN_AUCTION"
     floor.draft()
-    again = dict(gate_ns=10**4, result_ns=10**5, price_min_ticks=0, price_max_ticks=9, period_count=1)
+    again = {
+        "gate_ns": 10**4,
+        "result_ns": 10**5,
+        "price_min_ticks": 0,
+        "price_max_ticks": 9,
+        "period_count": 1,
+    }
     assert reason(floor.operate(d.DefineAuction, **again, zone_count=1)) == "AUCTION_RUNNING"
     assert reason(floor.operate(d.DefineZone, first_product_id=1, zone=0)) == "WRONG_AUCTION_PHASE"
     assert reason(floor.operate(d.OpenAuction, 11)) == "OPERATOR_ONLY"
     from ringmain.exchange.messages import ScheduleProduct
 
-    held = dict(auction_ns=0, gate_closure_ns=floor.now_ns + 500, product_id=2)
+    held = {"auction_ns": 0, "gate_closure_ns": floor.now_ns + 500, "product_id": 2}
     assert reason(floor.send(ScheduleProduct, 1, **held)) == "HELD_BY_AUCTION"
     floor.operate(d.VoidAuction)
     floor.tick()
     assert reason(floor.operate(d.DefineAuction, **again, zone_count=1)) == "AUCTION_ID_USED"
     floor.auction_id += 1
     bad = [
-        ("WRONG_AUCTION_SIZE", dict(zone_count=0)), ("WRONG_AUCTION_SIZE", dict(period_count=101)),
-        ("WRONG_AUCTION_TIMES", dict(gate_ns=0)), ("WRONG_AUCTION_TIMES", dict(result_ns=10**4)),
-        ("PRICE_OUT_OF_RANGE", dict(price_min_ticks=9)), ("PRICE_OUT_OF_RANGE", dict(price_max_ticks=2**30)),
+        ("WRONG_AUCTION_SIZE", {"zone_count": 0}), ("WRONG_AUCTION_SIZE", {"period_count": 101}),
+        ("WRONG_AUCTION_TIMES", {"gate_ns": 0}), ("WRONG_AUCTION_TIMES", {"result_ns": 10**4}),
+        ("PRICE_OUT_OF_RANGE", {"price_min_ticks": 9}), ("PRICE_OUT_OF_RANGE", {"price_max_ticks": 2**30}),
     ]  # fmt: skip
     for expected, values in bad:
         assert reason(floor.operate(d.DefineAuction, **{**again, "zone_count": 1, **values})) == expected

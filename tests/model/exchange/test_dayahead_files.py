@@ -33,7 +33,12 @@ def test_the_example_clears(tmp_path, capsys):
 
 
 def test_a_book_from_json_is_the_same(tmp_path):
-    rows = [CURVE, {**CURVE, "price": 0.01, "to_price": 9.5, "mw": -99.9}, {**BLOCK, "mw": [-1, 0, -2.5]}, LINE]
+    rows = [
+        CURVE,
+        {**CURVE, "price": 0.01, "to_price": 9.5, "mw": -99.9},
+        {**BLOCK, "mw": [-1, 0, -2.5]},
+        LINE,
+    ]
     book = read_book(written(tmp_path / "book.json", rows)).book
     assert book.segments.tolist() == [(0, 0, 5_000, 5_000, 100), (0, 0, 1, 950, -999)]
     assert book.blocks[0].lots.tolist() == [-10, 0, -25]

@@ -43,7 +43,14 @@ def slow_of(book):
         parent = book.blocks[b.parent].block_id if b.parent != NO_BLOCK else 0
         group = None if b.group == NO_GROUP else b.group
         made.blocks[b.block_id] = slow.SlowBlock(
-            b.block_id, b.zone, b.first_period, b.lots.tolist(), b.price_ticks, b.minimum_permille, parent, group
+            b.block_id,
+            b.zone,
+            b.first_period,
+            b.lots.tolist(),
+            b.price_ticks,
+            b.minimum_permille,
+            parent,
+            group,
         )
     for line in book.lines:
         ends = (line.from_zone, line.to_zone)
@@ -53,7 +60,7 @@ def slow_of(book):
 
 def proposal(book, found):
     """Return a solution as the slow rules take it."""
-    ratios = {b.block_id: int(r) for b, r in zip(book.blocks, found.ratios) if r}
+    ratios = {b.block_id: int(r) for b, r in zip(book.blocks, found.ratios, strict=True) if r}
     return found.prices.tolist(), ratios, found.flows.tolist()
 
 
@@ -77,7 +84,14 @@ def random_book(dice, zones, periods=2, blocks=5, minimum=(1_000,)):
             group = dice.randint(1, 2)
         lots = [sign * dice.randint(1, 6) for _ in range(count)]
         book.blocks[id] = slow.SlowBlock(
-            id, dice.randrange(zones), first, lots, dice.randint(LOW, HIGH), dice.choice(minimum), parent, group
+            id,
+            dice.randrange(zones),
+            first,
+            lots,
+            dice.randint(LOW, HIGH),
+            dice.choice(minimum),
+            parent,
+            group,
         )
     for begin in range(zones - 1):
         capacity = [[dice.randint(0, 4) for _ in range(periods)] for _ in range(2)]

@@ -1,5 +1,6 @@
 """The auction's engine beside the slow rules, on random orders and random proposals."""
 
+import itertools
 import random
 
 import numpy as np
@@ -20,7 +21,7 @@ ONE = d.RATIO_ONE
 
 
 def floor_of(book):
-    """Open an auction with a slow book's orders: curves by accounts 1 to 4, blocks by account 1."""
+    """Open an auction with a slow book's orders: curves by accounts 1 to 4."""
     floor = Floor(book.zones, book.periods, lines=book.lines, low=book.low, high=book.high)
     floor.draft()
     for (zone, period), curves in book.curves.items():
@@ -126,7 +127,7 @@ def test_the_view_of_the_tape_is_the_book_that_was_sent(seed):
     for events in events_of(floor.journal, 7)[0]:
         view.fold(events)
     seen = slow_of(view.book())
-    merged = {key: [sum(curves, [])] for key, curves in book.curves.items() if curves}
+    merged = {key: [list(itertools.chain(*curves))] for key, curves in book.curves.items() if curves}
     assert {k: [sorted(c) for c in v] for k, v in seen.curves.items()} == {
         k: [sorted(c) for c in v] for k, v in merged.items()
     }
@@ -156,9 +157,11 @@ def wild_command(dice, floor):
         d.DefineTransfer, d.VoidAuction if dice.random() < 0.02 else d.ProposePrice,
     ])  # fmt: skip
     usual = {
-        "auction_id": floor.auction_id, "begin_ticks": dice.randint(-20, 90), "end_ticks": dice.randint(-20, 90),
+        "auction_id": floor.auction_id, "begin_ticks": dice.randint(-20, 90),
+        "end_ticks": dice.randint(-20, 90),
         "quantity_lots": dice.randint(0, 60), "zone": dice.randrange(2), "period": dice.randrange(3),
-        "segment_index": dice.choice([0, 0, 1]), "segment_count": dice.choice([1, 2]), "side": dice.randint(1, 2),
+        "segment_index": dice.choice([0, 0, 1]), "segment_count": dice.choice([1, 2]),
+        "side": dice.randint(1, 2),
         "price_ticks": dice.randint(-20, 90), "parent_block_id": dice.choice([0, 0, dice.randint(1, 30)]),
         "exclusive_group": dice.choice([0, 1, 2]), "first_period": dice.randrange(3),
         "period_count": dice.randint(1, 3), "run_periods": dice.randint(1, 3),

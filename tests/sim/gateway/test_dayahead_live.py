@@ -83,7 +83,8 @@ def trade(buyer, seller):
     number = seller.send(
         d.SubmitBlock(
             auction_id=1, price_ticks=4_200, quantity_lots=50, parent_block_id=0, exclusive_group=0, zone=0,
-            first_period=0, period_count=PERIODS, run_periods=PERIODS, minimum_ratio_permille=1_000, side=m.SELL,
+            first_period=0, period_count=PERIODS, run_periods=PERIODS,
+            minimum_ratio_permille=1_000, side=m.SELL,
         )
     )  # fmt: skip
     buyer.settle()

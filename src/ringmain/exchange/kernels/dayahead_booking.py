@@ -198,9 +198,7 @@ def _award_curve(exchange: Any, curve: int, request: Any, event: Any) -> None:
         bought_lots, bids_marginal, sold_lots, offers_marginal = curve_lots(
             auction, curve, int(market.price_ticks)
         )
-        bought_lots += share(
-            market.passed_bids, bids_marginal, market.marginal_bought, market.bids_marginal
-        )
+        bought_lots += share(market.passed_bids, bids_marginal, market.marginal_bought, market.bids_marginal)
         sold_lots += share(
             market.passed_offers, offers_marginal, market.marginal_sold, market.offers_marginal
         )

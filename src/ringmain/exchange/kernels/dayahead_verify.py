@@ -337,18 +337,18 @@ def _flow_fault(auction: Any, line: Any, period: int) -> int:
 
 
 @kernel
-def _report_fault(
-    auction: Any, fault: int, place: int, excess_lots: int, request: Any, event: Any
-) -> None:
+def _report_fault(auction: Any, fault: int, place: int, excess_lots: int, request: Any, event: Any) -> None:
     head_answer(event, request, PROPOSAL_REJECTED)
     rejected = event.proposal_rejected
     rejected.excess_lots = excess_lots
     rejected.auction_id = auction.auction_id
     rejected.reason = fault
-    if fault == PRICE_MISSING or fault == NOT_BALANCED:
+    is_market = fault == PRICE_MISSING or fault == NOT_BALANCED
+    is_line = fault == FLOW_ABOVE_CAPACITY or fault == FLOW_AGAINST_PRICES
+    if is_market:
         rejected.zone = place // PERIODS
         rejected.period = place % PERIODS
-    elif fault == FLOW_ABOVE_CAPACITY or fault == FLOW_AGAINST_PRICES:
+    elif is_line:
         rejected.line = place // PERIODS
         rejected.period = place % PERIODS
     else:

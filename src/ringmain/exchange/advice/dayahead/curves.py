@@ -72,8 +72,7 @@ def stairs_of(book: Book) -> list[list[Stair]]:
     market = segments["zone"].astype(np.int64) * book.period_count + segments["period"]
     bounds = np.searchsorted(market, np.arange(book.zone_count * book.period_count + 1))
     stairs = [
-        _stair(segments[bounds[n] : bounds[n + 1]], book)
-        for n in range(book.zone_count * book.period_count)
+        _stair(segments[bounds[n] : bounds[n + 1]], book) for n in range(book.zone_count * book.period_count)
     ]
     return [stairs[n : n + book.period_count] for n in range(0, len(stairs), book.period_count)]
 

@@ -10,7 +10,6 @@ from ringmain.exchange.advice.dayahead.envelope import Envelope
 from ringmain.exchange.advice.dayahead.solver import INFINITY, Model
 
 SECONDS = 20.0
-ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -140,10 +139,9 @@ class _Network:
     def flows(self, net: tuple[int, ...]) -> tuple[int, ...] | None:
         """Return the flows of largest welfare while blocks buy so much in each zone; None: impossible."""
         self._model.row_bounds(range(len(net)), [-float(lots) for lots in net])
-        for _ in range(ROUNDS):
+        values = self._model.solve(SECONDS)
+        while values is not None and self._envelope.tighten(values):
             values = self._model.solve(SECONDS)
-            if values is None:
-                return None
-            if not self._envelope.tighten(values):
-                break
+        if values is None:
+            return None
         return tuple(np.rint(values[self._flow :]).astype(int).tolist())

@@ -75,7 +75,7 @@ def _rows(path: Path) -> list[Any]:
     raise RingmainError("RM622", path.name, "is neither .csv nor .json", "Name it after what it is")
 
 
-class _Fault(Exception):
+class _RowError(Exception):
     """What is wrong with a row."""
 
 
@@ -94,16 +94,14 @@ class _Draft:
         """Take one row, or raise RM623."""
         try:
             if not isinstance(row, dict):
-                raise _Fault("is no row of columns")
+                raise _RowError("is no row of columns")
             kind = str(row.get("order", "")).strip()
             takers = {"curve": self._segment, "block": self._block, "line": self._line}
             if kind not in takers:
-                raise _Fault(f"order is {kind or 'missing'}: give curve, block or line")
+                raise _RowError(f"order is {kind or 'missing'}: give curve, block or line")
             takers[kind](row)
-        except _Fault as fault:
-            raise RingmainError(
-                "RM623", self.source, f"row {number}: {fault}", "Correct the row"
-            ) from None
+        except _RowError as fault:
+            raise RingmainError("RM623", self.source, f"row {number}: {fault}", "Correct the row") from None
 
     def finished(self) -> NamedBook:
         """Return the book, or raise RM624 or RM625."""
@@ -134,25 +132,25 @@ class _Draft:
         begin = _ticks(row, "price")
         end = begin if _is_empty(row, "to_price") else _ticks(row, "to_price")
         if (begin < end and lots > 0) or (begin > end and lots < 0):
-            raise _Fault("to_price is better than price: a segment begins at its better price")
+            raise _RowError("to_price is better than price: a segment begins at its better price")
         if lots == 0:
-            raise _Fault("mw is 0")
+            raise _RowError("mw is 0")
         self.segments.append((self._zone(row, "zone"), self._period(row), begin, end, lots))
 
     def _block(self, row: dict[str, Any]) -> None:
         name = str(row.get("name") or "").strip()
         if not name:
-            raise _Fault("name is missing")
+            raise _RowError("name is missing")
         given = row.get("mw")
         parts = given if isinstance(given, list) else str(given or "").split()
         lots = np.array([_lots({"mw": part}, "mw") for part in parts], np.int64)
         if lots.size == 1:
             lots = np.repeat(lots, 1 if _is_empty(row, "periods") else _whole(row, "periods", 1, PERIODS))
         if not lots.any() or (lots.min() < 0 < lots.max()):
-            raise _Fault("mw is missing, 0, or of both signs")
+            raise _RowError("mw is missing, 0, or of both signs")
         minimum = Decimal(1) if _is_empty(row, "minimum") else _number(row, "minimum")
         if not Decimal("0.001") <= minimum <= 1:
-            raise _Fault(f"minimum is {minimum}: give 0.001 to 1")
+            raise _RowError(f"minimum is {minimum}: give 0.001 to 1")
         first = self._period(row, lots.size)
         block = Block(0, self._zone(row, "zone"), first, lots, _ticks(row, "price"), int(minimum * 1_000))
         self.blocks.append(
@@ -162,18 +160,18 @@ class _Draft:
     def _line(self, row: dict[str, Any]) -> None:
         begin, end = self._zone(row, "zone"), self._zone(row, "to_zone")
         if begin == end:
-            raise _Fault("a line leads from one zone to another")
+            raise _RowError("a line leads from one zone to another")
         back = 0 if _is_empty(row, "back_mw") else _lots(row, "back_mw")
         forward = _lots(row, "mw")
         if forward < 0 or back < 0:
-            raise _Fault("a capacity is below 0")
+            raise _RowError("a capacity is below 0")
         period = None if _is_empty(row, "period") else self._period(row)
         self.lines.setdefault((begin, end), []).append((period, forward, back))
 
     def _zone(self, row: dict[str, Any], column: str) -> int:
         name = str(row.get(column) if row.get(column) is not None else "").strip()
         if not name:
-            raise _Fault(f"{column} is missing")
+            raise _RowError(f"{column} is missing")
         return self.zones.setdefault(name, len(self.zones))
 
     def _period(self, row: dict[str, Any], count: int = 1) -> int:
@@ -195,7 +193,9 @@ class _Draft:
             ("blocks", len(names), BLOCKS - 1), ("lines", len(self.lines), LINES),
         ):  # fmt: skip
             if count > most:
-                raise RingmainError("RM625", self.source, f"holds {count} {what}, of {most}", "Leave some out")
+                raise RingmainError(
+                    "RM625", self.source, f"holds {count} {what}, of {most}", "Leave some out"
+                )
         if len(set(names)) < len(names):
             twice = next(name for n, name in enumerate(names) if name in names[:n])
             self._refuse_link(f"two blocks are called {twice}")
@@ -219,34 +219,34 @@ def _is_empty(row: dict[str, Any], column: str) -> bool:
 
 def _number(row: dict[str, Any], column: str) -> Decimal:
     if _is_empty(row, column):
-        raise _Fault(f"{column} is missing")
+        raise _RowError(f"{column} is missing")
     try:
         value = Decimal(str(row[column]).strip())
     except InvalidOperation:
-        raise _Fault(f"{column} is {row[column]}, which is no number") from None
+        raise _RowError(f"{column} is {row[column]}, which is no number") from None
     if not value.is_finite() or abs(value) > 10**9:
-        raise _Fault(f"{column} is {value}, which is out of range")
+        raise _RowError(f"{column} is {value}, which is out of range")
     return value
 
 
 def _whole(row: dict[str, Any], column: str, least: int, most: int) -> int:
     value = _number(row, column)
     if value != int(value) or not least <= value <= most:
-        raise _Fault(f"{column} is {value}: give a whole number from {least} to {most}")
+        raise _RowError(f"{column} is {value}: give a whole number from {least} to {most}")
     return int(value)
 
 
 def _ticks(row: dict[str, Any], column: str) -> int:
     value = _number(row, column) * 100
     if value != int(value):
-        raise _Fault(f"{column} is {value / 100}: give whole cents")
+        raise _RowError(f"{column} is {value / 100}: give whole cents")
     if not PRICE_MIN_TICKS <= value <= PRICE_MAX_TICKS:
-        raise _Fault(f"{column} is {value / 100}: give -500 to 4000 EUR/MWh")
+        raise _RowError(f"{column} is {value / 100}: give -500 to 4000 EUR/MWh")
     return int(value)
 
 
 def _lots(row: dict[str, Any], column: str) -> int:
     value = _number(row, column) * 10
     if value != int(value) or abs(value) > LOTS_MAX:
-        raise _Fault(f"{column} is {value / 10}: give at most {LOTS_MAX // 10} MW, in steps of 0.1")
+        raise _RowError(f"{column} is {value / 10}: give at most {LOTS_MAX // 10} MW, in steps of 0.1")
     return int(value)

@@ -57,7 +57,9 @@ class Master:
                 break
         for market, stair in enumerate(self.stairs):
             if self.count and values is not None:
-                self._envelope.cut(market, self._window(market, stair, float(values[self._quantity + market])))
+                self._envelope.cut(
+                    market, self._window(market, stair, float(values[self._quantity + market]))
+                )
         return bound * UNIT + self._envelope.base
 
     def solve(self, time_limit_s: float, gap_tick_lots: float) -> tuple[Integers | None, float]:
@@ -134,9 +136,7 @@ class Master:
                 groups.setdefault(block.group, []).append(place)
             if block.parent != NO_BLOCK:
                 rows.append((-INFINITY, 0.0, [place, block.parent], [1.0, -1.0]))
-                rows.append(
-                    (-INFINITY, 0.0, [self._switch[place], self._switch[block.parent]], [1.0, -1.0])
-                )
+                rows.append((-INFINITY, 0.0, [self._switch[place], self._switch[block.parent]], [1.0, -1.0]))
         rows += [(-INFINITY, 1.0, own, [1.0] * len(own)) for own in groups.values()]
         return rows
 

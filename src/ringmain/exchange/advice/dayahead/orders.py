@@ -33,7 +33,9 @@ def seeded_book(
     shape = 1 + 0.18 * np.sin((hours - 10) / 24 * 2 * np.pi) + 0.08 * np.sin((hours - 17) / 12 * 2 * np.pi)
     level = 1 + 0.1 * dice.standard_normal(zone_count)
     segments = [
-        _curves(dice, zone, period, steps // (zone_count * period_count), shape[period] * level[zone], sloping)
+        _curves(
+            dice, zone, period, steps // (zone_count * period_count), shape[period] * level[zone], sloping
+        )
         for zone in range(zone_count)
         for period in range(period_count)
     ]

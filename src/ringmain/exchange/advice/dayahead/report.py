@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.exchange.advice.dayahead.book import RATIO_ONE, Book
+from ringmain.exchange.advice.dayahead.book import RATIO_ONE, Book, Integers
 from ringmain.exchange.advice.dayahead.curves import stairs_of
 from ringmain.exchange.advice.dayahead.files import NamedBook
 from ringmain.exchange.advice.dayahead.solve import Solution
 
 TICKS_A_EURO, LOTS_A_MW = 100, 10
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 720, 420, 64, 48, 20, 40
+Side = tuple[Integers, Integers]  # price and reached quantity of each step
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #fff; } text { fill: #5c677d; }
 .title { font-size: 16px; font-weight: 600; fill: #14213d; } .axis { stroke: #98a2b3; }
@@ -83,13 +84,13 @@ def picture(named: NamedBook, solution: Solution, zone: int, period: int) -> str
         f'<text x="{LEFT - 8}" y="{HEIGHT - BOTTOM}" text-anchor="end">{low / TICKS_A_EURO:,.0f}</text>',
         f'<path class="axis" d="M{LEFT} {TOP} V{HEIGHT - BOTTOM} H{WIDTH - RIGHT}" fill="none"/>',
         f'<path class="axis" d="M{LEFT} {y} H{WIDTH - RIGHT}" stroke-dasharray="4 4"/>',
-        frame.path(*bids, "#2a6fdb"),
-        frame.path(*offers, "#d1495b"),
+        frame.path(bids, "#2a6fdb"),
+        frame.path(offers, "#d1495b"),
         "</svg>\n",
     ])  # fmt: skip
 
 
-def _sides(book: Book, zone: int, period: int) -> tuple[Any, Any]:
+def _sides(book: Book, zone: int, period: int) -> tuple[Side, Side]:
     """Return price and reached quantity of the bids, falling, and of the offers, rising."""
     own = book.segments[(book.segments["zone"] == zone) & (book.segments["period"] == period)]
     sides = []
@@ -122,8 +123,9 @@ class _Frame:
         )
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
-    def path(self, prices: Any, reached: Any, colour: str) -> str:
+    def path(self, side: Side, colour: str) -> str:
         """Return one side as a stair."""
+        prices, reached = side
         if prices.size == 0:
             return ""
         parts = [f"M{self.x(0)} {self.y(prices[0])}"]

@@ -213,15 +213,17 @@ class _Search:
     def _result(self, ratios: Integers) -> tuple[Solution | None, dict[int, int]]:
         periods = self.dispatch.solve(self.book.block_net(ratios))
         if periods is None:  # rounding has left no balance: the largest partial block goes
-            partial = {n: 1 for n in np.flatnonzero((ratios > 0) & (ratios < RATIO_ONE)).tolist()}
-            return None, partial or {n: 1 for n in np.flatnonzero(ratios).tolist()}
+            partial = dict.fromkeys(np.flatnonzero((ratios > 0) & (ratios < RATIO_ONE)).tolist(), 1)
+            return None, partial or dict.fromkeys(np.flatnonzero(ratios).tolist(), 1)
         priced = find_prices(self.book, ratios, periods)
         if priced.losses:
             return None, priced.losses
         solution = Solution(
             priced.prices,
             ratios.copy(),
-            np.array([p.flow_lots for p in periods], np.int64).T.reshape(len(self.book.lines), self.book.period_count),
+            np.array([p.flow_lots for p in periods], np.int64).T.reshape(
+                len(self.book.lines), self.book.period_count
+            ),
             np.array([p.curve_lots for p in periods], np.int64).T,
             self._welfare(ratios, periods),
         )
