@@ -10,6 +10,7 @@ import numpy as np
 
 from ringmain.core.records import Record
 from ringmain.core.sessions import SESSIONS
+from ringmain.exchange.dayahead_state import DAYAHEAD
 from ringmain.exchange.messages import schema
 from ringmain.ledger.accounts import ACCOUNT
 
@@ -204,6 +205,7 @@ EXCHANGE = np.dtype(
         ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
         ("positions", POSITION, (POSITIONS,)),
         ("matching", MATCHING),
+        ("dayahead", DAYAHEAD),
     ],
     align=True,
 )
