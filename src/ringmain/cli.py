@@ -109,6 +109,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--report", type=Path, metavar="DIR", help="write a report with pictures at the end")
     run.add_argument("--exchange-port", type=int, default=0, help="port of the exchange (default: any)")
     run.add_argument("--vpp-port", type=int, default=0, help="port of the fleet (default: any)")
+    run.add_argument("--fix-port", type=int, default=0, help="FIX port of the exchange (default: any)")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("quickfix", reason="QuickFIX is not installed: pip install quickfix==1.16.0")
 
-from fix_rig import Venue
 from quickfix_client import QuickFix, now
+from venues.fix_venue import Venue
 
 from ringmain.core.replay import replay
 from ringmain.exchange.engine import MARKET
