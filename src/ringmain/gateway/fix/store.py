@@ -96,6 +96,7 @@ class Store:
 
     @next_in.setter
     def next_in(self, number: int) -> None:
+        """Note it; it is in the file when the process dies."""
         self.words[_NEXT_IN] = number
 
     @property
@@ -110,6 +111,7 @@ class Store:
 
     @period.setter
     def period(self, start_s: int) -> None:
+        """Note it; it is in the file when the process dies."""
         self.words[_PERIOD] = start_s
 
     @property
@@ -129,6 +131,7 @@ class Store:
 
     @identity.setter
     def identity(self, identity: Identity) -> None:
+        """Note it; it is in the file when the process dies."""
         temporary = self.folder / f".session.{os.getpid()}"
         temporary.write_bytes(msgspec.json.encode(identity))
         temporary.replace(self.folder / "session.json")
