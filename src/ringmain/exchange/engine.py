@@ -5,6 +5,7 @@ from typing import Any
 from ringmain.core.engine import Market
 from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
+from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.lookahead import look_ahead
@@ -29,6 +30,7 @@ from ringmain.exchange.messages import (
     Withdraw,
     schema,
 )
+from ringmain.exchange.multileg_messages import AddBasketLeg, BeginBasket
 from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -36,6 +38,8 @@ MASS_CANCEL, OPEN_ACCOUNT, DEPOSIT, WITHDRAW = MassCancel.kind, OpenAccount.kind
 DEFINE_PRODUCT, SCHEDULE_PRODUCT = DefineProduct.kind, ScheduleProduct.kind
 HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
 SET_PRODUCT_RULES = SetProductRules.kind
+BEGIN_BASKET, ADD_BASKET_LEG = BeginBasket.kind, AddBasketLeg.kind
+FIRST_MULTILEG, LAST_MULTILEG = 32, 47
 
 
 def start(state: Any) -> None:
@@ -82,7 +86,17 @@ def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: 
         return _open_session(exchange, request.open_session, count)
     if kind == CLOSE_SESSION:
         return _close_session(exchange, request, events, count)
+    if FIRST_MULTILEG <= kind <= LAST_MULTILEG:
+        return _carry_out_multileg(exchange, request, kind, events, count)
     return _carry_out_setup(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == BEGIN_BASKET:
+        return begin_basket(exchange, request, events, count)
+    assert kind == ADD_BASKET_LEG
+    return add_leg(exchange, request, events, count)
 
 
 @kernel
@@ -115,9 +129,10 @@ def _open_session(exchange: Any, opening: Any, count: int) -> int:
 
 @kernel
 def _close_session(exchange: Any, request: Any, events: Any, count: int) -> int:
-    """Cancel what rests of a session that asked for it."""
+    """Forget what the session was preparing, and cancel what rests of one that asked for it."""
     session_id = request.head.session_id
     seat = exchange.seats[session_id]
+    count = drop_basket(exchange, request, SESSION_CLOSED, events, count)
     if seat.cancel_on_disconnect == 0:
         return count
     start_sweep(exchange, session_id, ALL_PRODUCTS, seat.last_order_number, SESSION_CLOSED, 0)

@@ -11,6 +11,7 @@ import numpy as np
 from ringmain.core.records import Record
 from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.messages import schema
+from ringmain.exchange.multileg_state import BASKETS_STATE
 from ringmain.ledger.accounts import ACCOUNT
 
 PRODUCTS = 2_048  # books open at a time; a product's slot is its id modulo this
@@ -183,6 +184,7 @@ EXCHANGE = np.dtype(
         ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
         ("positions", POSITION, (POSITIONS,)),
         ("matching", MATCHING),
+        ("preparing", BASKETS_STATE),
     ],
     align=True,
 )

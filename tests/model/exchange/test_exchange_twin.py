@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ringmain.exchange import messages as m
+from ringmain.exchange import multileg_messages as mm
 from ringmain.exchange import state as s
 
 HOUR_NS = 3_600_000_000_000
@@ -72,6 +73,23 @@ def special_terms(desk, dice, side, price, spread):
     return m.LIMIT, force, terms | {"post_only": int(what < 0.85), "balancing": int(what > 0.95)}
 
 
+def join(desk, dice, spread):
+    """Send a random basket, now and then not all of it, or none that anybody announced."""
+    session = dice.choice([11, 11, 12, 13, 14, 15])
+    products = dice.sample([1, 2, 3, 6, 7, 5 + s.PRODUCTS], 4)
+    count = dice.choice([1, 2, 2, 3, 4])
+    if dice.random() < 0.97:
+        announced = dice.choice([0, 101, 2**32 - 1]) if dice.random() < 0.03 else count
+        desk.send(mm.BeginBasket, session, leg_count=announced)
+    for product in products[: count if dice.random() < 0.95 else count - 1]:
+        side = dice.choice([m.BUY, m.SELL]) if dice.random() < 0.99 else 3
+        price = wild(dice, dice.randint(0, 2 * spread) * (1 if side == m.BUY else -1))
+        desk.send(
+            mm.AddBasketLeg, session, price_ticks=price, quantity_lots=wild(dice, dice.randint(1, 12)),
+            product_id=wild(dice, product) % 2**32 if dice.random() < 0.99 else products[0], side=side,
+        )  # fmt: skip
+
+
 def operate(desk, dice, product):
     """Send one random operator's command, now and then by somebody who may not."""
     session = 1 if dice.random() < 0.9 else 11
@@ -127,7 +145,10 @@ def test_the_same_events_on_a_random_day(seed):
     dice = random.Random(seed)
     desk = opened(dice)
     for step in range(1_200):
-        trade(desk, dice, spread=dice.choice([5, 30, 200_000]))
+        spread = dice.choice([5, 30, 200_000])
+        trade(desk, dice, spread)
+        if dice.random() < 0.15:
+            join(desk, dice, spread)
         desk.tick(desk.now_ns + 10**9)
         if step % 100 == 0:
             check_books(desk.state())
@@ -141,6 +162,8 @@ def test_the_same_events_on_any_stream(dice, length):
     desk = opened(dice)
     for _ in range(length):
         trade(desk, dice, spread=6)
+        if dice.random() < 0.3:
+            join(desk, dice, spread=6)
         desk.tick(desk.now_ns + dice.randrange(40) * 10**9)
     check_books(desk.state())
 

@@ -136,7 +136,7 @@ class Orders:
     def _cover_fault(self, order, without=None):
         """Why an order cannot be afforded, beside all others of its account but `without`."""
         account = self.accounts[order.account]
-        others = [o for o in self.orders.values() if o.account == order.account and o is not without]
+        others = [o for o in self._standing() if o.account == order.account and o is not without]
         if without and order.lots <= without.lots and order.owed() <= without.owed():
             return None
         if 0 < order.owed() > account.cash + account.credit - sum(o.owed() for o in others):

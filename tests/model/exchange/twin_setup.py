@@ -36,7 +36,7 @@ class Setup:
             why = "AMOUNT_OUT_OF_RANGE"
         if why is None:
             account = self.accounts[c["account_id"]]
-            owed = sum(o.owed() for o in self.orders.values() if o.account == c["account_id"])
+            owed = sum(o.owed() for o in self._standing() if o.account == c["account_id"])
             if c["amount_minor"] > max(0, account.cash + account.credit - owed):
                 why = "INSUFFICIENT_FUNDS"
         self._move_cash(c, -c["amount_minor"], why)
