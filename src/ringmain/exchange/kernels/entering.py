@@ -8,9 +8,9 @@ from ringmain.exchange.kernels.book import rest
 from ringmain.exchange.kernels.credit import give_back, settle_trades
 from ringmain.exchange.kernels.icebergs import rest_iceberg
 from ringmain.exchange.kernels.levels import side_of, slot_of
-from ringmain.exchange.kernels.matching import crosses, match
+from ringmain.exchange.kernels.matching import crosses, match, trades_in
 from ringmain.exchange.kernels.orders import give_order
-from ringmain.exchange.messages import CANCELLATIONS, CONTINUOUS, STOP
+from ringmain.exchange.messages import CANCELLATIONS, STOP
 
 FILL_LIMIT, IOC_REMAINDER = CANCELLATIONS["FILL_LIMIT"], CANCELLATIONS["IOC_REMAINDER"]
 
@@ -41,7 +41,8 @@ def enter_again(
     slot, account_id, reason = slot_of(ladder), int(order.account_id), 0
     product = exchange.products[slot]
     is_iceberg = order.is_special == 1 and special.display_lots > 0
-    if product.phase == CONTINUOUS:
+    balancing = special.balancing if order.is_special else 0
+    if trades_in(product.phase, balancing):
         left, end, reason = match(
             matching, request, order.session_id, order.session_number, account_id, product.product_id, ladder,
             limit_ticks, left, not is_iceberg, order.self_trade, product.allocation, events, count,

@@ -9,7 +9,15 @@ from ringmain.exchange.kernels.icebergs import next_clip
 from ringmain.exchange.kernels.levels import best_level, key_of, level_after, opposite
 from ringmain.exchange.kernels.orders import open_lots
 from ringmain.exchange.kernels.self_trade import avoid_self_trade
-from ringmain.exchange.messages import ALLOWED, CANCEL_OLDEST, MAKER, PRO_RATA, TAKER
+from ringmain.exchange.messages import (
+    ALLOWED,
+    BALANCING,
+    CANCEL_OLDEST,
+    CONTINUOUS,
+    MAKER,
+    PRO_RATA,
+    TAKER,
+)
 from ringmain.exchange.state import FILLS_PER_COMMAND, PRO_RATA_ORDERS
 
 
@@ -124,6 +132,12 @@ def _trade(
     else:
         remove_order(matching, slot)
     return count + 2
+
+
+@leaf
+def trades_in(phase: int, balancing: int) -> bool:
+    """Tell whether an order that comes in during a phase trades at once."""
+    return phase == CONTINUOUS or (phase == BALANCING and balancing != 0)
 
 
 @leaf
