@@ -6,6 +6,8 @@ from ringmain.core.engine import Market
 from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
 from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
+from ringmain.exchange.kernels.block_entry import place_block
+from ringmain.exchange.kernels.blocks import cancel_blocks_of
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.lookahead import look_ahead
@@ -44,7 +46,7 @@ from ringmain.exchange.messages import (
     Withdraw,
     schema,
 )
-from ringmain.exchange.multileg_messages import AddBasketLeg, BeginBasket
+from ringmain.exchange.multileg_messages import AddBasketLeg, BeginBasket, PlaceBlock
 from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -54,7 +56,7 @@ HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
 SET_PRODUCT_RULES, SCHEDULE_CALLS = SetProductRules.kind, ScheduleCalls.kind
 START_BALANCING, END_BALANCING = StartBalancing.kind, EndBalancing.kind
 EXPIRE_PRODUCT = ExpireProduct.kind
-BEGIN_BASKET, ADD_BASKET_LEG = BeginBasket.kind, AddBasketLeg.kind
+BEGIN_BASKET, ADD_BASKET_LEG, PLACE_BLOCK = BeginBasket.kind, AddBasketLeg.kind, PlaceBlock.kind
 FIRST_MULTILEG, LAST_MULTILEG = 32, 47
 
 
@@ -111,8 +113,10 @@ def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: 
 def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
     if kind == BEGIN_BASKET:
         return begin_basket(exchange, request, events, count)
-    assert kind == ADD_BASKET_LEG
-    return add_leg(exchange, request, events, count)
+    if kind == ADD_BASKET_LEG:
+        return add_leg(exchange, request, events, count)
+    assert kind == PLACE_BLOCK
+    return place_block(exchange, request, events, count)
 
 
 @kernel
@@ -166,6 +170,7 @@ def _close_session(exchange: Any, request: Any, events: Any, count: int) -> int:
     if seat.cancel_on_disconnect == 0:
         return count
     start_sweep(exchange, session_id, ALL_PRODUCTS, seat.last_order_number, SESSION_CLOSED, 0)
+    count = cancel_blocks_of(exchange, request, ALL_PRODUCTS, SESSION_CLOSED, 0, events, count)
     count = sweep_step(exchange, request, events, count)
     set_deadline(exchange, request.head.time_ns)
     return count

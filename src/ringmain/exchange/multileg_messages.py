@@ -1,4 +1,4 @@
-"""Orders over several products: linked baskets, on the exchange's schema.
+"""Orders over several products: linked baskets and blocks, on the exchange's schema.
 
 Kinds 32 to 47, rejections 100 to 149, cancellations 90 to 99. The package imports this file with
 itself, so that nobody ever sees the schema without it.
@@ -12,11 +12,14 @@ from ringmain.exchange.messages import (
     PRODUCT_ID,
     QUANTITY,
     REJECTIONS,
+    ROLES,
     SIDE,
+    TIME_IN_FORCE,
     schema,
 )
 
 BASKET_LEGS_MAX = 100
+BLOCK_PRODUCTS_MAX = 24
 
 REJECTIONS.update({
     "BASKETS_FULL": 100,
@@ -25,6 +28,12 @@ REJECTIONS.update({
     "BASKET_LEG_REPEATED": 103,
     "BASKET_LEG_UNFILLED": 104,
     "BASKET_FILLS_EXCEEDED": 105,
+    "BLOCK_SPAN_OUT_OF_RANGE": 110,
+    "BLOCK_PRODUCT_MISSING": 111,
+    "BLOCK_OVER_GATE_CLOSURE": 112,
+    "BLOCK_PRODUCTS_UNLIKE": 113,
+    "BLOCK_NOT_CONSECUTIVE": 114,
+    "BLOCKS_FULL": 115,
 })  # fmt: skip
 CANCELLATIONS.update({"BASKET_SUPERSEDED": 90})
 schema.refusals(REJECTIONS)
@@ -57,4 +66,31 @@ BasketRejected = schema.event(35, "BasketRejected", "None of the legs trades; th
 ))  # fmt: skip
 BasketDropped = schema.event(36, "BasketDropped", "The basket was not finished and is forgotten.", (
     LEG_COUNT, Field("reason", "u2", "why", CANCELLATIONS),
+))  # fmt: skip
+
+# Blocks: as much in each of several delivery periods on end, all or none, within an average price.
+
+FIRST_PRODUCT = Field("first_product_id", "u4", "the first of its products; their ids ascend by one")
+PRODUCT_COUNT = Field("product_count", "u1", f"how many products, 1 to {BLOCK_PRODUCTS_MAX}")
+BLOCK_PRICE = Field("price_ticks", "i4", "limit of the average price over the products")
+BLOCK_QUANTITY = Field("quantity_lots", "i4", "quantity in each of the products")
+
+PlaceBlock = schema.command(34, "PlaceBlock", "Buy or sell the same in periods on end, or none.", (
+    BLOCK_PRICE, BLOCK_QUANTITY, FIRST_PRODUCT, PRODUCT_COUNT, SIDE, TIME_IN_FORCE,
+))  # fmt: skip
+
+# Header of all: session and session_number of the block; its OrderFilled, a few a product, bear them too.
+
+BlockAccepted = schema.event(37, "BlockAccepted", "The block is in; it is not part of any depth.", (
+    BLOCK_PRICE, BLOCK_QUANTITY, FIRST_PRODUCT, PRODUCT_COUNT, SIDE, TIME_IN_FORCE, ACCOUNT_ID,
+))  # fmt: skip
+BlockFilled = schema.event(38, "BlockFilled", "All of the block trades; its fills follow by product.", (
+    Field("cost_ticks", "i8", "its trades' prices times lots, summed up"),
+    BLOCK_PRICE, BLOCK_QUANTITY, FIRST_PRODUCT, PRODUCT_COUNT, SIDE,
+    Field("role", "u1", "MAKER: a later block took it; TAKER: it took a block or orders", ROLES),
+    ACCOUNT_ID,
+))  # fmt: skip
+BlockCancelled = schema.event(39, "BlockCancelled", "The block is gone, whole.", (
+    COMMAND_NUMBER, BLOCK_PRICE, BLOCK_QUANTITY, FIRST_PRODUCT, PRODUCT_COUNT, SIDE, ACCOUNT_ID,
+    Field("reason", "u2", "why", CANCELLATIONS),
 ))  # fmt: skip

@@ -4,6 +4,7 @@ Commands and events are dicts, as ``schema.unpack_command`` and ``unpack_event``
 and positions are kept as sums per account; what is set aside is computed anew from the orders.
 """
 
+from twin_blocks import Block, Blocks
 from twin_multileg import Basket, Multileg
 from twin_orders import Orders
 from twin_records import Account, Order, Product, Seat
@@ -13,7 +14,7 @@ from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Multileg, Setup):
+class ExchangeTwin(Orders, Multileg, Blocks, Setup):
     def __init__(self):
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
@@ -28,6 +29,7 @@ class ExchangeTwin(Orders, Multileg, Setup):
         self.swept = 0
         self.sweeps: list[int] = []  # sessions
         self.baskets: dict[int, Basket] = {}  # by session
+        self.blocks: list[Block] = []
         self.covering: list[Order] = []  # what an order over several products needs besides
 
     def apply(self, command):
@@ -45,7 +47,8 @@ class ExchangeTwin(Orders, Multileg, Setup):
 
     def _standing(self):
         """All orders for which something is set aside."""
-        return [*self.orders.values(), *self.covering]
+        hours = [hour for block in self.blocks for hour in block.hours]
+        return [*self.orders.values(), *hours, *self.covering]
 
     # Answers.
 
@@ -89,4 +92,5 @@ class ExchangeTwin(Orders, Multileg, Setup):
         self._drop_basket("SESSION_CLOSED")
         if self.seat.cancel_on_disconnect:
             self._start_sweep(m.ALL_PRODUCTS, self.seat.last_order, "SESSION_CLOSED", 0)
+            self._cancel_blocks_of(c["session_id"], m.ALL_PRODUCTS, "SESSION_CLOSED", 0)
             self._sweep()

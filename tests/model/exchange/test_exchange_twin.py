@@ -90,6 +90,28 @@ def join(desk, dice, spread):
         )  # fmt: skip
 
 
+def span(desk, dice, spread):
+    """Send a random block, or orders of its size into the books that blocks span."""
+    session = dice.choice([11, 11, 12, 12, 13, 14, 15])
+    first, count = dice.choice([10, 10, 11, 12, 9, 14]), dice.choice([1, 2, 2, 3, 4])
+    side = dice.choice([m.BUY, m.SELL]) if dice.random() < 0.99 else 3
+    if dice.random() < 0.6:
+        price = dice.randint(-spread // 2, spread) * (1 if side == m.BUY else -1)
+        desk.place(session, side, price, dice.randint(1, 9), dice.randint(10, 13))
+        return
+    force = dice.choices([m.GOOD_FOR_SESSION, m.IOC, m.FOK, m.GOOD_TILL_DATE], [80, 8, 8, 1])[0]
+    desk.send(
+        mm.PlaceBlock, session, price_ticks=wild(dice, dice.randint(-spread, spread)),
+        quantity_lots=wild(dice, dice.choice([1, 2, 2, 3, 5])), first_product_id=first,
+        product_count=count if dice.random() < 0.99 else dice.choice([0, 25]), side=side, time_in_force=force,
+    )  # fmt: skip
+    if dice.random() < 0.2:
+        number = dice.choice([desk.numbers[session], *[b.name[1] for b in desk.twin.blocks]])
+        desk.send(m.CancelOrder, session, order_number=number)
+    if dice.random() < 0.03:
+        desk.send(dice.choice([m.HaltProduct, m.ResumeProduct]), 1, product_id=dice.randint(10, 13))
+
+
 def operate(desk, dice, product):
     """Send one random operator's command, now and then by somebody who may not."""
     session = 1 if dice.random() < 0.9 else 11
@@ -164,6 +186,12 @@ def opened(dice):
     desk.product(5 + s.PRODUCTS, closure=600 * 10**9, kind=m.HOURLY, reach=3)
     desk.product(8, auction=20 * 10**9, closure=90 * 10**9, calls={"closing_call_ns": 60 * 10**9})
     desk.product(6, rules={"allocation": m.PRO_RATA})
+    for hour in range(5):
+        rules = {"allocation": m.PRO_RATA} if hour == 1 else None
+        kind, closure = m.HOURLY if hour < 4 else m.QUARTER_HOURLY, 1_000 + 30 * (hour // 3)
+        desk.product(
+            10 + hour, closure=closure * 10**9, kind=kind, rules=rules, start=hour * HOUR_NS, reach=5
+        )
     steps = {"price_step_ticks": 2, "lot_step_lots": 5, "quantity_min_lots": 10, "quantity_max_lots": 30}
     desk.product(7, auction=800 * 10**9, closure=900 * 10**9, kind=m.HOURLY, rules=steps)
     return desk
@@ -178,6 +206,8 @@ def test_the_same_events_on_a_random_day(seed):
         trade(desk, dice, spread)
         if dice.random() < 0.15:
             join(desk, dice, spread)
+        if dice.random() < 0.5:
+            span(desk, dice, min(spread, 30))
         desk.tick(desk.now_ns + 10**9)
         if step % 100 == 0:
             check_books(desk.state())
@@ -193,6 +223,8 @@ def test_the_same_events_on_any_stream(dice, length):
         trade(desk, dice, spread=6)
         if dice.random() < 0.3:
             join(desk, dice, spread=6)
+        if dice.random() < 0.5:
+            span(desk, dice, spread=6)
         desk.tick(desk.now_ns + dice.randrange(40) * 10**9)
     check_books(desk.state())
 

@@ -63,6 +63,7 @@ class Multileg:
             trades = self._sweep_book(order, trades)
         for order in orders:
             self._trigger_stops(order.product, s.EVENTS_PER_COMMAND)
+            self._have_blocks_tried(order.product)
 
     def _leg_fault(self, c, before):
         product = self._product(c["product_id"])

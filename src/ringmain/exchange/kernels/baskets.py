@@ -14,6 +14,7 @@ from ringmain.exchange.kernels.products import UNKNOWN, find_product
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.sweeping import UNFILLABLE, sweep, sweep_needs
 from ringmain.exchange.kernels.terms import participant_fault, price_fault, quantity_fault
+from ringmain.exchange.kernels.timers import have_blocks_tried
 from ringmain.exchange.messages import BUY, CANCELLATIONS, CONTINUOUS, REJECTIONS, SELL
 from ringmain.exchange.multileg_messages import (
     BASKET_LEGS_MAX,
@@ -140,14 +141,15 @@ def _carry_out(exchange: Any, request: Any, index: int, events: Any, count: int)
         slot, first, limit_ticks = find_product(exchange, leg.product_id), count, int(leg.price_ticks)
         ladder, lots = ladder_of(slot, int(leg.side)), int(leg.quantity_lots)
         trades, count = sweep(
-            exchange, request, leg.session_number, slot, ladder, limit_ticks, limit_ticks, lots,
-            trades, events, count,
+            exchange, request, session_id, leg.session_number, account_id, slot, ladder,
+            limit_ticks, limit_ticks, lots, trades, events, count,
         )  # fmt: skip
         settle_trades(exchange, slot, account_id, events, first, count)
     for i in range(leg_count):
         slot = find_product(exchange, basket.legs[i].product_id)
         if exchange.products[slot].stop_count > 0:
             count = trigger_stops(exchange, request, slot, events, count, end)
+        have_blocks_tried(exchange, slot, request.head.time_ns)
     _forget(exchange.preparing, index)
     return count
 

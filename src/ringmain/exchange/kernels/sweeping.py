@@ -52,7 +52,9 @@ def sweep_needs(
 def sweep(
     exchange: Any,
     request: Any,
+    session_id: int,
     session_number: int,
+    account_id: int,
     slot: int,
     ladder: int,
     worst_ticks: int,
@@ -66,6 +68,8 @@ def sweep(
 
     Parameters
     ----------
+    session_id, session_number, account_id : int
+        The order's name and owner.
     worst_ticks, limit_ticks : int
         The worst price to trade at, and the one at which the order has set aside what it may cost.
     first_trade : int
@@ -76,8 +80,7 @@ def sweep(
     trades, count : int
         How many trades of the command there are now, and the row after the last event.
     """
-    session_id = int(request.head.session_id)
-    account_id, product = int(exchange.seats[session_id].account_id), exchange.products[slot]
+    product = exchange.products[slot]
     left, end, _ = match(
         exchange.matching, request, session_id, session_number, account_id, product.product_id, ladder,
         worst_ticks, lots, False, ALLOWED, product.allocation, events, count,
