@@ -49,15 +49,12 @@ def match(
     limit_ticks, lots, is_shown : int
         Its limit price and open quantity, and whether that counts as shown.
     events : recarray of shape (m,), EVENT
-        Two are written for a trade, from row `count` on: the maker's, then the taker's. What
-        happens to a maker besides stands behind them.
+        From row `count` on: a trade's maker and taker, then what else befell the maker.
 
     Returns
     -------
-    lots : int
-        What is still open, above zero too when FILLS_PER_COMMAND is reached.
-    count : int
-        The row after the last event.
+    lots, count : int
+        What is open, above zero too after FILLS_PER_COMMAND trades; the row after the last event.
     reason : int
         Why what is open may not rest: SELF_TRADE, or 0.
     """
