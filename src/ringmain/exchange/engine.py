@@ -22,6 +22,7 @@ from ringmain.exchange.kernels.products import (
     set_rules,
     switch,
 )
+from ringmain.exchange.kernels.quotes import allow_quoting, place_quote
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
@@ -46,7 +47,13 @@ from ringmain.exchange.messages import (
     Withdraw,
     schema,
 )
-from ringmain.exchange.multileg_messages import AddBasketLeg, BeginBasket, PlaceBlock
+from ringmain.exchange.multileg_messages import (
+    AddBasketLeg,
+    AllowQuoting,
+    BeginBasket,
+    PlaceBlock,
+    PlaceQuote,
+)
 from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -57,6 +64,7 @@ SET_PRODUCT_RULES, SCHEDULE_CALLS = SetProductRules.kind, ScheduleCalls.kind
 START_BALANCING, END_BALANCING = StartBalancing.kind, EndBalancing.kind
 EXPIRE_PRODUCT = ExpireProduct.kind
 BEGIN_BASKET, ADD_BASKET_LEG, PLACE_BLOCK = BeginBasket.kind, AddBasketLeg.kind, PlaceBlock.kind
+ALLOW_QUOTING, PLACE_QUOTE = AllowQuoting.kind, PlaceQuote.kind
 FIRST_MULTILEG, LAST_MULTILEG = 32, 47
 
 
@@ -115,8 +123,12 @@ def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, cou
         return begin_basket(exchange, request, events, count)
     if kind == ADD_BASKET_LEG:
         return add_leg(exchange, request, events, count)
-    assert kind == PLACE_BLOCK
-    return place_block(exchange, request, events, count)
+    if kind == PLACE_BLOCK:
+        return place_block(exchange, request, events, count)
+    if kind == PLACE_QUOTE:
+        return place_quote(exchange, request, events, count)
+    assert kind == ALLOW_QUOTING
+    return allow_quoting(exchange, request, events, count)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Orders over several products: linked baskets and blocks, on the exchange's schema.
+"""Orders over several products: linked baskets, blocks, quotes, on the exchange's schema.
 
 Kinds 32 to 47, rejections 100 to 149, cancellations 90 to 99. The package imports this file with
 itself, so that nobody ever sees the schema without it.
@@ -34,8 +34,12 @@ REJECTIONS.update({
     "BLOCK_PRODUCTS_UNLIKE": 113,
     "BLOCK_NOT_CONSECUTIVE": 114,
     "BLOCKS_FULL": 115,
+    "QUOTERS_FULL": 120,
+    "SESSION_OUT_OF_RANGE": 121,
+    "NOT_A_QUOTER": 122,
+    "QUOTE_CROSSED": 123,
 })  # fmt: skip
-CANCELLATIONS.update({"BASKET_SUPERSEDED": 90})
+CANCELLATIONS.update({"BASKET_SUPERSEDED": 90, "QUOTE_REPLACED": 91})
 schema.refusals(REJECTIONS)
 schema.refusals(CANCELLATIONS)
 
@@ -94,3 +98,28 @@ BlockCancelled = schema.event(39, "BlockCancelled", "The block is gone, whole.",
     COMMAND_NUMBER, BLOCK_PRICE, BLOCK_QUANTITY, FIRST_PRODUCT, PRODUCT_COUNT, SIDE, ACCOUNT_ID,
     Field("reason", "u2", "why", CANCELLATIONS),
 ))  # fmt: skip
+
+# Quotes: a bid and an offer, which replace the session's former ones in the product. A mass quote is many.
+
+_QUOTE = (
+    Field("bid_price_ticks", "i4", "price of the bid"),
+    Field("bid_lots", "i4", "quantity of the bid; 0: none"),
+    Field("offer_price_ticks", "i4", "price of the offer"),
+    Field("offer_lots", "i4", "quantity of the offer; 0: none"),
+    PRODUCT_ID,
+)
+_QUOTER = (
+    Field("quoter_id", "u4", "the session"),
+    Field("is_allowed", "u1", "1: it may quote, 0: no longer; its quotes stay"),
+)
+AllowQuoting = schema.command(35, "AllowQuoting", "Let a session quote; the operator's.", _QUOTER)
+PlaceQuote = schema.command(
+    36, "PlaceQuote", "Replace the session's quote in the product, both sides.", _QUOTE
+)
+
+QuotingAllowed = schema.event(40, "QuotingAllowed", "Whether a session may quote from now on.", _QUOTER)
+QuotePlaced = schema.event(
+    41, "QuotePlaced", "The quote is in: its bid bears this number, its offer the negative.", (
+        *_QUOTE, ACCOUNT_ID,
+    ),
+)  # fmt: skip

@@ -12,6 +12,7 @@ BASKETS = 64  # in preparation at a time, one for a session
 BLOCKS = 1_024  # resting
 BLOCKS_OF_SESSION = 128
 BLOCK_TRIES = 16  # of each side, when a book that they span has changed
+QUOTERS = 64  # sessions that may quote
 PERIOD_MINOR_MAX = 10**15  # what a block may trade for in one of its products
 
 LEG = np.dtype(
@@ -55,6 +56,14 @@ BLOCKS_STATE = np.dtype(
         ("queues", "i4", (2, BLOCKS)),  # the best price first, then the one that came first
         ("worst_ticks", "i4", (BLOCK_PRODUCTS_MAX,)),  # of the sweep that was asked for last
         ("blocks", BLOCK, (BLOCKS + 1,)),  # slot 0: the one that comes in
+    ],
+    align=True,
+)
+
+QUOTES_STATE = np.dtype(
+    [
+        ("quoter_of", "u2", (SESSIONS,)),
+        ("sessions", "u4", (QUOTERS + 1,)),  # 0: the row is free
     ],
     align=True,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from ringmain.core.records import Record
 from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.messages import schema
-from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE
+from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE, QUOTERS, QUOTES_STATE
 from ringmain.ledger.accounts import ACCOUNT
 
 PRODUCTS = 2_048  # books open at a time; a product's slot is its id modulo this
@@ -209,6 +209,8 @@ EXCHANGE = np.dtype(
         ("matching", MATCHING),
         ("preparing", BASKETS_STATE),
         ("blocks", BLOCKS_STATE),
+        ("quoting", QUOTES_STATE),
+        ("quote_numbers", "i8", (QUOTERS + 1, PRODUCTS)),  # of each quoter's last one in a product
     ],
     align=True,
 )

@@ -7,6 +7,7 @@ and positions are kept as sums per account; what is set aside is computed anew f
 from twin_blocks import Block, Blocks
 from twin_multileg import Basket, Multileg
 from twin_orders import Orders
+from twin_quotes import Quotes
 from twin_records import Account, Order, Product, Seat
 from twin_setup import Setup
 
@@ -14,7 +15,7 @@ from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Multileg, Blocks, Setup):
+class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup):
     def __init__(self):
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
@@ -29,6 +30,7 @@ class ExchangeTwin(Orders, Multileg, Blocks, Setup):
         self.swept = 0
         self.sweeps: list[int] = []  # sessions
         self.baskets: dict[int, Basket] = {}  # by session
+        self.quotes: dict[int, dict[int, int]] = {}  # by session: number of the last quote by product
         self.blocks: list[Block] = []
         self.covering: list[Order] = []  # what an order over several products needs besides
 

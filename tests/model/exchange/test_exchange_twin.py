@@ -112,6 +112,25 @@ def span(desk, dice, spread):
         desk.send(dice.choice([m.HaltProduct, m.ResumeProduct]), 1, product_id=dice.randint(10, 13))
 
 
+def quote(desk, dice, spread):
+    """Send a random quote, now and then by a session that may not, or about one that may."""
+    session = dice.choice([11, 11, 13, 14, 15, 12])
+    product = dice.choice([1, 2, 3, 6, 7, 8, 10, 11]) if dice.random() < 0.98 else 4
+    middle, width = dice.randint(-spread, spread), dice.choice([1, 2, 5, 5, 0])
+    lots = [dice.choice([0, 1, 5, 20, 20]), dice.choice([0, 1, 5, 20, 20])]
+    desk.send(
+        mm.PlaceQuote, session, product_id=product, bid_price_ticks=wild(dice, middle),
+        offer_price_ticks=wild(dice, middle + width), bid_lots=wild(dice, lots[0]),
+        offer_lots=wild(dice, lots[1]),
+    )  # fmt: skip
+    if dice.random() < 0.1:
+        number = desk.numbers[session] * dice.choice([1, -1])
+        desk.send(m.CancelOrder, session, order_number=number)
+    if dice.random() < 0.05:
+        quoter = dice.choice([11, 12, 13, 0, s.SESSIONS])
+        desk.send(mm.AllowQuoting, dice.choice([1, 1, 11]), quoter_id=quoter, is_allowed=dice.randrange(2))
+
+
 def operate(desk, dice, product):
     """Send one random operator's command, now and then by somebody who may not."""
     session = 1 if dice.random() < 0.9 else 11
@@ -186,6 +205,8 @@ def opened(dice):
     desk.product(5 + s.PRODUCTS, closure=600 * 10**9, kind=m.HOURLY, reach=3)
     desk.product(8, auction=20 * 10**9, closure=90 * 10**9, calls={"closing_call_ns": 60 * 10**9})
     desk.product(6, rules={"allocation": m.PRO_RATA})
+    for session in (11, 13, 14, 15):
+        desk.send(mm.AllowQuoting, 1, quoter_id=session, is_allowed=1)
     for hour in range(5):
         rules = {"allocation": m.PRO_RATA} if hour == 1 else None
         kind, closure = m.HOURLY if hour < 4 else m.QUARTER_HOURLY, 1_000 + 30 * (hour // 3)
@@ -208,6 +229,8 @@ def test_the_same_events_on_a_random_day(seed):
             join(desk, dice, spread)
         if dice.random() < 0.5:
             span(desk, dice, min(spread, 30))
+        if dice.random() < 0.25:
+            quote(desk, dice, spread)
         desk.tick(desk.now_ns + 10**9)
         if step % 100 == 0:
             check_books(desk.state())
@@ -225,6 +248,8 @@ def test_the_same_events_on_any_stream(dice, length):
             join(desk, dice, spread=6)
         if dice.random() < 0.5:
             span(desk, dice, spread=6)
+        if dice.random() < 0.5:
+            quote(desk, dice, spread=6)
         desk.tick(desk.now_ns + dice.randrange(40) * 10**9)
     check_books(desk.state())
 

@@ -480,7 +480,7 @@ class Orders:
                 break
             order = self.slots.get(slot)
             sweep = order and self.seats[order.name[0]].sweep
-            if sweep and order.name[1] <= sweep["until"] and sweep["product"] in (0, order.product.id):
+            if sweep and abs(order.name[1]) <= sweep["until"] and sweep["product"] in (0, order.product.id):
                 sweep["count"] += 1
                 self._cancelled(order, sweep["why"], sweep["number"])
                 self._remove(order)
