@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_node(commands)
     _add_gateway(commands)
+    _add_fix(commands)
     _add_token(commands)
     doors.add(commands, DATA, _say)
     _add_status(commands)
@@ -183,6 +184,24 @@ def _port_of(text: str) -> tuple[str, int]:
     if not port.isdigit() or int(port) > 65535:
         raise RingmainError("RM402", "cli", f"--port {text} names no port", "Write it as exchange=7001")
     return name, int(port)
+
+
+def _add_fix(commands: Any) -> None:
+    fix = _command(commands, "fix", "Serve FIX 4.4 and 5.0 SP2 of the running exchange over TCP.", _fix)
+    _add_data(fix)
+    fix.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    fix.add_argument("--port", type=int, default=0, help="port (default: the former one, or any free one)")
+    fix.add_argument("--comp-id", default="RINGMAIN", help="the venue's CompID (default: RINGMAIN)")
+    hours = "when sessions may be logged on, in UTC; numbers begin anew each day (default: always)"
+    fix.add_argument("--hours", metavar="HH:MM-HH:MM", help=hours)
+
+
+def _fix(options: argparse.Namespace) -> None:
+    from ringmain.gateway.fix.app import Options, run, schedule_of
+    from ringmain.gateway.fix.limits import Limits
+
+    limits = Limits(schedule=schedule_of(options.hours)) if options.hours else Limits()
+    run(Options(options.data, options.host, options.port, options.comp_id, limits))
 
 
 def _add_token(commands: Any) -> None:

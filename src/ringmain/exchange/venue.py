@@ -73,7 +73,7 @@ def products(venue: Venue) -> Rows:
     """Return every product that is in some phase, by id, with what rests in its book."""
     table, matching = venue.state["products"], venue.state["matching"]
     resting = matching["orders"][matching["orders"]["lots"] > 0]
-    counts = np.bincount(matching["levels"]["ladder"][resting["level"]] // 2, minlength=PRODUCTS)
+    counts = np.bincount(matching["levels"]["ladder"][resting["level"]] // 2 % PRODUCTS, minlength=PRODUCTS)
     return [
         {
             "product_id": int(row["product_id"]),
