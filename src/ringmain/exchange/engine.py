@@ -5,6 +5,9 @@ from typing import Any
 from ringmain.core.engine import Market
 from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
+from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
+from ringmain.exchange.kernels.block_entry import place_block
+from ringmain.exchange.kernels.blocks import cancel_blocks_of
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
 from ringmain.exchange.kernels.dayahead import carry_out_dayahead, is_dayahead, schedule_unless_held
 from ringmain.exchange.kernels.dayahead_booking import auction_is_due, run_auction
@@ -20,6 +23,7 @@ from ringmain.exchange.kernels.products import (
     set_rules,
     switch,
 )
+from ringmain.exchange.kernels.quotes import allow_quoting, place_quote
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
@@ -44,6 +48,13 @@ from ringmain.exchange.messages import (
     Withdraw,
     schema,
 )
+from ringmain.exchange.multileg_messages import (
+    AddBasketLeg,
+    AllowQuoting,
+    BeginBasket,
+    PlaceBlock,
+    PlaceQuote,
+)
 from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -53,6 +64,9 @@ HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
 SET_PRODUCT_RULES, SCHEDULE_CALLS = SetProductRules.kind, ScheduleCalls.kind
 START_BALANCING, END_BALANCING = StartBalancing.kind, EndBalancing.kind
 EXPIRE_PRODUCT = ExpireProduct.kind
+BEGIN_BASKET, ADD_BASKET_LEG, PLACE_BLOCK = BeginBasket.kind, AddBasketLeg.kind, PlaceBlock.kind
+ALLOW_QUOTING, PLACE_QUOTE = AllowQuoting.kind, PlaceQuote.kind
+FIRST_MULTILEG, LAST_MULTILEG = 32, 47
 
 
 def start(state: Any) -> None:
@@ -101,7 +115,23 @@ def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: 
         return _open_session(exchange, request.open_session, count)
     if kind == CLOSE_SESSION:
         return _close_session(exchange, request, events, count)
+    if FIRST_MULTILEG <= kind <= LAST_MULTILEG:
+        return _carry_out_multileg(exchange, request, kind, events, count)
     return _carry_out_setup(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == BEGIN_BASKET:
+        return begin_basket(exchange, request, events, count)
+    if kind == ADD_BASKET_LEG:
+        return add_leg(exchange, request, events, count)
+    if kind == PLACE_BLOCK:
+        return place_block(exchange, request, events, count)
+    if kind == PLACE_QUOTE:
+        return place_quote(exchange, request, events, count)
+    assert kind == ALLOW_QUOTING
+    return allow_quoting(exchange, request, events, count)
 
 
 @kernel
@@ -150,12 +180,14 @@ def _open_session(exchange: Any, opening: Any, count: int) -> int:
 
 @kernel
 def _close_session(exchange: Any, request: Any, events: Any, count: int) -> int:
-    """Cancel what rests of a session that asked for it."""
+    """Forget what the session was preparing, and cancel what rests of one that asked for it."""
     session_id = request.head.session_id
     seat = exchange.seats[session_id]
+    count = drop_basket(exchange, request, SESSION_CLOSED, events, count)
     if seat.cancel_on_disconnect == 0:
         return count
     start_sweep(exchange, session_id, ALL_PRODUCTS, seat.last_order_number, SESSION_CLOSED, 0)
+    count = cancel_blocks_of(exchange, request, ALL_PRODUCTS, SESSION_CLOSED, 0, events, count)
     count = sweep_step(exchange, request, events, count)
     set_deadline(exchange, request.head.time_ns)
     return count

@@ -4,14 +4,18 @@ Commands and events are dicts, as ``schema.unpack_command`` and ``unpack_event``
 and positions are kept as sums per account; what is set aside is computed anew from the orders.
 """
 
+from twin_blocks import Block, Blocks
+from twin_multileg import Basket, Multileg
 from twin_orders import Orders
+from twin_quotes import Quotes
 from twin_records import Account, Order, Product, Seat
 from twin_setup import Setup
 
+from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Setup):
+class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup):
     def __init__(self):
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
@@ -25,6 +29,10 @@ class ExchangeTwin(Orders, Setup):
         self.arrivals = 0
         self.swept = 0
         self.sweeps: list[int] = []  # sessions
+        self.baskets: dict[int, Basket] = {}  # by session
+        self.quotes: dict[int, dict[int, int]] = {}  # by session: number of the last quote by product
+        self.blocks: list[Block] = []
+        self.covering: list[Order] = []  # what an order over several products needs besides
 
     def apply(self, command):
         """Apply one command; return its events."""
@@ -39,6 +47,11 @@ class ExchangeTwin(Orders, Setup):
         due += [o.expires for o in self.orders.values() if o.expires]
         return min(([max(self.command["time_ns"], 1)] if self.sweeps else []) + due, default=0)
 
+    def _standing(self):
+        """All orders for which something is set aside."""
+        hours = [hour for block in self.blocks for hour in block.hours]
+        return [*self.orders.values(), *hours, *self.covering]
+
     # Answers.
 
     def _say(self, record, session=None, number=None, **values):
@@ -51,11 +64,11 @@ class ExchangeTwin(Orders, Setup):
         )
 
     def _reject_order(self, why, product=0, order=0):
-        kind = getattr(m, self.command["record"]).kind
+        kind = record_of(m.schema, self.command["record"]).kind
         self._say("OrderRejected", order_number=order, product_id=product, rejected_kind=kind, reason=why)
 
     def _reject_setup(self, why, product=0, account=0):
-        kind = getattr(m, self.command["record"]).kind
+        kind = record_of(m.schema, self.command["record"]).kind
         self._say("SetupRejected", product_id=product, account_id=account, rejected_kind=kind, reason=why)
 
     def _cancelled(self, order, why, number=0):
@@ -78,6 +91,8 @@ class ExchangeTwin(Orders, Setup):
         self.seat.account, self.seat.cancel_on_disconnect = c["account_id"], c["cancel_on_disconnect"]
 
     def _CloseSession(self, c):
+        self._drop_basket("SESSION_CLOSED")
         if self.seat.cancel_on_disconnect:
             self._start_sweep(m.ALL_PRODUCTS, self.seat.last_order, "SESSION_CLOSED", 0)
+            self._cancel_blocks_of(c["session_id"], m.ALL_PRODUCTS, "SESSION_CLOSED", 0)
             self._sweep()

@@ -44,6 +44,7 @@ class Orders:
         else:
             self._trade_and_rest(order, c["time_in_force"], 0, not self._is_special(order))
         self._trigger_stops(product, s.EVENTS_PER_COMMAND)
+        self._have_blocks_tried(product)
 
     def _is_special(self, order):
         terms = order.terms
@@ -141,7 +142,7 @@ class Orders:
     def _cover_fault(self, order, without=None):
         """Why an order cannot be afforded, beside all others of its account but `without`."""
         account = self.accounts[order.account]
-        others = [o for o in self.orders.values() if o.account == order.account and o is not without]
+        others = [o for o in self._standing() if o.account == order.account and o is not without]
         if without and order.lots <= without.lots and order.owed() <= without.owed():
             return None
         if 0 < order.owed() > account.cash + account.credit - sum(o.owed() for o in others):
@@ -379,7 +380,10 @@ class Orders:
         self._free_slot(order)
 
     def _CancelOrder(self, c):
-        order = self.orders.get((c["session_id"], c["order_number"]))
+        name = (c["session_id"], c["order_number"])
+        order = self.orders.get(name)
+        if self._cancel_blocks(lambda b: b.name == name, "BY_OWNER", c["session_number"]):
+            return None
         why = None if order else "UNKNOWN_ORDER"
         if order and order.product.phase not in (m.CONTINUOUS, m.HALTED, m.CLOSED, *CALLS):
             why = "WRONG_PHASE"
@@ -416,6 +420,7 @@ class Orders:
             self._unqueue(order)
             self._trade_and_rest(order, m.GOOD_FOR_SESSION, number, False)
         self._trigger_stops(product, s.EVENTS_PER_COMMAND)
+        self._have_blocks_tried(product)
 
     def _replace_fault(self, c, order):
         if order is None:
@@ -450,7 +455,9 @@ class Orders:
             why = "MASS_CANCEL_RUNNING"
         if why:
             return self._reject_order(why, product=c["product_id"])
-        self._start_sweep(c["product_id"], c["session_number"], "MASS_CANCEL", c["session_number"])
+        number = c["session_number"]
+        self._start_sweep(c["product_id"], number, "MASS_CANCEL", number)
+        self._cancel_blocks_of(c["session_id"], c["product_id"], "MASS_CANCEL", number)
         self._sweep()
 
     def _start_sweep(self, product, until, why, number):
@@ -473,7 +480,7 @@ class Orders:
                 break
             order = self.slots.get(slot)
             sweep = order and self.seats[order.name[0]].sweep
-            if sweep and order.name[1] <= sweep["until"] and sweep["product"] in (0, order.product.id):
+            if sweep and abs(order.name[1]) <= sweep["until"] and sweep["product"] in (0, order.product.id):
                 sweep["count"] += 1
                 self._cancelled(order, sweep["why"], sweep["number"])
                 self._remove(order)

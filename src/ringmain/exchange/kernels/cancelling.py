@@ -92,7 +92,7 @@ def _is_swept(exchange: Any, slot: int) -> bool:
     if order.lots == 0:
         return False
     seat = exchange.seats[order.session_id]
-    if seat.sweeping == 0 or order.session_number > seat.sweep_until_number:
+    if seat.sweeping == 0 or abs(order.session_number) > seat.sweep_until_number:
         return False
     if seat.sweep_product_id == ALL_PRODUCTS:
         return True
