@@ -1,7 +1,7 @@
 """Orders over several products: linked baskets, blocks, quotes, on the exchange's schema.
 
-Kinds 32 to 47, rejections 100 to 149, cancellations 90 to 99. The package imports this file with
-itself, so that nobody ever sees the schema without it.
+Kinds 32 to 47, rejections 100 to 149, cancellations 90 to 99. `messages` imports this file at its end,
+so that nobody ever sees the schema without it.
 """
 
 from ringmain.core.messages import ACCOUNT_ID
@@ -85,7 +85,7 @@ PlaceBlock = schema.command(34, "PlaceBlock", "Buy or sell the same in periods o
 
 # Header of all: session and session_number of the block; its OrderFilled, a few a product, bear them too.
 
-BlockAccepted = schema.event(37, "BlockAccepted", "The block is in; it is not part of any depth.", (
+BlockPlaced = schema.event(37, "BlockPlaced", "The block is in; it is not part of any depth.", (
     BLOCK_PRICE, BLOCK_QUANTITY, FIRST_PRODUCT, PRODUCT_COUNT, SIDE, TIME_IN_FORCE, ACCOUNT_ID,
 ))  # fmt: skip
 BlockFilled = schema.event(38, "BlockFilled", "All of the block trades; its fills follow by product.", (

@@ -39,7 +39,7 @@ def test_a_block_sweeps_its_hours_at_the_makers_prices_within_the_average():
     desk = day()
     offer(desk, 90, 30, 60)
     events = block(desk, 12, m.BUY, 60, 5)
-    assert [e["record"] for e in events] == ["BlockAccepted", "BlockFilled"] + 6 * ["OrderFilled"]
+    assert [e["record"] for e in events] == ["BlockPlaced", "BlockFilled"] + 6 * ["OrderFilled"]
     assert events[1]["cost_ticks"] == 180 * 5
     assert [(e["price_ticks"], e["limit_ticks"], e["trade_index"]) for e in events[3::2]] == [
         (90, 60, 0),
@@ -56,7 +56,7 @@ def test_a_block_that_is_dearer_than_its_average_does_not_trade(tif):
     offer(desk, 90, 30, 61)
     reason = "IOC_REMAINDER" if tif == m.IOC else "FOK_UNFILLED"
     assert names(block(desk, 12, m.BUY, 60, 5, tif=tif)) == [
-        ("BlockAccepted", None),
+        ("BlockPlaced", None),
         ("BlockCancelled", reason),
     ]
     assert desk.state().participants[2].cash.reserved_minor == 0
@@ -70,7 +70,7 @@ def test_a_block_trades_with_the_best_resting_block_of_the_same_span():
     block(desk, 13, m.SELL, 40, 4)
     block(desk, 13, m.SELL, 10, 5, count=2)
     events = block(desk, 12, m.BUY, 55, 5)
-    assert [e["record"] for e in events] == ["BlockAccepted", "BlockFilled", "BlockFilled"] + 6 * [
+    assert [e["record"] for e in events] == ["BlockPlaced", "BlockFilled", "BlockFilled"] + 6 * [
         "OrderFilled"
     ]
     assert {e["price_ticks"] for e in events[3:]} == {40}
@@ -89,7 +89,7 @@ def test_the_books_come_first_if_they_are_cheaper_and_the_block_if_they_are_not(
 
 def test_an_order_that_completes_the_hours_of_a_resting_block_has_it_traded():
     desk = day()
-    assert names(block(desk, 12, m.BUY, 60, 5)) == [("BlockAccepted", None)]
+    assert names(block(desk, 12, m.BUY, 60, 5)) == [("BlockPlaced", None)]
     offer(desk, 80, 50)
     assert desk.tick() == []
     desk.place(11, m.SELL, 51, 5, product=12)
@@ -116,7 +116,7 @@ def test_a_bid_for_less_than_nothing_and_an_offer_that_pays():
     desk.account(5, cash=4 * 3 * 7 * 1_000, credit=0)
     desk.open(15, 5)
     assert names(block(desk, 15, m.SELL, -8, 4))[0] == ("OrderRejected", "CREDIT_EXCEEDED")
-    assert names(block(desk, 15, m.SELL, -7, 4)) == [("BlockAccepted", None)]
+    assert names(block(desk, 15, m.SELL, -7, 4)) == [("BlockPlaced", None)]
     for hour, price in enumerate((-1_000_000, 900_000, 99_979)):
         desk.place(11, m.BUY, price, 4, product=10 + hour)
     assert desk.tick()[0]["cost_ticks"] == -21 * 4
@@ -207,7 +207,7 @@ def test_resting_blocks_have_limits():
     for session in range(100, 100 + ms.BLOCKS // ms.BLOCKS_OF_SESSION + 1):
         desk.open(session, 1)
     for step in range(ms.BLOCKS_OF_SESSION):
-        assert names(block(desk, 100, m.BUY, step % 7, 1, count=1)) == [("BlockAccepted", None)]
+        assert names(block(desk, 100, m.BUY, step % 7, 1, count=1)) == [("BlockPlaced", None)]
     assert names(block(desk, 100, m.BUY, 5, 1, count=1)) == [("OrderRejected", "BLOCKS_FULL")]
     desk.twin = None
     for session in range(101, 100 + ms.BLOCKS // ms.BLOCKS_OF_SESSION):

@@ -60,7 +60,7 @@ class Blocks:
         if why:
             return self._reject_order(why, product=c["first_product_id"])
         block = Block(name, account, c, hours)
-        self._tell("BlockAccepted", block, time_in_force=c["time_in_force"])
+        self._tell("BlockPlaced", block, time_in_force=c["time_in_force"])
         if self._trade_block(block):
             return None
         if c["time_in_force"] == m.GOOD_FOR_SESSION:

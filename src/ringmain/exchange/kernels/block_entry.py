@@ -30,10 +30,10 @@ from ringmain.exchange.messages import (
     REJECTIONS,
     SELL,
 )
-from ringmain.exchange.multileg_messages import BLOCK_PRODUCTS_MAX, BlockAccepted
+from ringmain.exchange.multileg_messages import BLOCK_PRODUCTS_MAX, BlockPlaced
 from ringmain.exchange.state import EVENTS_PER_COMMAND, PRODUCTS
 
-BLOCK_ACCEPTED = BlockAccepted.kind
+BLOCK_PLACED = BlockPlaced.kind
 BLOCK_SPAN_OUT_OF_RANGE = REJECTIONS["BLOCK_SPAN_OUT_OF_RANGE"]
 BLOCK_PRODUCT_MISSING = REJECTIONS["BLOCK_PRODUCT_MISSING"]
 BLOCK_OVER_GATE_CLOSURE = REJECTIONS["BLOCK_OVER_GATE_CLOSURE"]
@@ -137,8 +137,8 @@ def _note_incoming(exchange: Any, request: Any) -> None:
 
 @kernel
 def _report_accepted(exchange: Any, event: Any, request: Any) -> None:
-    head_answer(event, request, BLOCK_ACCEPTED)
-    accepted, order = event.block_accepted, request.place_block
+    head_answer(event, request, BLOCK_PLACED)
+    accepted, order = event.block_placed, request.place_block
     accepted.price_ticks = order.price_ticks
     accepted.quantity_lots = order.quantity_lots
     accepted.first_product_id = order.first_product_id

@@ -432,7 +432,8 @@ class Door:
             return None
         name = logon.get(553)
         is_other = credential is not None and name is not None and name != credential.name.encode()
-        return None if is_other or getattr(credential, "ending", 0) else credential
+        is_over = credential is not None and credential.ending != 0
+        return None if is_other or is_over else credential
 
     def _admit(self, link: Link, credential: Credential, logon: Message) -> None:
         """Begin a session; its Logon is answered once the market has it open."""
