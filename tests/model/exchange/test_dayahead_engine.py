@@ -203,7 +203,8 @@ def test_bad_orders_are_named(floor):
 def test_bad_blocks_are_named(floor):
     own = floor.block(11, SELL, 100, 1)[-1]["block_id"]
     cases = [
-        ("BLOCK_OUTSIDE_AUCTION", {"first": 1, "count": 2, "run": 1}), ("BLOCK_OUTSIDE_AUCTION", {"count": 0}),
+        ("BLOCK_OUTSIDE_AUCTION", {"first": 1, "count": 2, "run": 1}),
+        ("BLOCK_OUTSIDE_AUCTION", {"count": 0}),
         ("BLOCK_OUTSIDE_AUCTION", {"first": 65_535, "count": 65_535}), ("WRONG_ZONE", {"zone": 9}),
         ("WRONG_PERIOD", {"run": 0}), ("WRONG_PERIOD", {"run": 3}), ("WRONG_SIDE", {"side": 0}),
         ("QUANTITY_OUT_OF_RANGE", {"lots": 10**6 + 1}), ("PRICE_OUT_OF_RANGE", {"price": -2**31}),

@@ -31,8 +31,8 @@ def floor_of(book):
     for block in book.blocks.values():
         side = m.BUY if block.lots[0] > 0 else m.SELL
         floor.block(
-            11, side, block.price, abs(block.lots[0]), block.first, len(block.lots), block.zone, block.minimum,
-            block.parent, block.group or 0, run=1,
+            11, side, block.price, abs(block.lots[0]), block.first, len(block.lots), block.zone,
+            block.minimum, block.parent, block.group or 0, run=1,
         )  # fmt: skip
         for lots in block.lots[1:]:
             floor.operate(d.ExtendBlock, 11, quantity_lots=abs(lots), run_periods=1)

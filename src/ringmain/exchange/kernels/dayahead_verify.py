@@ -343,8 +343,8 @@ def _report_fault(auction: Any, fault: int, place: int, excess_lots: int, reques
     rejected.excess_lots = excess_lots
     rejected.auction_id = auction.auction_id
     rejected.reason = fault
-    is_market = fault == PRICE_MISSING or fault == NOT_BALANCED
-    is_line = fault == FLOW_ABOVE_CAPACITY or fault == FLOW_AGAINST_PRICES
+    is_market = fault in (PRICE_MISSING, NOT_BALANCED)
+    is_line = fault in (FLOW_ABOVE_CAPACITY, FLOW_AGAINST_PRICES)
     if is_market:
         rejected.zone = place // PERIODS
         rejected.period = place % PERIODS
