@@ -8,6 +8,7 @@ import slow_auction as slow
 
 from ringmain.exchange.advice.dayahead.book import NO_BLOCK, NO_GROUP, RATIO_ONE, SEGMENT, Block, Book, Line
 from ringmain.exchange.advice.dayahead.curves import stairs_of
+from ringmain.exchange.advice.dayahead.dispatch import Dispatch
 from ringmain.exchange.advice.dayahead.orders import seeded_book
 from ringmain.exchange.advice.dayahead.solve import solve
 
@@ -187,6 +188,16 @@ def test_an_odd_market_has_its_price(name):
     book = slow.SlowBook(1, 1, -100, 100, {(0, 0): [[s] for s in segments]})
     assert solve(book_of(book)).prices[0].tolist() == prices
     assert slow.price_alone(book, 0, 0) == prices[0]
+
+
+def test_flows_are_whole_where_prices_are_a_tick_apart():
+    """Period 3 of this book once came without flows: a cut for less than one tick x lot was left out."""
+    book = seeded_book(2, 3, 24, 40_000, 0)
+    periods = Dispatch(book, stairs_of(book)).solve(np.zeros((3, 24), np.int64))
+    assert periods is not None
+    for period in periods:
+        assert sum(period.curve_lots) == 0
+        assert all(low <= high for low, high in zip(period.lowest, period.highest, strict=True))
 
 
 def test_when_time_is_over_the_best_so_far_is_the_answer():

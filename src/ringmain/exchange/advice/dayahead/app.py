@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ringmain.core.clock import Clock
+from ringmain.core.errors import RingmainError
 from ringmain.core.tape import TapeReader
 from ringmain.exchange.advice.dayahead.book import Book
 from ringmain.exchange.advice.dayahead.proposal import AuctionView, proposal_commands
@@ -74,7 +75,11 @@ class Auctioneer:
             LOG.warning("the engine refused the proposal: %s", self.view.fault)
             book = _without_blocks(book)
         limit_s = min(self._time_limit_s, max(seconds_left * SHARE, 0.1))
-        self.last = solve(book, limit_s, self._gap)
+        try:
+            self.last = solve(book, limit_s, self._gap)
+        except RingmainError as error:  # the engine will clear the curves alone
+            LOG.error("auction %d has no proposal: %s", self.view.auction_id, error)
+            return schema.empty(0)
         LOG.info(
             "auction %d: welfare %d, gap %.1e, %d of %d blocks, %d paradoxically rejected, %.1f s",
             self.view.auction_id, self.last.welfare, self.last.gap, int((self.last.ratios > 0).sum()),

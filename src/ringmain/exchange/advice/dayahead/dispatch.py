@@ -67,9 +67,18 @@ class Dispatch:
 
     def _solve(self, period: int, net: tuple[int, ...]) -> Period | None:
         stairs = [zone[period] for zone in self.stairs]
-        flows = self._network(period, stairs).flows(net) if self.book.lines else ()
-        if flows is None:
-            return None
+        if not self.book.lines:
+            return self._period_of(period, net, ())
+        for whole in (False, True):
+            flows = self._network(period, stairs).flows(net, whole)
+            found = self._period_of(period, net, flows) if flows is not None else None
+            if found is not None:
+                return found
+        return None
+
+    def _period_of(self, period: int, net: tuple[int, ...], flows: tuple[int, ...]) -> Period | None:
+        """Return what curves do with these flows; None if that is out of reach, or not the best."""
+        stairs = [zone[period] for zone in self.stairs]
         lots = [-blocks for blocks in net]
         for line, flow in zip(self.book.lines, flows, strict=True):
             lots[line.from_zone] -= flow
@@ -81,7 +90,7 @@ class Dispatch:
             period, flows, [s.price_range(x) for s, x in zip(stairs, lots, strict=True)]
         )
         if any(low > high for low, high in zip(lowest, highest, strict=True)):
-            return None  # no prices go with these flows: they are not the best
+            return None  # no prices go with them: other flows have more welfare
         return Period(tuple(lots), flows, welfare, lowest, highest)
 
     def _network(self, period: int, stairs: list[Stair]) -> "_Network":
@@ -115,7 +124,7 @@ class _Network:
 
     def __init__(self, book: Book, period: int, stairs: list[Stair]) -> None:
         zones, lines = len(stairs), book.lines
-        self._flow = 2 * zones
+        self._flow, self._lines = 2 * zones, len(lines)
         self._model = Model(
             [*[0.0] * zones, *[1.0] * zones, *[0.0] * len(lines)],
             [
@@ -134,14 +143,21 @@ class _Network:
             into = [(self._flow + n, -1.0) for n, line in enumerate(lines) if line.to_zone == zone]
             columns = [zone, *(column for column, _ in out + into)]
             self._model.rows([(0.0, 0.0, columns, [1.0, *(sign for _, sign in out + into)])])
+        self._model.option("mip_rel_gap", 0.0)
         self._envelope = Envelope(self._model, stairs, 0, zones)
 
-    def flows(self, net: tuple[int, ...]) -> tuple[int, ...] | None:
-        """Return the flows of largest welfare while blocks buy so much in each zone; None: impossible."""
+    def flows(self, net: tuple[int, ...], whole: bool = False) -> tuple[int, ...] | None:
+        """Return the flows of largest welfare while blocks buy so much in each zone; None: impossible.
+
+        Parameters
+        ----------
+        whole : bool
+            Have the solver look for whole flows, where rounding those of a corner is not enough.
+        """
+        flows = range(self._flow, self._flow + self._lines)
         self._model.row_bounds(range(len(net)), [-float(lots) for lots in net])
+        self._model.integers(flows, whole)
         values = self._model.solve(SECONDS)
         while values is not None and self._envelope.tighten(values):
             values = self._model.solve(SECONDS)
-        if values is None:
-            return None
-        return tuple(np.rint(values[self._flow :]).astype(int).tolist())
+        return None if values is None else tuple(np.rint(values[self._flow :]).astype(int).tolist())

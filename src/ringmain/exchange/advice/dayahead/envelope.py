@@ -12,6 +12,7 @@ from ringmain.exchange.advice.dayahead.solver import INFINITY, Floats, Model
 
 UNIT = 100.0  # ticks x lots in one unit of the objective
 FIRST_CUTS = 12  # of each market
+MISSED = 0.1  # ticks x lots; at a whole quantity, what is missed is whole
 NEIGHBOURS = 2  # steps to either side of a solution, so that borders of steps are corners of the programme
 
 
@@ -50,7 +51,7 @@ class Envelope:
             quantity = float(values[self._quantity + market])
             stated = float(values[self._welfare + market]) * UNIT
             real = stair.value(quantity) - self._references[market]
-            if stated > real + max(1.0, 1e-9 * abs(real)):
+            if stated > real + MISSED:
                 is_new = self.cut(market, [quantity], NEIGHBOURS) or is_new
         return is_new
 

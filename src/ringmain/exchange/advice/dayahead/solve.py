@@ -14,10 +14,12 @@ first one with prices is the best there is.
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
 
+from ringmain.core.errors import RingmainError
 from ringmain.exchange.advice.dayahead.book import NO_BLOCK, NO_GROUP, RATIO_ONE, Book, Integers
 from ringmain.exchange.advice.dayahead.curves import Stair, stairs_of
 from ringmain.exchange.advice.dayahead.dispatch import Dispatch, Period
@@ -25,6 +27,7 @@ from ringmain.exchange.advice.dayahead.master import Master
 from ringmain.exchange.advice.dayahead.pricing import find_prices
 
 EXACT_BLOCKS = 14  # up to so many, choices are excluded one by one
+STALLED_ROUNDS = 6  # rounds without a better result, after which no more blocks are forbidden
 ROUNDING = 0.01  # ticks x lots that HiGHS may be off
 TIME_LIMIT_S, GAP = 60.0, 1e-5
 
@@ -91,7 +94,13 @@ class _Search:
         self.iterations = 0
         nothing = np.zeros(len(book.blocks), np.int64)
         found, _ = self._result(nothing)
-        assert found is not None, "curves alone always balance"
+        if found is None:
+            raise RingmainError(
+                "RM627",
+                "dayahead",
+                "the solver finds no flows for curves alone",
+                "Keep the book, and report it",
+            )
         self.best: Solution = found
         self.bound = float("inf")
         self._note("curves")
@@ -135,7 +144,8 @@ class _Search:
     def _forbid(self, master: Master) -> None:
         """Forbid blocks that lose, until none does."""
         forbidden: set[int] = set()
-        for round_number in range(1_000):
+        stalled, best = 0, self.best.welfare
+        for round_number in count():
             ratios, bound = self._choice(master)
             if round_number == 0:
                 self.bound = min(self.bound, bound)
@@ -146,7 +156,8 @@ class _Search:
             if not losses:
                 return
             self._drop(ratios, losses)
-            if self._is_done():
+            stalled, best = (0 if self.best.welfare > best else stalled + 1), self.best.welfare
+            if self._is_done() or stalled == STALLED_ROUNDS:
                 return
             forbidden |= self._worst(losses)
             master.forbid(forbidden)
