@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from gateway_rig import Rig, secure
-from gateway_venue import order, set_up
+from gateway_venue import data_until, follow, order, set_up
 
 from ringmain.client import pick
 from ringmain.exchange.messages import BUY, IOC, SELL, OrderFilled, schema
@@ -137,26 +137,22 @@ def test_every_door_is_told_the_same_in_the_same_order(rig):
         name: connect(rig.new_token(f"eyes at {name}", role="observer")) for name, connect in doors.items()
     }
     for client in eyes.values():
-        for feed in (messages.DEPTH, messages.ORDERS, messages.TRADES, messages.STATISTICS):
-            client.subscribe(feed, 2)
-        client.settle()
-        while client.poll_data(0.3).size:
-            pass
+        follow(client, (messages.DEPTH, messages.ORDERS, messages.TRADES, messages.STATISTICS), 2)
     with rig.client(rig.new_token("maker")) as maker, rig.client(rig.new_token("taker")) as taker:
         for step in range(50):
             maker.send(order(BUY, 4_000 + step, 3, product_id=2))
             maker.settle()
             taker.send(order(SELL, 4_000 + step, 1, product_id=2, lasts=IOC))
             taker.settle()
-    heard = {}
-    for name, client in eyes.items():
-        client.settle()
-        batches = []
-        while (batch := client.poll_data(0.3)).size:
-            batches.append(batch.tobytes())
-        heard[name] = b"".join(batches)
-    assert len(set(heard.values())) == 1, {name: len(data) for name, data in heard.items()}
-    assert len(heard["records"]) // 64 > 150
+        maker.send(order(BUY, 3_999, 1, product_id=2))
+        maker.settle()
+    heard = {
+        name: data_until(client, lambda e: e["record"] == "LevelChanged" and e["price_ticks"] == 3_999)
+        for name, client in eyes.items()
+    }
+    shortest = min(map(len, heard.values()))  # the maker's leaving may have come already
+    assert shortest > 150
+    assert all(records[:shortest] == heard["records"][:shortest] for records in heard.values())
 
 
 def test_a_drop_copy_is_told_what_the_owner_is_told_no_more_and_no_sooner(rig):

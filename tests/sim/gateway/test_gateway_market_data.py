@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from gateway_rig import Rig
-from gateway_venue import order, set_up
+from gateway_venue import data_until, order, set_up
 
 from ringmain.exchange.messages import (
     BUY,
@@ -130,16 +130,6 @@ def test_the_screen_is_whole_again_after_the_gateway_died(rig):
         steady.send(order(BUY, 4_500, 1))
         steady.settle()
     screen.until(lambda: screen.resting.get((BUY, 4_500)) == 10 and screen.snapshots == 2)
-
-
-def data_until(client, is_so) -> list[dict]:
-    """Return the market data that comes, up to what is waited for."""
-    heard: list[dict] = []
-    for _ in range(200):
-        heard += map(client.unpack, client.poll_data(0.1))
-        if any(map(is_so, heard)):
-            return heard
-    raise AssertionError(f"it does not come: {heard}")
 
 
 def test_depth_by_order_top_and_figures_tell_of_an_orders_life(rig):
