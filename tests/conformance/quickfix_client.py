@@ -1,5 +1,6 @@
 """The real QuickFIX as a client, its callbacks turned into a list that tests wait on."""
 
+import gc
 import sys
 import threading
 import time
@@ -168,7 +169,10 @@ class QuickFix:
                         (40, "2"), (44, price), (59, "0")])  # fmt: skip
 
     def stop(self) -> None:
-        self.initiator.stop()
+        if self.initiator is not None:
+            self.initiator.stop()
+        self.initiator = None  # QuickFIX finds sessions by their names: an old one would be found first
+        gc.collect()
 
 
 def fields_of(text: str) -> dict[int, str]:

@@ -9,6 +9,8 @@ from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
 from ringmain.exchange.kernels.block_entry import place_block
 from ringmain.exchange.kernels.blocks import cancel_blocks_of
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
+from ringmain.exchange.kernels.dayahead import carry_out_dayahead, is_dayahead, schedule_unless_held
+from ringmain.exchange.kernels.dayahead_booking import auction_is_due, run_auction
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.lookahead import look_ahead
 from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
@@ -17,7 +19,6 @@ from ringmain.exchange.kernels.products import (
     define,
     end_balancing,
     expire,
-    schedule,
     schedule_calls,
     set_rules,
     switch,
@@ -102,6 +103,8 @@ def _carry_out(exchange: Any, request: Any, events: Any, count: int) -> int:
 
 @kernel
 def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == TIMER and auction_is_due(exchange, request.head.time_ns):
+        return run_auction(exchange, request, events, count)
     if kind == TIMER:
         return run_timers(exchange, request, events, count)
     if kind == MASS_CANCEL:
@@ -133,6 +136,8 @@ def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, cou
 
 @kernel
 def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if is_dayahead(kind):
+        return carry_out_dayahead(exchange, request, kind, events, count)
     if kind == OPEN_ACCOUNT:
         return open_participant(exchange, request, events, count)
     if kind == DEPOSIT:
@@ -142,7 +147,7 @@ def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count:
     if kind == DEFINE_PRODUCT:
         return define(exchange, request, events, count)
     if kind == SCHEDULE_PRODUCT:
-        return schedule(exchange, request, events, count)
+        return schedule_unless_held(exchange, request, events, count)
     if kind == SET_PRODUCT_RULES:
         return set_rules(exchange, request, events, count)
     if kind == SCHEDULE_CALLS:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ringmain.core.records import Record
 from ringmain.core.sessions import SESSIONS
+from ringmain.exchange.dayahead_state import DAYAHEAD
 from ringmain.exchange.messages import schema
 from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE, QUOTERS, QUOTES_STATE
 from ringmain.ledger.accounts import ACCOUNT
@@ -207,6 +208,7 @@ EXCHANGE = np.dtype(
         ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
         ("positions", POSITION, (POSITIONS,)),
         ("matching", MATCHING),
+        ("dayahead", DAYAHEAD),
         ("preparing", BASKETS_STATE),
         ("blocks", BLOCKS_STATE),
         ("quoting", QUOTES_STATE),

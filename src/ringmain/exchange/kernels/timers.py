@@ -25,6 +25,7 @@ def set_deadline(exchange: Any, time_ns: int) -> None:
     """Ask for the next timer: now while mass cancels run, else when the next product or order is due."""
     deadline_ns = max(time_ns, 1) if exchange.sweep.count > 0 else NEVER
     deadline_ns = _earlier(deadline_ns, next_expiry_ns(exchange.matching))
+    deadline_ns = _earlier(deadline_ns, exchange.dayahead.due_ns)
     for slot in range(PRODUCTS):
         deadline_ns = _earlier(deadline_ns, exchange.due_ns[slot])
     exchange.next_deadline_ns = deadline_ns

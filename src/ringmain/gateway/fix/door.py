@@ -78,7 +78,7 @@ class Door:
         self.desk = Desk(self)
         self._receiver = Receiver(self)
         (folder / "fix").mkdir(parents=True, exist_ok=True)
-        self._checkpoint_position = 0
+        self._checkpoint_position = self._first = 0
         self._load()
 
     # Start and end.
@@ -212,7 +212,7 @@ class Door:
         for member in list(self.members.values()):
             if member.is_behind:
                 member.catch_up(now_ns)
-        self.market_data.advance(end, now_ns)
+        self.market_data.advance(self.tape.position, now_ns)  # never ahead of those whose orders they are
         if self.tape.position - self._checkpoint_position >= CHECKPOINT_EVENTS:
             self.orders.save()
             self._checkpoint_position = self.tape.position
@@ -271,7 +271,9 @@ class Door:
                 name_reports(reports, session_id, store.rows, store.first, store.last)
             else:
                 name_reports(reports, session_id, NO_ENTRIES, 1, 0)
-        for member in self.members.values():
+        self._first = (self._first + 1) % max(1, len(self.members))  # nobody is always told first
+        members = list(self.members.values())
+        for member in members[self._first :] + members[: self._first]:
             concerned = (
                 member.drop_copy_account in accounts if member.is_observer else member.session_id in sessions
             )
@@ -429,9 +431,8 @@ class Door:
             LOG.error("%s", error)
             return None
         name = logon.get(553)
-        if credential is not None and name is not None and name != credential.name.encode():
-            return None
-        return credential
+        is_other = credential is not None and name is not None and name != credential.name.encode()
+        return None if is_other or getattr(credential, "ending", 0) else credential
 
     def _admit(self, link: Link, credential: Credential, logon: Message) -> None:
         """Begin a session; its Logon is answered once the market has it open."""
@@ -440,11 +441,10 @@ class Door:
             self.refuse(link, logon.begin_string, "Logged on already, over another connection", logon)
             return
         if member is None:
-            store = None
-            if credential.role == "observer":
-                folder = session_folder(self._folder, credential.session_id)
-                store = Store(folder, 0, self.tape.position)
-            member = self.members[credential.session_id] = Member(credential, store, self.own_id)
+            member = Member(credential, None, self.own_id)
+            if member.is_observer:
+                member.store = Store(session_folder(self._folder, member.session_id), 0, self.tape.position)
+            self.members[credential.session_id] = member
         member.credential = credential
         identity = Identity(logon.begin_string.decode("latin-1"), (logon.get(49) or b"").decode("latin-1"))
         is_other = member.store is not None and member.store.identity not in (None, identity)

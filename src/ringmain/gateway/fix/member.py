@@ -87,7 +87,7 @@ class Member:
     @property
     def is_observer(self) -> bool:
         """Whether it sends no orders and gets its account's drop copy."""
-        return self.credential.role == "observer"
+        return self.credential.role not in ("operator", "participant")
 
     @property
     def drop_copy_account(self) -> int:

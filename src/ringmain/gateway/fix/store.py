@@ -29,7 +29,7 @@ ROWS_GROWN = 1 << 16
 DIRECTORY_SLOTS = 1 << 12
 LOST_NUMBERS = 10_000_000  # stepped over when the machine went down with messages in its cache
 
-_MAGIC, _VERSION, _FIRST, _LAST, _NEXT_IN, _EPOCH, _HOLDER, _BOOT, _START, _PERIOD, _NEXT_OUT = range(11)
+_MAGIC, _VERSION, _FIRST, _LAST, _NEXT_IN, _EPOCH, HOLDER_WORD, _BOOT, _START, _PERIOD, _NEXT_OUT = range(11)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -72,6 +72,7 @@ class Store:
             raise RingmainError("RM331", "fix", what, "Move the folder away; its FIX numbers begin at 1 then")
         self._map_entries()
         self.out = OutLog(self._out_folder())
+        self._identity = _read_identity(folder / "session.json")
         self.was_cut_off = bool(self.words[_BOOT] != boot_word())
         self._recover()
         self._index()
@@ -95,6 +96,7 @@ class Store:
 
     @next_in.setter
     def next_in(self, number: int) -> None:
+        """Note it; it is in the file when the process dies."""
         self.words[_NEXT_IN] = number
 
     @property
@@ -109,6 +111,7 @@ class Store:
 
     @period.setter
     def period(self, start_s: int) -> None:
+        """Note it; it is in the file when the process dies."""
         self.words[_PERIOD] = start_s
 
     @property
@@ -124,25 +127,24 @@ class Store:
     @property
     def identity(self) -> Identity | None:
         """Who logged on first since the numbers began at 1."""
-        try:
-            return msgspec.json.decode((self.folder / "session.json").read_bytes(), type=Identity)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return None
+        return self._identity
 
     @identity.setter
     def identity(self, identity: Identity) -> None:
+        """Note it; it is in the file when the process dies."""
         temporary = self.folder / f".session.{os.getpid()}"
         temporary.write_bytes(msgspec.json.encode(identity))
         temporary.replace(self.folder / "session.json")
+        self._identity = identity
 
     def hold(self, is_held: bool) -> None:
         """Note that this process has the session open at the market, or no longer."""
-        self.words[_HOLDER] = process_word(os.getpid()) if is_held else 0
+        self.words[HOLDER_WORD] = process_word(os.getpid()) if is_held else 0
 
     @property
     def is_left_open(self) -> bool:
         """Whether a process that is gone had the session open."""
-        return self.words[_HOLDER] != 0 and not is_alive(int(self.words[_HOLDER]))
+        return self.words[HOLDER_WORD] != 0 and not is_alive(int(self.words[HOLDER_WORD]))
 
     # Commands.
 
@@ -255,6 +257,13 @@ class Store:
             slots *= 2
         self.directory = np.zeros(slots, np.int64)
         self._id_count = int(add_all(self.directory, self.rows, self.first, 0, used, self.epoch))
+
+
+def _read_identity(path: Path) -> Identity | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Identity)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
 
 
 def session_folder(market_folder: Path, session_id: int) -> Path:
