@@ -158,3 +158,12 @@ def test_a_quote_of_a_product_before_is_none_of_the_one_that_has_its_slot():
     events = quote(desk, 40, 1, 50, 1, product=1 + s.PRODUCTS)
     assert [e["record"] for e in events] == ["QuotePlaced", "OrderAccepted", "OrderAccepted"]
     check_books(desk.state())
+
+
+def test_a_session_that_speaks_for_another_account_replaces_the_quote_of_the_first():
+    desk = quoting()
+    quote(desk, 40, 10, 50, 10)
+    desk.open(11, 2)
+    events = quote(desk, 41, 10, 51, 10)
+    assert [e["account_id"] for e in events] == [2, 1, 1, 2, 2]
+    check_books(desk.state())

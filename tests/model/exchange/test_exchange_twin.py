@@ -171,7 +171,7 @@ def operate(desk, dice, product):
         schedule_session(desk, dice, session, dice.choice([6, 8]))
     else:
         desk.send(CloseSession, 15)
-        desk.open(15, dice.choice([3, 3, 9]), 1)
+        desk.open(15, dice.choice([3, 3, 9, 1]), dice.choice([1, 1, 0]))
 
 
 def schedule_session(desk, dice, session, product):

@@ -175,8 +175,8 @@ def _room_fault(matching: Any, session_id: int, number: int) -> int:
 def _cover_change(exchange: Any, request: Any, slot: int, old_bid: int, old_offer: int) -> int:
     """Set aside what a quote may cost once the one before it is gone; or nothing, and return why not."""
     quote, account_id = request.place_quote, int(exchange.seats[request.head.session_id].account_id)
-    _free_old(exchange, slot, account_id, BUY, old_bid)
-    _free_old(exchange, slot, account_id, SELL, old_offer)
+    _free_old(exchange, slot, BUY, old_bid)
+    _free_old(exchange, slot, SELL, old_offer)
     bid_ticks, bid_lots = int(quote.bid_price_ticks), int(quote.bid_lots)
     offer_ticks, offer_lots = int(quote.offer_price_ticks), int(quote.offer_lots)
     reason = 0
@@ -186,23 +186,25 @@ def _cover_change(exchange: Any, request: Any, slot: int, old_bid: int, old_offe
         reason = set_aside(exchange, slot, account_id, SELL, offer_ticks, offer_lots)
         if reason != 0 and bid_lots > 0:
             give_back(exchange, slot, account_id, BUY, bid_ticks, bid_lots)
-    _hold_old(exchange, slot, account_id, BUY, old_bid)  # until it is cancelled
-    _hold_old(exchange, slot, account_id, SELL, old_offer)
+    _hold_old(exchange, slot, BUY, old_bid)  # until it is cancelled
+    _hold_old(exchange, slot, SELL, old_offer)
     return reason
 
 
 @kernel
-def _free_old(exchange: Any, slot: int, account_id: int, side: int, order_slot: int) -> None:
+def _free_old(exchange: Any, slot: int, side: int, order_slot: int) -> None:
     if order_slot != 0:
         matching = exchange.matching
+        account_id = int(matching.orders[order_slot].account_id)  # the session may speak for another now
         price_ticks = int(matching.levels[matching.orders[order_slot].level].price_ticks)
         give_back(exchange, slot, account_id, side, price_ticks, open_lots(matching, order_slot))
 
 
 @kernel
-def _hold_old(exchange: Any, slot: int, account_id: int, side: int, order_slot: int) -> None:
+def _hold_old(exchange: Any, slot: int, side: int, order_slot: int) -> None:
     if order_slot != 0:
         matching = exchange.matching
+        account_id = int(matching.orders[order_slot].account_id)
         price_ticks = int(matching.levels[matching.orders[order_slot].level].price_ticks)
         hold(exchange, slot, account_id, side, price_ticks, open_lots(matching, order_slot))
 
