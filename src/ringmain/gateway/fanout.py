@@ -52,9 +52,9 @@ class Fanout:
         np.cumsum(self._counts[:-1], out=self._places[1:])
         self._places[0] = 0
         gather(events, self._rows(events), self._listening, self._places, self._out)
-        told = np.flatnonzero(self._counts)
-        self._turn += 1
-        for session_id in np.roll(told, self._turn).tolist():
+        told = np.flatnonzero(self._counts).tolist()
+        self._turn = (self._turn + 1) % max(1, len(told))
+        for session_id in told[self._turn :] + told[: self._turn]:
             end = int(self._places[session_id])
             begin = end - int(self._counts[session_id])
             yield session_id, self._view(self._out[begin:end]), bool(self._has_core_event[session_id])
