@@ -151,7 +151,7 @@ def curve_lots(auction: Any, curve: int, price_ticks: int) -> tuple[int, int, in
 @kernel
 def find_curve(auction: Any, market: int, account_id: int) -> tuple[int, int]:
     """Return the slot of an account's curve in a market, or 0, and the bucket where it is or would be."""
-    bucket = (market * ACCOUNTS + account_id) * SPREAD % CURVE_BUCKETS
+    bucket = (market * ACCOUNTS + int(account_id)) * SPREAD % CURVE_BUCKETS
     while True:
         curve = int(auction.curve_at[bucket])
         if curve == 0:
