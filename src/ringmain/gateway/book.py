@@ -32,7 +32,7 @@ from ringmain.gateway.telling import (
     tell_products,
 )
 
-INDICATIVE_EVENT = "IndicativeChanged"  # of a market that tells what its call auction would give
+INDICATIVE_EVENT = "IndicativePriceChanged"  # of a market that tells what its call auction would give
 INDICATIVE_FIELDS = ("price_ticks", "volume_lots", "surplus_lots")
 
 Subject = tuple[int, int]  # feed, product_id

@@ -12,12 +12,15 @@ from ringmain.exchange.messages import (
     BUY,
     CONTINUOUS,
     GOOD_FOR_SESSION,
+    INSTRUMENT,
     IOC,
     LIMIT,
     SELL,
     CancelOrder,
+    DefineProduct,
     PlaceOrder,
-    schema,
+    ScheduleCalls,
+    ScheduleProduct,
 )
 from ringmain.gateway.messages import DELAYED, DEPTH, INDICATIVE, ORDERS, PHASES, STATISTICS, TOP, TRADES
 
@@ -210,10 +213,48 @@ def test_delayed_data_comes_when_it_is_old_enough_and_not_before(rig):
     now.close()
 
 
-def test_a_feed_of_what_the_market_does_not_tell_is_refused_by_name(rig):
-    is_told = any(record.name == "IndicativeChanged" for record in schema.events.values())
-    with rig.client(rig.new_token("asking", role="observer")) as client:
-        client.subscribe(INDICATIVE, 1)
-        client.settle()
-        refused = [client.unpack(event)["record"] for event in client.poll()].count("Refused")
-        assert refused == (not is_told)
+def test_what_a_call_would_give_is_told_while_it_runs(rig):
+    second_ns = 10**9
+    with (
+        rig.client(rig.new_token("caller", account_id=0, role="operator")) as operator,
+        rig.client(rig.new_token("bidder", account_id=1)) as bidder,
+        rig.client(rig.new_token("offerer", account_id=2)) as offerer,
+        rig.client(rig.new_token("watching", role="observer")) as observer,
+    ):
+        operator.send(DefineProduct(
+            delivery_start_ns=0, product_id=9, value_minor=1, reference_price_ticks=5_000,
+            market_range_ticks=100, product_kind=INSTRUMENT,
+        ))  # fmt: skip
+        operator.send(ScheduleCalls(
+            call_start_ns=0, closing_call_ns=0, product_id=9, random_end_ms=0, seed=1, indicative_ms=200,
+        ))  # fmt: skip
+        closes_ns = time.time_ns() + 600 * second_ns
+        operator.send(ScheduleProduct(auction_ns=closes_ns, gate_closure_ns=0, product_id=9))
+        operator.settle()
+        observer.subscribe(INDICATIVE, 9)
+        bidder.send(order(BUY, 5_010, 7, product_id=9))
+        offerer.send(order(SELL, 4_990, 5, product_id=9))
+        heard = data_until(observer, lambda e: e["record"] == "IndicativeChanged" and e["volume_lots"] == 5)
+        assert heard[-1]["price_ticks"] == 5_010 and heard[-1]["surplus_lots"] == 2
+
+
+def test_nobody_is_shown_what_an_iceberg_hides(rig):
+    with (
+        rig.client(rig.new_token("iceberg", account_id=3)) as owner,
+        rig.client(rig.new_token("hitter", account_id=4)) as taker,
+        rig.client(rig.new_token("peeking", role="observer")) as observer,
+    ):
+        observer.subscribe(DEPTH, 2)
+        clip = PlaceOrder(
+            side=SELL, price_ticks=6_100, quantity_lots=100, product_id=2, order_type=LIMIT,
+            time_in_force=GOOD_FOR_SESSION, display_lots=10,
+        )  # fmt: skip
+        owner.send(clip)
+        heard = data_until(observer, lambda e: e["record"] == "LevelChanged" and e["price_ticks"] == 6_100)
+        assert heard[-1]["quantity_lots"] == 10
+        taker.send(order(BUY, 6_100, 13, product_id=2, lasts=IOC))
+        heard = data_until(observer, lambda e: e["record"] == "LevelChanged" and e["price_ticks"] == 6_100)
+        assert heard[-1]["quantity_lots"] == 7
+        owner.settle()
+        told = [owner.unpack(e) for e in owner.poll() if e["kind"] < 0xFF00]
+        assert [e["hidden_lots"] for e in told if e["record"] == "ClipShown"] == [90, 80]
