@@ -7,9 +7,18 @@ from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
+from ringmain.exchange.kernels.kill_switch import engage, release
 from ringmain.exchange.kernels.lookahead import look_ahead
 from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
 from ringmain.exchange.kernels.products import define, run_timers, schedule, set_rules, switch
+from ringmain.exchange.kernels.safeguards import (
+    assign_group,
+    enter_guarded,
+    set_order_limits,
+    set_order_rate,
+    set_order_to_trade,
+    set_volatility,
+)
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
@@ -29,6 +38,15 @@ from ringmain.exchange.messages import (
     Withdraw,
     schema,
 )
+from ringmain.exchange.safeguards_messages import (
+    AssignProductGroup,
+    EngageKillSwitch,
+    ReleaseKillSwitch,
+    SetOrderLimits,
+    SetOrderRate,
+    SetOrderToTrade,
+    SetVolatilityRange,
+)
 from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -36,6 +54,11 @@ MASS_CANCEL, OPEN_ACCOUNT, DEPOSIT, WITHDRAW = MassCancel.kind, OpenAccount.kind
 DEFINE_PRODUCT, SCHEDULE_PRODUCT = DefineProduct.kind, ScheduleProduct.kind
 HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
 SET_PRODUCT_RULES = SetProductRules.kind
+ENGAGE_KILL_SWITCH, RELEASE_KILL_SWITCH = EngageKillSwitch.kind, ReleaseKillSwitch.kind
+SET_ORDER_LIMITS, ASSIGN_PRODUCT_GROUP = SetOrderLimits.kind, AssignProductGroup.kind
+SET_VOLATILITY_RANGE, SET_ORDER_RATE = SetVolatilityRange.kind, SetOrderRate.kind
+SET_ORDER_TO_TRADE = SetOrderToTrade.kind
+FIRST_SAFEGUARD, LAST_SAFEGUARD = 64, 95
 
 
 def start(state: Any) -> None:
@@ -61,6 +84,8 @@ def apply(state: Any, commands: Any, events: Any) -> tuple[int, int]:
 def _carry_out(exchange: Any, request: Any, events: Any, count: int) -> int:
     """Answer one command; return the next event row."""
     kind = request.head.kind
+    if exchange.safeguards.are_on and kind in (PLACE_ORDER, REPLACE_ORDER):
+        return enter_guarded(exchange, request, events, count)
     if kind == PLACE_ORDER:
         return place(exchange, request, events, count)
     if kind == CANCEL_ORDER:
@@ -82,7 +107,27 @@ def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: 
         return _open_session(exchange, request.open_session, count)
     if kind == CLOSE_SESSION:
         return _close_session(exchange, request, events, count)
+    if FIRST_SAFEGUARD <= kind <= LAST_SAFEGUARD:
+        return _carry_out_safeguard(exchange, request, kind, events, count)
     return _carry_out_setup(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_safeguard(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == ENGAGE_KILL_SWITCH:
+        return engage(exchange, request, events, count)
+    if kind == RELEASE_KILL_SWITCH:
+        return release(exchange, request, events, count)
+    if kind == SET_ORDER_LIMITS:
+        return set_order_limits(exchange, request, events, count)
+    if kind == ASSIGN_PRODUCT_GROUP:
+        return assign_group(exchange, request, events, count)
+    if kind == SET_VOLATILITY_RANGE:
+        return set_volatility(exchange, request, events, count)
+    if kind == SET_ORDER_RATE:
+        return set_order_rate(exchange, request, events, count)
+    assert kind == SET_ORDER_TO_TRADE
+    return set_order_to_trade(exchange, request, events, count)
 
 
 @kernel

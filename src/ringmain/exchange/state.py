@@ -11,6 +11,7 @@ import numpy as np
 from ringmain.core.records import Record
 from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.messages import schema
+from ringmain.exchange.safeguards_state import safeguards_dtype
 from ringmain.ledger.accounts import ACCOUNT
 
 PRODUCTS = 2_048  # books open at a time; a product's slot is its id modulo this
@@ -182,6 +183,7 @@ EXCHANGE = np.dtype(
         ("position_pool", POOL),
         ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
         ("positions", POSITION, (POSITIONS,)),
+        ("safeguards", safeguards_dtype(PRODUCTS, ACCOUNTS, SESSIONS)),
         ("matching", MATCHING),
     ],
     align=True,

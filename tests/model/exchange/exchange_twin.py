@@ -6,13 +6,16 @@ and positions are kept as sums per account; what is set aside is computed anew f
 
 from twin_orders import Orders
 from twin_records import Account, Order, Product, Seat
+from twin_safeguards import Safeguards
 from twin_setup import Setup
 
+from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Setup):
+class ExchangeTwin(Orders, Setup, Safeguards):
     def __init__(self):
+        Safeguards.__init__(self)
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
         self.products: dict[int, Product] = {}  # by slot
@@ -51,11 +54,11 @@ class ExchangeTwin(Orders, Setup):
         )
 
     def _reject_order(self, why, product=0, order=0):
-        kind = getattr(m, self.command["record"]).kind
+        kind = record_of(m.schema, self.command["record"]).kind
         self._say("OrderRejected", order_number=order, product_id=product, rejected_kind=kind, reason=why)
 
     def _reject_setup(self, why, product=0, account=0):
-        kind = getattr(m, self.command["record"]).kind
+        kind = record_of(m.schema, self.command["record"]).kind
         self._say("SetupRejected", product_id=product, account_id=account, rejected_kind=kind, reason=why)
 
     def _cancelled(self, order, why, number=0):

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ringmain.exchange import messages as m
+from ringmain.exchange import safeguards_messages as sm
 from ringmain.exchange import state as s
 
 HOUR_NS = 3_600_000_000_000
@@ -77,6 +78,8 @@ def operate(desk, dice, product):
     session = 1 if dice.random() < 0.9 else 11
     account = dice.choice([1, 2, 3, 4, 5, 0, 2**32 - 1])
     limits = {"long_limit_lots": wild(dice, 300), "short_limit_lots": wild(dice, 300)}
+    if dice.random() < 0.4:
+        return guard(desk, dice, session, product)
     ask = dice.randrange(9)
     if ask == 0:
         desk.send(m.OpenAccount, session, account_id=account, credit_minor=wild(dice, 10**5), **limits)
@@ -102,6 +105,44 @@ def operate(desk, dice, product):
     else:
         desk.send(CloseSession, 15)
         desk.open(15, dice.choice([3, 3, 9]), 1)
+
+
+def guard(desk, dice, session, product):
+    """Send one random command about safeguards; what is stopped soon goes on."""
+    account = dice.choice([0, 1, 2, 3, 4, wild(dice, 5) % 2**32])
+    group, span = dice.choice([0, 0, 1, wild(dice, 2) % 256]), dice.choice([0, 4, 8, 20, wild(dice, 50)])
+    ask = dice.randrange(7)
+    if ask < 2:
+        scope = dice.choice([1, 2, 3, 4, wild(dice, 1) % 256])
+        target = {1: dice.choice([11, 12, 15]), 2: account, 3: product}.get(scope, dice.choice([0, 0, 0, 1]))
+        kill = {"scope": scope, "target_id": target, "cause": dice.randrange(9)}
+        desk.send(sm.EngageKillSwitch, session, **kill)
+        for _ in range(dice.choice([0, 0, 4])):
+            trade(desk, dice)
+        desk.send(sm.ReleaseKillSwitch, 1, **kill)
+    elif ask == 2:
+        desk.send(
+            sm.SetOrderLimits, session, account_id=account, product_group=group,
+            value_max_minor=dice.choice([0, 10**6, -1]), quantity_max_lots=wild(dice, dice.choice([0, 30])),
+            static_collar_ticks=dice.choice([0, 25, span]), dynamic_collar_ticks=dice.choice([0, 0, span]),
+        )  # fmt: skip
+    elif ask == 3:
+        desk.send(sm.AssignProductGroup, session, product_id=product, product_group=group)
+    elif ask == 4:
+        desk.send(
+            sm.SetVolatilityRange, session, product_group=group, dynamic_range_ticks=span,
+            extension_range_ticks=dice.choice([0, 2, span]), call_s=dice.choice([5, 20, 20, 0, 86_401]),
+        )  # fmt: skip
+    elif ask == 5:
+        desk.send(
+            sm.SetOrderRate, session, target_session_id=dice.choice([11, 12, 13, 0, 2**32 - 1]),
+            orders_per_s=dice.choice([0, 1, 2, 10**6 + 1]), burst_orders=dice.choice([1, 3, 0]),
+        )  # fmt: skip
+    else:
+        desk.send(
+            sm.SetOrderToTrade, session, account_id=account, orders_per_trade=dice.choice([0, 2, 10**6 + 1]),
+            free_orders=dice.choice([0, 50, 100, 10**9 + 1]),
+        )  # fmt: skip
 
 
 def opened(dice):

@@ -206,7 +206,9 @@ class Setup:
         return None
 
     def _step(self, product):
-        if product.phase == m.CALL:
+        if product.phase == m.CALL and self._extended(product):
+            pass
+        elif product.phase == m.CALL:
             self._enter(product, m.UNCROSSING)
             price, volume, surplus = auction_price(product)
             product.auction_price, product.auction_left = price, volume

@@ -12,9 +12,11 @@ from ringmain.exchange.kernels.auction import set_auction_price, uncross_portion
 from ringmain.exchange.kernels.cancelling import cancel_resting, sweep_step
 from ringmain.exchange.kernels.credit import deliver_position
 from ringmain.exchange.kernels.expiries import next_expiry_ns
+from ringmain.exchange.kernels.guards import clear_guard
 from ringmain.exchange.kernels.levels import best_level, ladder_of, stop_ladder_of
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.timers import NEVER, set_deadline, set_due
+from ringmain.exchange.kernels.volatility import extend
 from ringmain.exchange.messages import (
     BUY,
     CALL,
@@ -106,6 +108,7 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.allocation = PRICE_TIME
     product.has_traded = 0
     product.last_ticks = 0
+    clear_guard(exchange, slot)
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)
     _enter(exchange, slot, DEFINED, request, events[count + 1])
@@ -290,6 +293,8 @@ def _step(exchange: Any, slot: int, request: Any, events: Any, count: int) -> in
     """Do one portion of what a due product has to do; return the next event row."""
     product = exchange.products[slot]
     if product.phase == CALL:
+        if exchange.safeguards.are_on and extend(exchange, request, slot, events[count]):
+            return count + 1
         _enter(exchange, slot, UNCROSSING, request, events[count])
         set_auction_price(exchange, slot, request, events[count + 1])
         exchange.uncrossing_count += 1
