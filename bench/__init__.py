@@ -1,6 +1,7 @@
 """The published figures, one family a file, each beside its peers in the same run.
 
-``ringmain bench core`` measures all; ``ringmain bench ring`` one family. On a machine that others
+``ringmain bench core`` measures the core's, ``ringmain bench exchange`` the exchange's, and
+``ringmain bench ring`` one family. On a machine that others
 share, absolute values mean little: read the ratios.
 """
 
@@ -14,7 +15,8 @@ from rich.table import Table
 from bench.figures import Row, goal_of
 
 FAMILIES = ("ring", "journal", "order_book", "wire", "recovery")
-GROUPS = {"core": FAMILIES} | {family: (family,) for family in FAMILIES}
+EXCHANGE = ("fanout", "history")
+GROUPS = {"core": FAMILIES, "exchange": EXCHANGE} | {family: (family,) for family in FAMILIES + EXCHANGE}
 
 
 def main(name: str = "core", scale: float = 1.0, json_path: Path | None = None) -> list[Row]:

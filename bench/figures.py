@@ -35,6 +35,9 @@ GOALS = {
     "wire to wire, pipelined": Goal("value", 2, True, "≥ 2 M orders/s"),
     "wire to wire, 100k/s, p50": Goal("value", 500, False, "≤ 500 µs"),
     "wire to wire, 100k/s, p99": Goal("value", 5_000, False, "≤ 5 ms"),
+    "fan-out, 100 subscribers, messages": Goal("value", 2, True, "≥ 2 M/s"),
+    "fan-out, 100 subscribers, orders": Goal("ratio", 0.95, True, "≥ 95 % of without"),
+    "fan-out, 100 subscribers, the node": Goal("ratio", 1.05, False, "≤ 5 % more"),
     "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
     "start after kill -9": Goal("value", 3, False, "≤ 3 s"),
 }

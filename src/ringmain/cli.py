@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmain.core.errors import RingmainError
+from ringmain.exchange import command as exchange
+from ringmain.gateway import command as doors
 
 if TYPE_CHECKING:
     from ringmain.core.engine import Market
+    from ringmain.core.records import Schema
 
 MARKETS = {"exchange": "ringmain.exchange.engine", "vpp": "ringmain.vpp.engine"}
 DATA = Path("data")
@@ -43,9 +46,11 @@ def parser() -> argparse.ArgumentParser:
     _add_node(commands)
     _add_gateway(commands)
     _add_token(commands)
+    doors.add(commands, DATA, _say)
     _add_status(commands)
     _add_journal(commands)
     _add_replay(commands)
+    exchange.add(commands)
     _add_bench(commands)
     _add_docs(commands)
     return root
@@ -62,6 +67,11 @@ def market_called(name: str) -> "Market":
             "RM401", "cli", f"there is no market {name} ({error})", f"Give {known}, or package.module:NAME"
         ) from None
     return market
+
+
+def _say(function: doors.Said) -> Any:
+    """Have a function's text printed."""
+    return lambda options: print(function(options))
 
 
 def _command(commands: Any, name: str, help: str, function: Any) -> argparse.ArgumentParser:
@@ -138,13 +148,34 @@ def _add_gateway(commands: Any) -> None:
     gateway.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     port = "port of a market, 0 for any free one; once for each market (default: exchange=0)"
     gateway.add_argument("--port", action="append", default=[], metavar="MARKET=PORT", help=port)
+    gateway.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="PEM certificate: opens doors with TLS"
+    )
+    gateway.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM key of the certificate")
+    client_ca = "PEM certificates that sign clients'; a client has to show one"
+    gateway.add_argument("--tls-client-ca", type=Path, metavar="FILE", help=client_ca)
+    tls_port = "port with TLS of a market (default: any free one)"
+    gateway.add_argument("--tls-port", action="append", default=[], metavar="MARKET=PORT", help=tls_port)
+    gateway.add_argument("--tls-only", action="store_true", help="no doors without TLS")
+    gateway.add_argument("--delay-s", type=float, default=900.0, help="of delayed feeds (default: 900)")
 
 
 def _gateway(options: argparse.Namespace) -> None:
     from ringmain.gateway.app import run
+    from ringmain.gateway.limits import Limits
+    from ringmain.gateway.tls import Tls
 
-    ports = dict(_port_of(text) for text in options.port or ["exchange=0"])
-    run(options.data, {name: market_called(name).schema for name in ports}, options.host, ports)
+    tls_ports = dict(_port_of(text) for text in options.tls_port)
+    ports = dict(_port_of(text) for text in options.port or ["exchange=0"]) | dict.fromkeys(tls_ports, 0)
+    ports |= dict(_port_of(text) for text in options.port)
+    tls = None
+    if options.tls_cert is not None and options.tls_key is not None:
+        tls = Tls(options.tls_cert, options.tls_key, options.tls_client_ca, tls_ports, options.tls_only)
+    elif options.tls_cert or options.tls_key or options.tls_client_ca or tls_ports or options.tls_only:
+        what = "TLS needs a certificate and its key"
+        raise RingmainError("RM358", "cli", what, "Give --tls-cert and --tls-key")
+    schemas = {name: market_called(name).schema for name in ports}
+    run(options.data, schemas, options.host, ports, Limits(delay_s=options.delay_s), tls)
 
 
 def _port_of(text: str) -> tuple[str, int]:
@@ -161,9 +192,20 @@ def _add_token(commands: Any) -> None:
     token.add_argument("name", help="what the session is called")
     token.add_argument("--account", type=int, required=True, help="account id; 0 is the operator's")
     token.add_argument("--keep-on-disconnect", action="store_true", help="its orders rest when it leaves")
+    reads = token.add_mutually_exclusive_group()
+    reads.add_argument("--observer", action="store_true", help="it sends no orders")
+    drop_copy = "it sends no orders, and is sent the events of all of its account's sessions"
+    reads.add_argument("--drop-copy", action="store_true", help=drop_copy)
+    token.add_argument(
+        "--expires-in", metavar="TIME", help="time to live, such as 12h or 30d (default: no end)"
+    )
+    bound = "the one client certificate it may be used with: SHA-256 of its DER form"
+    token.add_argument("--certificate", metavar="HEX", default="", help=bound)
 
 
 def _token(options: argparse.Namespace) -> None:
+    import time
+
     from ringmain.gateway.credentials import add_token
 
     if not 0 <= options.account < 1 << 32:
@@ -173,8 +215,13 @@ def _token(options: argparse.Namespace) -> None:
     options.data.mkdir(parents=True, exist_ok=True)
     token = add_token(
         options.data, options.market, options.account, options.name,
-        role="operator" if options.account == 0 else "participant",
+        role=(
+            "observer" if options.observer else "drop_copy" if options.drop_copy
+            else "operator" if options.account == 0 else "participant"
+        ),
         cancel_on_disconnect=not options.keep_on_disconnect,
+        expires_s=int(time.time()) + doors.lifetime_s(options.expires_in) if options.expires_in else 0,
+        certificate_sha256=options.certificate.lower().replace(":", ""),
     )  # fmt: skip
     print(token)
 
@@ -340,12 +387,29 @@ def _add_docs(commands: Any) -> None:
     )
 
 
+def documented() -> "list[Schema]":
+    """Return the schemas that have a page of records: the markets', and the gateway's own."""
+    from ringmain.gateway.messages import gateway_schema
+
+    return [*(market_called(name).schema for name in MARKETS), gateway_schema(1)]
+
+
+def message_schemas() -> dict[str, str]:
+    """Return the XML schemas of SBE messages, by file name."""
+    from ringmain.gateway.sbe import Layout
+    from ringmain.gateway.sbe_schema import schema_xml
+
+    return {f"{name}.sbe.xml": schema_xml(Layout(market_called(name).schema)) for name in MARKETS}
+
+
 def _docs(options: argparse.Namespace) -> None:
     from ringmain.core.reference import write
 
-    schemas = [market_called(name).schema for name in MARKETS]
-    for page in write(options.into, schemas, parser()):
+    for page in write(options.into, documented(), parser()):
         print(page)
+    for name, text in message_schemas().items():
+        (options.into / name).write_text(text, "utf-8")
+        print(options.into / name)
 
 
 if __name__ == "__main__":

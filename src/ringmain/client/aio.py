@@ -1,13 +1,14 @@
 """The client for asyncio programs."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any
 
-from ringmain.client.protocol import ENDED, HEARTBEAT_MS, LIVE, ClientProtocol
-from ringmain.client.sync import LOGIN_S, RETRY_S, unpack
+from ringmain.client.protocol import ENDED, HEARTBEAT_MS, LIVE, RECORDS, ClientProtocol
+from ringmain.client.sync import LOGIN_S, RETRY_S, unpack, untrusted
 from ringmain.core.errors import RingmainError
 from ringmain.core.records import Schema
 
@@ -21,9 +22,12 @@ class AsyncClient:
     program does other things.
     """
 
-    def __init__(self, address: tuple[str, int], protocol: ClientProtocol, reconnect_s: float) -> None:
+    def __init__(
+        self, address: tuple[str, int], protocol: ClientProtocol, reconnect_s: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
         self.protocol = protocol
-        self._address, self._reconnect_s = address, reconnect_s
+        self._address, self._reconnect_s, self._tls = address, reconnect_s, tls
         self._changed = asyncio.Condition()
         self._flushing = asyncio.Event()
         self._failure: RingmainError | None = None
@@ -33,9 +37,11 @@ class AsyncClient:
     async def connect(
         cls, host: str, port: int, token: str, schema: Schema,
         heartbeat_ms: int = HEARTBEAT_MS, reconnect_s: float = 30.0,
+        tls: ssl.SSLContext | None = None, encoding: str = RECORDS,
     ) -> "AsyncClient":  # fmt: skip
         """Log in and return a client that is ready; raises as the sync one does."""
-        client = cls((host, port), ClientProtocol(schema, token, heartbeat_ms), reconnect_s)
+        protocol = ClientProtocol(schema, token, heartbeat_ms, encoding)
+        client = cls((host, port), protocol, reconnect_s, tls)
         client._task = asyncio.create_task(client._run())
         try:
             await client._until(lambda: client.protocol.phase == LIVE, reconnect_s + LOGIN_S)
@@ -177,7 +183,9 @@ class AsyncClient:
     async def _live(self) -> bool:
         """Live through one connection; True if it was logged in."""
         try:
-            reader, writer = await asyncio.open_connection(*self._address, limit=RECEIVE_BYTES)
+            reader, writer = await asyncio.open_connection(*self._address, limit=RECEIVE_BYTES, ssl=self._tls)
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(self._address, error) from None
         except OSError:
             return False
         self.protocol.connected(time.monotonic_ns())

@@ -11,7 +11,10 @@ from ringmain.core.messages import COMMAND_REFUSED, REPEATED, SESSION_OPENED, UN
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.gateway import messages
 from ringmain.gateway.messages import FIRST_DATA_KIND, FIRST_SESSION_KIND, gateway_schema, session_record
+from ringmain.gateway.sbe import Layout, Transcoder
 
+RECORDS, SBE = "records", "sbe"  # encodings
+DECODED_BYTES = 1 << 20  # at once
 HEARTBEAT_MS = 10_000
 UNANSWERED_COMMANDS = 1 << 20  # kept for a resend; more are not taken
 COMMANDS_PER_PING = 1 << 16  # markets may answer nothing for long: a Ping tells what is done
@@ -22,7 +25,8 @@ NANOSECONDS_PER_MS = 1_000_000
 OFFLINE, LOGGING_IN, LIVE, ENDED = range(4)
 FINAL_REASONS = {
     messages.UNKNOWN_TOKEN, messages.OTHER_LAYOUT, messages.LOGIN_EXPECTED, messages.TAKEN_OVER,
-    messages.BAD_FRAME, messages.GOODBYE,
+    messages.BAD_FRAME, messages.GOODBYE, messages.WRONG_SCHEMA, messages.TOKEN_EXPIRED,
+    messages.TOKEN_REVOKED,
 }  # fmt: skip
 
 
@@ -63,8 +67,16 @@ class ClientProtocol:
         The number of the next command.
     """
 
-    def __init__(self, schema: Schema, token: str, heartbeat_ms: int = HEARTBEAT_MS) -> None:
+    def __init__(
+        self, schema: Schema, token: str, heartbeat_ms: int = HEARTBEAT_MS, encoding: str = RECORDS
+    ) -> None:
         self.schema = schema
+        if encoding not in (RECORDS, SBE):
+            raise RingmainError(
+                "RM361", "client", f"there is no encoding {encoding}", f"Give {RECORDS} or {SBE}"
+            )
+        is_sbe = encoding == SBE
+        self._transcoder = Transcoder(Layout(schema), True, DECODED_BYTES) if is_sbe else None
         self.phase = OFFLINE
         self.session_id = self.account_id = 0
         self.answered, self.next_number = 0, 1
@@ -214,6 +226,8 @@ class ClientProtocol:
         out, self._out = self._out, []
         if out:
             self._spoke_ns = now_ns
+        if self._transcoder is not None:
+            return [self._transcoder.encode(data) for data in out]
         return out
 
     @property
@@ -238,8 +252,28 @@ class ClientProtocol:
         self._heard_ns = now_ns
         held = bytearray(self._partial)
         held += data
+        if self._transcoder is None:
+            self._partial = b""
+            self._take_records(held)
+            return
+        while True:
+            piece = np.frombuffer(held, np.uint8, min(len(held), DECODED_BYTES))
+            frames, used, fault = self._transcoder.decode(piece)
+            if fault or (frames["kind"] == 0).any():
+                raise RingmainError(
+                    "RM309", "client", "the gateway sent what is no message", "Check host and port"
+                )
+            if not frames.size:
+                break
+            frames = bytearray(frames.tobytes())
+            held = held[used:]
+            self._take_records(frames)
+        self._partial = bytes(held)
+
+    def _take_records(self, held: bytearray) -> None:
         whole = len(held) // self.schema.record_bytes
-        self._partial = bytes(held[whole * self.schema.record_bytes :])
+        if self._transcoder is None:
+            self._partial = bytes(held[whole * self.schema.record_bytes :])
         if whole == 0:
             return
         frames: Any = np.frombuffer(held, self.schema.header, whole)
@@ -306,6 +340,10 @@ class ClientProtocol:
         self._note_answers(frames)
 
     def _note_answers(self, frames: Any) -> None:
+        """Note what is answered; a drop copy's events are mostly about others' commands."""
+        is_own = frames["session_id"] == self.session_id
+        if not is_own.all():
+            frames = pick(frames, is_own)
         kinds, numbers = frames["kind"], self.causes(frames)
         is_core = kinds >= FIRST_CORE_KIND
         if is_core.any():

@@ -3,12 +3,13 @@
 import contextlib
 import select
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from ringmain.client.protocol import ENDED, HEARTBEAT_MS, LIVE, ClientProtocol
+from ringmain.client.protocol import ENDED, HEARTBEAT_MS, LIVE, RECORDS, ClientProtocol
 from ringmain.core.errors import RingmainError
 from ringmain.core.records import Schema
 from ringmain.gateway.messages import gateway_schema
@@ -35,9 +36,12 @@ class Client:
         What is known of the session: ``session_id``, ``answered``, ``next_number``.
     """
 
-    def __init__(self, address: tuple[str, int], protocol: ClientProtocol, reconnect_s: float) -> None:
+    def __init__(
+        self, address: tuple[str, int], protocol: ClientProtocol, reconnect_s: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
         self.protocol = protocol
-        self._address, self._reconnect_s = address, reconnect_s
+        self._address, self._reconnect_s, self._tls = address, reconnect_s, tls
         self._socket: socket.socket | None = None
         self._unwritten: list[memoryview] = []
         self._queued_bytes = 0
@@ -47,6 +51,7 @@ class Client:
     def connect(
         cls, host: str, port: int, token: str, schema: Schema,
         heartbeat_ms: int = HEARTBEAT_MS, reconnect_s: float = 30.0,
+        tls: ssl.SSLContext | None = None, encoding: str = RECORDS,
     ) -> "Client":  # fmt: skip
         """Log in and return a client that is ready.
 
@@ -60,14 +65,19 @@ class Client:
             Longest silence of either side; the gateway may shorten or lengthen it.
         reconnect_s : float
             How long to try to come back when the connection breaks; 0 to give up at once.
+        tls : ssl.SSLContext, optional
+            For a port with TLS, from :func:`ringmain.gateway.tls.client_context`.
+        encoding : "records" or "sbe"
+            How the same records stand on the wire.
 
         Raises
         ------
         RingmainError
             RM301 if nobody answers within `reconnect_s` (and once in any case), RM302 if the log-in
-            is refused, with the reason.
+            is refused, with the reason, RM360 if the server's certificate is not trusted.
         """
-        client = cls((host, port), ClientProtocol(schema, token, heartbeat_ms), reconnect_s)
+        protocol = ClientProtocol(schema, token, heartbeat_ms, encoding)
+        client = cls((host, port), protocol, reconnect_s, tls)
         client._open("RM301")
         return client
 
@@ -143,7 +153,7 @@ class Client:
             raise _late("not everything is answered", timeout_s)
 
     def subscribe(self, feed: int, product_id: int) -> None:
-        """Follow a product's public feed (DEPTH, TRADES, PHASES of ``gateway.messages``)."""
+        """Follow a product's public feed: one of ``gateway.messages.FEEDS``, such as DEPTH or ORDERS."""
         self.protocol.subscribe(feed, product_id)
 
     def unsubscribe(self, feed: int, product_id: int) -> None:
@@ -206,20 +216,34 @@ class Client:
             readable, writable, _ = select.select([self._socket], writing, [], timeout_s)
             if writable:
                 self._write()
-            if readable:
-                count = self._socket.recv_into(self._buffer)
-                if count == 0:
-                    return False
-                self.protocol.receive(memoryview(self._buffer)[:count], time.monotonic_ns())
+            if readable and not self._read():
+                return False
         except OSError:
             return False
         return True
 
+    def _read(self) -> bool:
+        """Take in what is there; False at the end."""
+        assert self._socket is not None
+        while True:
+            try:
+                count = self._socket.recv_into(self._buffer)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+                return True  # of TLS, not a whole record yet
+            if count == 0:
+                return False
+            self.protocol.receive(memoryview(self._buffer)[:count], time.monotonic_ns())
+            if not isinstance(self._socket, ssl.SSLSocket) or not self._socket.pending():
+                return True
+
     def _write(self) -> None:
         assert self._socket is not None
         try:
-            sent = self._socket.sendmsg(self._unwritten[:64])
-        except BlockingIOError:
+            if isinstance(self._socket, ssl.SSLSocket):
+                sent = self._socket.send(self._unwritten[0])
+            else:
+                sent = self._socket.sendmsg(self._unwritten[:64])
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             return
         while self._unwritten and sent >= len(self._unwritten[0]):
             sent -= len(self._unwritten.pop(0))
@@ -242,9 +266,14 @@ class Client:
         self._drop()
         try:
             self._socket = socket.create_connection(self._address, timeout=LOGIN_S)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                self._socket = self._tls.wrap_socket(self._socket, server_hostname=self._address[0])
+        except ssl.SSLCertVerificationError as error:
+            self._drop()
+            raise untrusted(self._address, error) from None
         except OSError:
             return False
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         self.protocol.connected(time.monotonic_ns())
         deadline = time.monotonic() + LOGIN_S
@@ -269,6 +298,12 @@ def unpack(schema: Schema, record: Any) -> dict[str, Any]:
         if int(record["kind"]) in known.events:
             return known.unpack_event(record)
     return schema.unpack_event(record)
+
+
+def untrusted(address: tuple[str, int], error: ssl.SSLCertVerificationError) -> RingmainError:
+    """Return the error of a server whose certificate cannot be trusted."""
+    what = f"the certificate at {address[0]}:{address[1]} is not trusted: {error.verify_message}"
+    return RingmainError("RM360", "client", what, "Give the gateway's certificate to client_context()")
 
 
 def _late(what: str, timeout_s: float) -> RingmainError:

@@ -10,7 +10,16 @@ from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.kill_switch import engage, release
 from ringmain.exchange.kernels.lookahead import look_ahead
 from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
-from ringmain.exchange.kernels.products import define, run_timers, schedule, set_rules, switch
+from ringmain.exchange.kernels.phases import run_timers
+from ringmain.exchange.kernels.products import (
+    define,
+    end_balancing,
+    expire,
+    schedule,
+    schedule_calls,
+    set_rules,
+    switch,
+)
 from ringmain.exchange.kernels.safeguards import (
     assign_group,
     enter_guarded,
@@ -22,19 +31,24 @@ from ringmain.exchange.kernels.safeguards import (
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
+    BALANCING,
     CONTINUOUS,
     HALTED,
     CancelOrder,
     DefineProduct,
     Deposit,
+    EndBalancing,
+    ExpireProduct,
     HaltProduct,
     MassCancel,
     OpenAccount,
     PlaceOrder,
     ReplaceOrder,
     ResumeProduct,
+    ScheduleCalls,
     ScheduleProduct,
     SetProductRules,
+    StartBalancing,
     Withdraw,
     schema,
 )
@@ -53,7 +67,9 @@ PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, Re
 MASS_CANCEL, OPEN_ACCOUNT, DEPOSIT, WITHDRAW = MassCancel.kind, OpenAccount.kind, Deposit.kind, Withdraw.kind
 DEFINE_PRODUCT, SCHEDULE_PRODUCT = DefineProduct.kind, ScheduleProduct.kind
 HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
-SET_PRODUCT_RULES = SetProductRules.kind
+SET_PRODUCT_RULES, SCHEDULE_CALLS = SetProductRules.kind, ScheduleCalls.kind
+START_BALANCING, END_BALANCING = StartBalancing.kind, EndBalancing.kind
+EXPIRE_PRODUCT = ExpireProduct.kind
 ENGAGE_KILL_SWITCH, RELEASE_KILL_SWITCH = EngageKillSwitch.kind, ReleaseKillSwitch.kind
 SET_ORDER_LIMITS, ASSIGN_PRODUCT_GROUP = SetOrderLimits.kind, AssignProductGroup.kind
 SET_VOLATILITY_RANGE, SET_ORDER_RATE = SetVolatilityRange.kind, SetOrderRate.kind
@@ -144,10 +160,24 @@ def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count:
         return schedule(exchange, request, events, count)
     if kind == SET_PRODUCT_RULES:
         return set_rules(exchange, request, events, count)
+    if kind == SCHEDULE_CALLS:
+        return schedule_calls(exchange, request, events, count)
+    return _carry_out_switch(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_switch(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
     if kind == HALT_PRODUCT:
         return switch(exchange, request, request.halt_product.product_id, CONTINUOUS, HALTED, events, count)
-    assert kind == RESUME_PRODUCT
-    return switch(exchange, request, request.resume_product.product_id, HALTED, CONTINUOUS, events, count)
+    if kind == RESUME_PRODUCT:
+        return switch(exchange, request, request.resume_product.product_id, HALTED, CONTINUOUS, events, count)
+    if kind == START_BALANCING:
+        product_id = request.start_balancing.product_id
+        return switch(exchange, request, product_id, CONTINUOUS, BALANCING, events, count)
+    if kind == END_BALANCING:
+        return end_balancing(exchange, request, events, count)
+    assert kind == EXPIRE_PRODUCT
+    return expire(exchange, request, events, count)
 
 
 @kernel

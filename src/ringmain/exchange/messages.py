@@ -20,6 +20,7 @@ PRICE_TIME, PRO_RATA = 0, 1
 MAKER, TAKER, AUCTION = 1, 2, 3
 HOURLY, QUARTER_HOURLY, INSTRUMENT = 1, 2, 3
 FREE, DEFINED, CALL, UNCROSSING, CONTINUOUS, HALTED, CLOSING, DELIVERING = range(8)
+PRE_OPEN, CLOSING_CALL, BALANCING, CLOSED = range(8, 12)
 ALL_PRODUCTS = 0  # product ids run from 1
 
 SIDES = {"BUY": BUY, "SELL": SELL}
@@ -56,6 +57,10 @@ PHASES = {
     "HALTED": HALTED,
     "CLOSING": CLOSING,
     "DELIVERING": DELIVERING,
+    "PRE_OPEN": PRE_OPEN,
+    "CLOSING_CALL": CLOSING_CALL,
+    "BALANCING": BALANCING,
+    "CLOSED": CLOSED,
 }
 
 REJECTIONS = {
@@ -98,6 +103,7 @@ REJECTIONS = {
     "QUANTITY_ABOVE_MAXIMUM": 37,
     "WRONG_ALLOCATION": 38,
     "RULE_OUT_OF_RANGE": 39,
+    "NOT_BALANCING": 40,
 }
 CANCELLATIONS = {
     "BY_OWNER": 64,
@@ -109,6 +115,7 @@ CANCELLATIONS = {
     "GATE_CLOSURE": 70,
     "SELF_TRADE": 71,
     "EXPIRED": 72,
+    "SESSION_END": 73,
 }
 
 schema = market_schema("exchange", version=2)
@@ -171,6 +178,7 @@ OpenAccount = schema.command(16, "OpenAccount", "Open a participant's account, o
     Field("long_limit_lots", "i8", "largest net position to receive, per product, resting bids included"),
     Field("short_limit_lots", "i8", "largest net position to deliver, per product, resting offers included"),
     ACCOUNT_ID,
+    Field("may_balance", "u1", "1: its orders may be balancing ones", None, 0),
 ))  # fmt: skip
 Deposit = schema.command(17, "Deposit", "Credit cash to an account.", (AMOUNT, ACCOUNT_ID))
 Withdraw = schema.command(18, "Withdraw", "Debit cash that the account has free.", (AMOUNT, ACCOUNT_ID))
@@ -194,6 +202,26 @@ _RULES = (
 )
 SetProductRules = schema.command(
     23, "SetProductRules", "What orders the product takes; before it opens.", _RULES
+)
+_CALLS = (
+    Field("call_start_ns", "i8", "when the opening call begins, PRE_OPEN before it; 0: at once"),
+    Field("closing_call_ns", "i8", "when the closing call begins, up to gate closure; 0: none"),
+    PRODUCT_ID,
+    Field("random_end_ms", "u4", "an opening call ends up to so much later, a closing call earlier"),
+    Field("seed", "u4", "what the random ends are drawn from"),
+    Field("indicative_ms", "u4", "a call's price is told so often, if it changes; 0: never"),
+)
+ScheduleCalls = schema.command(
+    24, "ScheduleCalls", "Describe a session's calls; before ScheduleProduct.", _CALLS
+)
+StartBalancing = schema.command(
+    25, "StartBalancing", "From now on orders rest, and balancing ones alone trade.", (PRODUCT_ID,)
+)
+EndBalancing = schema.command(
+    26, "EndBalancing", "Uncross what has crossed meanwhile, and go on trading.", (PRODUCT_ID,)
+)
+ExpireProduct = schema.command(
+    27, "ExpireProduct", "Deliver the positions of a product that is closed or halted.", (PRODUCT_ID,)
 )
 
 # About orders. Header: session and session_number of the order.
@@ -298,6 +326,15 @@ AuctionUncrossed = schema.event(
     ),
 )  # fmt: skip
 ProductRulesSet = schema.event(23, "ProductRulesSet", "What orders the product takes.", _RULES)
+CallsScheduled = schema.event(24, "CallsScheduled", "The next session's calls are described.", _CALLS)
+IndicativePriceChanged = schema.event(
+    25, "IndicativePriceChanged", "What the call would give if it ended now.", (
+        Field("volume_lots", "i8", "how much would trade; 0: no two orders cross"),
+        Field("surplus_lots", "i8", "bids less offers that would be left"),
+        PRODUCT_ID,
+        Field("price_ticks", "i4", "the one price"),
+    ),
+)  # fmt: skip
 PositionDelivered = schema.event(
     22, "PositionDelivered", "Gate closure: a net position leaves the books for delivery.", (
         Field("position_lots", "i8", "net position: bought less sold"),

@@ -120,7 +120,7 @@ SafeguardTripped = schema.event(
         Field("safeguard", "u1", "which limit", SAFEGUARDS_TRIPPED),
     ),
 )  # fmt: skip
-_CALL_END = Field("auction_ns", "i8", "when the call uncrosses")
+_CALL_END = Field("call_end_ns", "i8", "when the call uncrosses")
 _ANCHOR = Field("anchor_ticks", "i4", "the price that the range is around")
 VolatilityInterrupted = schema.event(
     72, "VolatilityInterrupted", "A trade outside the range did not happen; the product goes into a call.", (

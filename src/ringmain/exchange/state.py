@@ -33,6 +33,8 @@ DEPOSITS_MINOR_MAX = 2 * 10**18  # paid in and not paid out, in all
 FILLS_PER_COMMAND = 128
 PRO_RATA_ORDERS = 1_024  # of a price, the first so many share what comes in
 CANCELS_PER_STEP = 256
+RANDOM_END_MS_MAX = 3_600_000
+INDICATIVE_MS_MIN = 100
 SLOTS_SWEPT_PER_STEP = 8_192
 STEPS_PER_TIMER = 64
 EVENTS_PER_STEP = 4 * FILLS_PER_COMMAND + 8  # two sides of a trade, and what two icebergs show then
@@ -127,7 +129,12 @@ PRODUCT = np.dtype(
         ("auction_ns", "i8"),
         ("gate_closure_ns", "i8"),
         ("auction_left_lots", "i8"),
-        ("delivered", ACCOUNT),  # takes over the positions at gate closure
+        ("call_start_ns", "i8"),
+        ("closing_call_ns", "i8"),
+        ("call_end_ns", "i8"),  # of the call that runs, its random part included
+        ("indicative_due_ns", "i8"),
+        ("indicative_lots", "i8"),  # the volume last told
+        ("delivered", ACCOUNT),  # takes over the positions when the product expires
         ("product_id", "u4"),  # of the slot's present or last product
         ("value_minor", "u4"),
         ("reference_price_ticks", "i4"),
@@ -140,8 +147,15 @@ PRODUCT = np.dtype(
         ("lot_step_lots", "i4"),
         ("quantity_min_lots", "i4"),
         ("quantity_max_lots", "i4"),
+        ("indicative_ticks", "i4"),  # the price last told
+        ("random_end_ms", "u4"),
+        ("seed", "u4"),
+        ("indicative_ms", "u4"),
+        ("swept", "i4"),  # how far the order table is swept for the session's end
         ("phase", "u1"),
         ("kind", "u1"),
+        ("after_uncrossing", "u1"),  # the phase
+        ("is_expiring", "u1"),
         ("allocation", "u1"),
         ("has_traded", "u1"),
         ("stops_due", "u1"),  # the last price has brought in more than the command had room for
@@ -150,7 +164,14 @@ PRODUCT = np.dtype(
 )
 POSITION = np.dtype([("lots", ACCOUNT), ("next", "i4"), ("account_id", "u4")], align=True)
 PARTICIPANT = np.dtype(
-    [("cash", ACCOUNT), ("long_limit_lots", "i8"), ("short_limit_lots", "i8"), ("open", "u1")], align=True
+    [
+        ("cash", ACCOUNT),
+        ("long_limit_lots", "i8"),
+        ("short_limit_lots", "i8"),
+        ("open", "u1"),
+        ("may_balance", "u1"),
+    ],
+    align=True,
 )
 SEAT = np.dtype(  # what the market knows of a session
     [

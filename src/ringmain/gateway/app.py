@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from ringmain.gateway.credentials import Credentials
 from ringmain.gateway.limits import Limits
 from ringmain.gateway.port import Port
 from ringmain.gateway.server import Server
+from ringmain.gateway.tls import Tls
 
 LOG = logging.getLogger("ringmain.gateway")
 PORTS_FILE = "ports.json"
+TLS_SUFFIX = "+tls"  # behind a market's name there, for its port with TLS
 SWITCH_S = 0.0002  # how long the thread that the tape woke waits for the one that runs the loop
 NODE_WAIT_S = 60.0
 NODE_RETRY_S = 0.1
@@ -43,6 +46,8 @@ class Options:
         A market that is not in it, or has 0, gets the port it had last time if that is free, and
         any free one otherwise.
     limits : Limits
+    tls : Tls, optional
+        Whether and how there is a door with TLS as well, or alone.
     """
 
     data: Path
@@ -50,11 +55,12 @@ class Options:
     host: str = "127.0.0.1"
     ports: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    tls: Tls | None = None
 
 
 def run(
     data: Path, markets: Mapping[str, Schema], host: str = "127.0.0.1",
-    ports: Mapping[str, int] | None = None, limits: Limits | None = None,
+    ports: Mapping[str, int] | None = None, limits: Limits | None = None, tls: Tls | None = None,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT, then log everyone out and end.
 
@@ -63,16 +69,20 @@ def run(
     Raises
     ------
     RingmainError
-        RM321 if a market's node does not come up, RM322 if a port is taken.
+        RM321 if a market's node does not come up, RM322 if a port is taken, RM350 if the files of
+        `tls` cannot be used.
     """
-    options = Options(data, markets, host, ports or {}, limits or Limits())
+    options = Options(data, markets, host, ports or {}, limits or Limits(), tls)
     sys.setswitchinterval(SWITCH_S)
     with contextlib.closing(uvloop.new_event_loop()) as loop:
         loop.run_until_complete(_serve(options))
 
 
 def read_ports(data: Path) -> dict[str, int]:
-    """Return the port of each market that a gateway of this folder listens or last listened on."""
+    """Return the port of each market that a gateway of this folder listens or last listened on.
+
+    The port with TLS stands under the market's name and :data:`TLS_SUFFIX`.
+    """
     try:
         return msgspec.json.decode((data / PORTS_FILE).read_bytes(), type=dict[str, int])
     except (FileNotFoundError, msgspec.MsgspecError):
@@ -85,6 +95,7 @@ async def _serve(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     servers: list[Server] = []
+    context = options.tls.context() if options.tls is not None else None
     try:
         ports = dict(read_ports(options.data))
         credentials = Credentials(options.data)
@@ -93,8 +104,8 @@ async def _serve(options: Options) -> None:
             if port is None:
                 return
             server = Server(port)
-            ports[name] = await _listen(server, options, name, ports.get(name, 0))
             servers.append(server)
+            await _open_doors(server, options, name, ports, context)
         _write_ports(options.data, ports)
         await stopping.wait()
     finally:
@@ -118,13 +129,28 @@ async def _attach(
     return None
 
 
-async def _listen(server: Server, options: Options, name: str, former: int) -> int:
-    wanted = options.ports.get(name, 0)
+async def _open_doors(
+    server: Server, options: Options, name: str, ports: dict[str, int], context: ssl.SSLContext | None
+) -> None:
+    """Listen with TLS, without, or both; note the ports."""
+    if options.tls is not None:
+        secure = name + TLS_SUFFIX
+        wanted = options.tls.ports.get(name, 0)
+        ports[secure] = await _listen(server, options, secure, wanted, ports.get(secure, 0), context)
+    if options.tls is None or not options.tls.is_only:
+        ports[name] = await _listen(server, options, name, options.ports.get(name, 0), ports.get(name, 0))
+    else:
+        ports.pop(name, None)
+
+
+async def _listen(
+    server: Server, options: Options, name: str, wanted: int, former: int, tls: ssl.SSLContext | None = None
+) -> int:
     if not wanted and former:
         with contextlib.suppress(OSError):
-            return await server.start(options.host, former)
+            return await server.start(options.host, former, tls)
     try:
-        return await server.start(options.host, wanted)
+        return await server.start(options.host, wanted, tls)
     except OSError as error:
         what = f"{options.host}:{wanted} for {name}: {error.strerror}"
         raise RingmainError("RM322", "gateway", what, "Choose another port, or end who has it") from None

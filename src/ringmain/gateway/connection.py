@@ -1,6 +1,7 @@
-"""One TCP connection: bytes to whole frames, and the clockwork of a session."""
+"""One connection: bytes to whole frames, in either encoding, and the clockwork of a session."""
 
 import asyncio
+import hashlib
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ import numpy as np
 
 from ringmain.core.jit import bare, records
 from ringmain.gateway import messages
+from ringmain.gateway.sbe import is_sbe
 from ringmain.gateway.session import LIVE, Session
+from ringmain.gateway.transcode import FRAMING_BYTES
 
 if TYPE_CHECKING:
     from ringmain.gateway.server import Server
@@ -24,13 +27,18 @@ class Connection(asyncio.BufferedProtocol):
     The buffer that is read into is the server's, one for all: the loop fills it and has it emptied
     before it turns to another connection. Only the frames that the port did not take, and the rest
     of a frame that is not whole, are kept here.
+
+    The first bytes tell records from SBE messages; the port sees records in any case.
     """
 
     def __init__(self, server: "Server") -> None:
         self.session: Session | None = None
         self._server, self._port = server, server.port
         self._transport: Any = None
-        self._held = np.zeros(0, np.uint8)
+        self._is_sbe: bool | None = None  # until the first bytes are there
+        self._partial = np.zeros(0, np.uint8)  # what has come of a frame
+        self._held = np.zeros(0, np.uint8)  # whole records that the port did not take
+        self._fault = 0  # of what came behind the held frames
         self._is_unread = False  # the client leaves what it is sent
         now = time.monotonic()
         self._began = self._heard = self._spoke = self._unread_since = self._ended = now
@@ -48,14 +56,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Give the server's buffer, behind the beginning of a frame that came before."""
-        buffer, held = self._server.buffer, self._held.size
-        buffer[:held] = self._held
-        return memoryview(buffer.data)[held:]
+        buffer, partial = self._server.buffer, self._partial.size
+        buffer[:partial] = self._partial
+        return memoryview(buffer.data)[partial:]
 
     def buffer_updated(self, count: int) -> None:
         """Hand over the whole frames."""
         self._heard = time.monotonic()
-        self._take(self._server.buffer[: self._held.size + count])
+        self._take_in(self._server.buffer[: self._partial.size + count])
         if self._port.has_more:
             self._server.pump_soon()
 
@@ -85,19 +93,26 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the client has read most of what was sent."""
         return not self._is_unread and not self._transport.is_closing()
 
+    @property
+    def certificate_sha256(self) -> str:
+        """Digest of the certificate that the client showed, in hex; empty if it showed none."""
+        tls = self._transport.get_extra_info("ssl_object")
+        shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        return hashlib.sha256(shown).hexdigest() if shown else ""
+
     def write(self, data: bytes) -> None:
-        """Send bytes."""
+        """Send records, in the connection's encoding."""
         self._spoke = time.monotonic()
-        self._transport.write(data)
+        self._transport.write(self._server.as_sbe(data) if self._is_sbe else data)
 
     def take_held(self) -> None:
         """Hand over what was held, unless the client has first to read."""
         if not self._is_unread:
-            self._take(self._held)
+            self._hand_over(self._held)
 
     def end(self) -> None:
         """Close, behind what was written; a client that does not read is not waited for."""
-        self._held = self._held[:0]
+        self._held, self._partial = self._held[:0], self._partial[:0]
         self._ended = time.monotonic()
         if self._is_unread:
             self._transport.abort()
@@ -146,19 +161,36 @@ class Connection(asyncio.BufferedProtocol):
     def _silent_s(self, now: float) -> float:
         return 0.0 if self._is_unread else now - self._spoke
 
-    def _take(self, data: Any) -> None:
-        """Hand the whole frames of a byte array to the port; keep the rest of it."""
-        record_bytes = self._port.schema.record_bytes
-        whole = data.size // record_bytes
-        frames = bare(records(data[: whole * record_bytes].view(self._port.schema.header)))
-        taken = self._port.receive(self, frames)
+    def _take_in(self, data: Any) -> None:
+        """Cut a byte array into frames, and hand them to the port; keep the rest of it."""
+        if self._is_sbe is None and data.size >= FRAMING_BYTES:
+            self._is_sbe = is_sbe(data[:FRAMING_BYTES].tobytes())
+        if self._is_sbe is None:
+            frames, used = data[:0], 0
+        elif self._is_sbe:
+            records_of, used, self._fault = self._server.transcoder.decode(data)
+            frames = records_of.view(np.uint8).reshape(-1)
+        else:
+            used = data.size - data.size % self._port.schema.record_bytes
+            frames = data[:used]
+        self._partial = data[used:].copy()
+        if self._held.size:  # came although reading was paused
+            self._held = np.concatenate((self._held, frames))
+        else:
+            self._hand_over(frames)
+
+    def _hand_over(self, data: Any) -> None:
+        """Hand whole records to the port; keep those that it does not take."""
+        taken = self._port.receive(self, bare(records(data.view(self._port.schema.header))))
         if self._transport.is_closing():
             return
-        if taken < whole:
+        if taken > 0 or data is not self._held:
+            self._held = data[taken * self._port.schema.record_bytes :].copy()
+        if self._held.size:
             self._port.hold(self)
-        if taken == 0 and data is self._held:
+        elif self._fault:
+            self._port.dismiss(self, self._fault)
             return
-        self._held = data[taken * record_bytes :].copy()
         self._choose_reading()
 
     def _choose_reading(self) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -12,13 +13,14 @@ import msgspec
 
 from ringmain.core.errors import RingmainError
 from ringmain.core.messages import RISING, STRICT
-from ringmain.gateway.messages import TOKEN_BYTES
+from ringmain.gateway.messages import TOKEN_BYTES, TOKEN_EXPIRED, TOKEN_REVOKED
 
 OPERATOR_ACCOUNT = 0
 SESSION_IDS = 4_096  # the engine's sessions are numbered below this
 FILE_NAME = "credentials.json"
 
-Role = Literal["operator", "participant", "observer"]
+Role = Literal["operator", "participant", "observer", "drop_copy"]
+READ_ONLY: tuple[Role, ...] = ("observer", "drop_copy")
 
 
 class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,12 +38,19 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         On whose behalf it speaks; 0 is the operator's.
     name : str
         For people: who holds it.
-    role : "operator", "participant" or "observer"
-        An observer sends no commands. Only an operator has account 0.
+    role : "operator", "participant", "observer" or "drop_copy"
+        An observer sends no commands. Neither does a drop copy, which is sent the events of all sessions
+        of its account. Only an operator has account 0.
     cancel_on_disconnect : bool
         Whether the market cancels what rests when the connection ends.
     rising_numbers : bool
         Whether the session may leave numbers out.
+    expires_s : int
+        When it ends, seconds since 1970 UTC by the wall's clock; 0: never.
+    revoked : bool
+        Whether it has ended. It is kept, so that nobody else gets its session and with it the past.
+    certificate_sha256 : str
+        If not empty, the digest in hex of the one client certificate that it may be used with.
     """
 
     token_sha256: str
@@ -52,6 +61,21 @@ class Credential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role = "participant"
     cancel_on_disconnect: bool = True
     rising_numbers: bool = False
+    expires_s: int = 0
+    revoked: bool = False
+    certificate_sha256: str = ""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it sends no commands."""
+        return self.role in READ_ONLY
+
+    @property
+    def ending(self) -> int:
+        """Why it has ended, as a reason, or 0."""
+        if self.revoked:
+            return TOKEN_REVOKED
+        return TOKEN_EXPIRED if 0 < self.expires_s <= time.time() else 0
 
     @property
     def numbering(self) -> int:
@@ -86,6 +110,19 @@ class Credentials:
                 found = credential
         return found
 
+    def current(self, credential: Credential) -> Credential | None:
+        """Return what has become of a credential; None if it is gone, or speaks for somebody else."""
+        for each in self.all():
+            if each.market == credential.market and each.session_id == credential.session_id:
+                same = (each.token_sha256, each.account_id, each.role)
+                is_same = same == (credential.token_sha256, credential.account_id, credential.role)
+                return each if is_same else None
+        return None
+
+    def sessions_of(self, market: str, account_id: int) -> list[int]:
+        """Return the ids of an account's sessions, those included that have ended."""
+        return [c.session_id for c in self.all() if c.market == market and c.account_id == account_id]
+
 
 def add_token(
     data: Path,
@@ -96,6 +133,8 @@ def add_token(
     cancel_on_disconnect: bool = True,
     rising_numbers: bool = False,
     session_id: int | None = None,
+    expires_s: int = 0,
+    certificate_sha256: str = "",
 ) -> str:
     """Make a credential and return its token, which is shown this once and stored nowhere.
 
@@ -126,22 +165,42 @@ def add_token(
         role,
         cancel_on_disconnect,
         rising_numbers,
+        expires_s,
+        certificate_sha256=certificate_sha256,
     )
     write(data, _checked([*known, credential], data / FILE_NAME))
     return token
 
 
+def revoke(data: Path, market: str, name: str) -> int:
+    """End every credential of a market that is held under a name, now; return how many there were.
+
+    A session that is logged in with one is logged out. RM354 if there is none.
+    """
+    known = Credentials(data).all()
+    ended = [c for c in known if c.market == market and c.name == name and not c.revoked]
+    if not ended:
+        what = f"nobody called {name} has a credential of {market}"
+        raise RingmainError("RM354", "credentials", what, 'Look them up with "ringmain tokens"')
+    write(data, [msgspec.structs.replace(c, revoked=True) if c in ended else c for c in known])
+    return len(ended)
+
+
 def write(data: Path, credentials: Iterable[Credential]) -> None:
     """Replace the file as one step."""
-    data.mkdir(parents=True, exist_ok=True)
-    temporary = data / f".{FILE_NAME}.{os.getpid()}"
-    text = msgspec.json.format(msgspec.json.encode(list(credentials)), indent=2)
+    replace_file(data / FILE_NAME, msgspec.json.encode(list(credentials)))
+
+
+def replace_file(path: Path, text: bytes) -> None:
+    """Write a JSON file anew, as one step, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(text + b"\n")
+        file.write(msgspec.json.format(text, indent=2) + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(data / FILE_NAME)
+    temporary.replace(path)
 
 
 def _digest(token: bytes) -> str:

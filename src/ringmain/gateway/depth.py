@@ -1,221 +1,306 @@
-"""Depth by price, trades and phases of an exchange, folded from its tape; no owner is in it."""
+"""The public book of an exchange, folded from its tape: orders, levels, trades, figures; no owner is told."""
 
 from typing import Any
 
 import numpy as np
 
-from ringmain.core.jit import kernel, records
-from ringmain.exchange.messages import (
-    AUCTION,
-    BUY,
-    TAKER,
-    ClipShown,
-    OrderAccepted,
-    OrderCancelled,
-    OrderFilled,
-    OrderReplaced,
-    OrderTriggered,
-    PhaseChanged,
-)
-from ringmain.exchange.state import LEVELS as LEVELS_OF_ENGINE
+from ringmain.core.jit import kernel
+from ringmain.exchange.messages import AUCTION, BUY, TAKER, OrderFilled, PhaseChanged
+from ringmain.exchange.state import LEVELS, ORDERS, PRODUCTS
+from ringmain.gateway import messages
+from ringmain.gateway.directory import add, buckets_for, find, link
+from ringmain.gateway.moves import KINDS
 
-LEVELS = 2 * LEVELS_OF_ENGINE  # a power of two; the engine has at most half of them at a time
-LEVELS_USED_MAX = LEVELS // 4 * 3  # emptied levels are swept out beyond that
 BATCH_EVENTS = 16_384
-PRIMES = (0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35)
+CHANGES = 2 * BATCH_EVENTS  # an event changes two rows at most
+LEVEL_ROWS, ORDER_ROWS = LEVELS + CHANGES + 1, ORDERS + CHANGES + 1  # emptied ones stay for a batch
+FEED_NUMBERS = 8
+CENTI = 100
 
-ACCEPTED, FILLED, CANCELLED, REPLACED, PHASE = (
-    record.kind for record in (OrderAccepted, OrderFilled, OrderCancelled, OrderReplaced, PhaseChanged)
-)
-ACCEPTED_RECORD, FILLED_RECORD = OrderAccepted.dtype, OrderFilled.dtype
-CANCELLED_RECORD, REPLACED_RECORD = OrderCancelled.dtype, OrderReplaced.dtype
-TRIGGERED_RECORD, CLIP_RECORD = OrderTriggered.dtype, ClipShown.dtype
-TRIGGERED, CLIP_SHOWN = OrderTriggered.kind, ClipShown.kind
-PRODUCT_PRIME, PRICE_PRIME, SIDE_PRIME = PRIMES
+FILLED, PHASE = OrderFilled.kind, PhaseChanged.kind
+FILLED_RECORD, PHASE_RECORD = OrderFilled.dtype, PhaseChanged.dtype
+ORDER_FEED, LEVEL_FEED, TRADE_FEED = messages.ORDERS, messages.DEPTH, messages.TRADES
+TOP_FEED, STATISTICS_FEED, PHASE_FEED = messages.TOP, messages.STATISTICS, messages.PHASES
 
 LEVEL = np.dtype(
     [
+        ("owner", "i8"),  # the ladder: its product's slot and side
+        ("number", "i8"),  # price, ticks
+        ("lots", "i8"),
+        ("told_lots", "i8"),
         ("sequence", "i8"),
-        ("price_ticks", "i8"),
-        ("quantity_lots", "i8"),
-        ("shown_lots", "i8"),
-        ("product_id", "u4"),
-        ("side", "u1"),
-        ("is_used", "u1"),
-        ("is_changed", "u1"),
+        ("next", "i4"),
+        ("previous", "i4"),
+        ("is_changed", "i4"),
     ],
     align=True,
 )
-TRADE = np.dtype(
-    [("sequence", "i8"), ("price_ticks", "i8"), ("quantity_lots", "i8"), ("product_id", "u4")], align=True
+ORDER = np.dtype(
+    [
+        ("owner", "i8"),  # session
+        ("number", "i8"),
+        ("order_id", "i8"),
+        ("price_ticks", "i8"),
+        ("lots", "i8"),
+        ("told_lots", "i8"),
+        ("told_price_ticks", "i8"),
+        ("sequence", "i8"),
+        ("next", "i4"),
+        ("previous", "i4"),
+        ("slot", "i4"),
+        ("side", "i4"),
+        ("is_changed", "i4"),
+    ],
+    align=True,
 )
+PRODUCT = np.dtype(
+    [
+        ("volume_lots", "i8"),
+        ("turnover", "i8"),  # ticks times lots
+        ("sequence", "i8"),
+        ("trade_sequence", "i8"),
+        ("phase_sequence", "i8"),
+        ("told_lots", "i8", (2,)),
+        ("told_ticks", "i8", (2,)),
+        ("counts", "i8", (FEED_NUMBERS,)),  # messages of each feed
+        ("product_id", "u4"),
+        ("first_level", "i4", (2,)),
+        ("best_level", "i4", (2,)),
+        ("first_order", "i4"),
+        ("level_count", "i4"),
+        ("order_count", "i4"),
+        ("open_ticks", "i4"),
+        ("high_ticks", "i4"),
+        ("low_ticks", "i4"),
+        ("last_ticks", "i4"),
+        ("is_stale", "i4", (2,)),  # the best level is to be looked for
+        ("is_touched", "i4"),
+        ("has_traded", "i4"),
+        ("phase", "i4"),
+    ],
+    align=True,
+)
+
+
+def _table(row: np.dtype[Any], rows: int) -> np.dtype[Any]:
+    buckets = buckets_for(rows)
+    fields: Any = [("free", "i4"), ("highest", "i4"), ("changed_count", "i8"), ("changed", "i4", (CHANGES,))]
+    return np.dtype([*fields, ("directory", "i4", (buckets,)), ("rows", row, (rows,))], align=True)
+
+
 DEPTH = np.dtype(
     [
-        ("used_count", "i8"),
-        ("changed_count", "i8"),
+        ("last_order_id", "i8"),
+        ("gone_count", "i8"),
+        ("touched_count", "i8"),
         ("trade_count", "i8"),
-        ("changed", "i4", (2 * BATCH_EVENTS,)),
-        ("trades", TRADE, (BATCH_EVENTS,)),
-        ("levels", LEVEL, (LEVELS,)),
+        ("touched", "i4", (PRODUCTS,)),
+        ("gone", ORDER, (CHANGES,)),  # rows as they were told, of order ids that have ended
+        ("products", PRODUCT, (PRODUCTS,)),
+        ("levels", _table(LEVEL, LEVEL_ROWS)),
+        ("orders", _table(ORDER, ORDER_ROWS)),
     ],
     align=True,
 )
 
 
 @kernel
-def level_at(depth: Any, product_id: int, side: int, price_ticks: int) -> int:
-    """Return the place of a price level, new if it was not there."""
-    mixed = np.int64(product_id) * PRODUCT_PRIME + np.int64(price_ticks) * PRICE_PRIME + side * SIDE_PRIME
-    place = int((mixed ^ (mixed >> 17)) & (LEVELS - 1))
-    while depth.levels[place].is_used == 1:
-        level = depth.levels[place]
-        if level.price_ticks == price_ticks and level.product_id == product_id and level.side == side:
-            return place
-        place = (place + 1) & (LEVELS - 1)
-    level = depth.levels[place]
-    level.is_used = 1
-    level.product_id = product_id
-    level.side = side
-    level.price_ticks = price_ticks
-    depth.used_count += 1
-    return place
+def touch(depth: Any, product_id: int, sequence: int) -> int:
+    """Return the slot of a product, emptied if another one had it; note that it may look different now."""
+    slot = product_id % PRODUCTS
+    product = depth.products[slot]
+    if product.product_id != product_id:
+        begin_product(product, product_id)
+    product.sequence = sequence
+    if product.is_touched == 0:
+        product.is_touched = 1
+        depth.touched[depth.touched_count] = slot
+        depth.touched_count += 1
+    return slot
 
 
 @kernel
-def change(depth: Any, sequence: int, product_id: int, side: int, price_ticks: int, lots: int) -> None:
+def begin_product(product: Any, product_id: int) -> None:
+    """Forget the figures of the product that had the slot before."""
+    product.product_id = product_id
+    product.volume_lots = 0
+    product.turnover = 0
+    product.has_traded = 0
+    product.phase = 0
+    product.phase_sequence = 0
+    for feed in range(FEED_NUMBERS):
+        product.counts[feed] = 0
+
+
+@kernel
+def change_level(depth: Any, slot: int, side: int, price_ticks: int, lots: int, sequence: int) -> None:
     """Add lots to a level, or take them away."""
-    place = level_at(depth, product_id, side, price_ticks)
-    level = depth.levels[place]
-    level.quantity_lots += lots
+    table, product, ladder = depth.levels, depth.products[slot], side - 1
+    owner = 2 * slot + ladder
+    row = find(table, owner, price_ticks)
+    if row == 0:
+        row = add(table, owner, price_ticks)
+        product.first_level[ladder] = link(table, row, product.first_level[ladder])
+        product.level_count += 1
+        table.rows[row].lots = 0
+        table.rows[row].told_lots = 0
+    level = table.rows[row]
+    level.lots += lots
     level.sequence = sequence
     if level.is_changed == 0:
         level.is_changed = 1
-        depth.changed[depth.changed_count] = place
-        depth.changed_count += 1
+        table.changed[table.changed_count] = row
+        table.changed_count += 1
+    best = product.best_level[ladder]
+    if level.lots <= 0:
+        if row == best:
+            product.is_stale[ladder] = 1
+    elif best == 0 or (price_ticks - table.rows[best].number) * (1 if side == BUY else -1) > 0:
+        product.best_level[ladder] = row
 
 
 @kernel
-def print_trade(depth: Any, fill: Any) -> None:
-    """Note a trade, from one of its two fills."""
-    trade = depth.trades[depth.trade_count]
-    trade.sequence = fill.sequence
-    trade.price_ticks = fill.price_ticks
-    trade.quantity_lots = fill.quantity_lots
-    trade.product_id = fill.product_id
-    depth.trade_count += 1
+def change_order(
+    depth: Any, head: Any, slot: int, side: int, taken: int, added: int, price_ticks: int, keeps: bool
+) -> None:
+    """Take lots from what an order shows, and add some at a price; its id ends unless it keeps its place."""
+    table = depth.orders
+    row = find(table, head.session_id, head.session_number)
+    if row == 0:
+        if added == 0:
+            return
+        row = add(table, head.session_id, head.session_number)
+        order, product = table.rows[row], depth.products[slot]
+        product.first_order = link(table, row, product.first_order)
+        product.order_count += 1
+        order.lots = 0
+        order.told_lots = 0
+        order.slot = slot
+        order.side = side
+        order.order_id = 0
+    order = table.rows[row]
+    order.lots -= taken
+    order.sequence = head.sequence
+    if added != 0:
+        if not keeps or order.order_id == 0:
+            retire(depth, row, head.sequence)
+            depth.last_order_id += 1
+            order.order_id = depth.last_order_id
+        order.price_ticks = price_ticks
+        order.lots += added
+    if order.is_changed == 0:
+        order.is_changed = 1
+        table.changed[table.changed_count] = row
+        table.changed_count += 1
+
+
+@kernel
+def retire(depth: Any, row: int, sequence: int) -> None:
+    """Note that an order's id ends, if anyone was told of it."""
+    order = depth.orders.rows[row]
+    if order.told_lots != 0:
+        gone = depth.gone[depth.gone_count]
+        gone.order_id = order.order_id
+        gone.price_ticks = order.told_price_ticks
+        gone.slot = order.slot
+        gone.side = order.side
+        gone.sequence = sequence
+        depth.gone_count += 1
+        order.told_lots = 0
+
+
+@kernel
+def note_trade(product: Any, sequence: int, price_ticks: int, lots: int) -> None:
+    """Count a trade into the product's figures."""
+    if product.volume_lots == 0:
+        product.open_ticks = price_ticks
+        product.high_ticks = price_ticks
+        product.low_ticks = price_ticks
+    product.high_ticks = max(product.high_ticks, price_ticks)
+    product.low_ticks = min(product.low_ticks, price_ticks)
+    product.last_ticks = price_ticks
+    product.volume_lots += lots
+    product.turnover += price_ticks * lots
+    product.trade_sequence = sequence
+    product.has_traded = 1
+
+
+@kernel
+def print_trade(depth: Any, fill: Any, slot: int, followed: Any, trades: Any) -> None:
+    """Note a trade, from one of its two fills, and print it if somebody follows."""
+    product = depth.products[slot]
+    note_trade(product, fill.sequence, fill.price_ticks, fill.quantity_lots)
+    if followed[slot, TRADE_FEED] == 1:
+        product.counts[TRADE_FEED] += 1
+        trade = trades[depth.trade_count]
+        trade.sequence = fill.sequence
+        trade.session_number = product.counts[TRADE_FEED]
+        trade.price_ticks = fill.price_ticks
+        trade.quantity_lots = fill.quantity_lots
+        trade.product_id = fill.product_id
+        depth.trade_count += 1
+
+
+@kernel
+def make_move(depth: Any, head: Any, words: Any, data: Any, move: Any) -> None:
+    """Do what one event says to its order and to its levels."""
+    if move.shown >= 0 and data[move.shown] == 0:
+        return
+    side = int(data[move.side])
+    slot = touch(depth, words[move.product], head.sequence)
+    taken, added, price_ticks = 0, 0, 0
+    if move.take_lots >= 0:
+        taken = int(words[move.take_lots])
+        if taken != 0:
+            change_level(depth, slot, side, words[move.take_price], -taken, head.sequence)
+    if move.add_lots >= 0:
+        added = int(words[move.add_lots])
+        price_ticks = int(words[move.add_price])
+        if added != 0:
+            change_level(depth, slot, side, price_ticks, added, head.sequence)
+    keeps = move.priority >= 0 and data[move.priority] == 1
+    change_order(depth, head, slot, side, taken, added, price_ticks, keeps)
 
 
 @kernel
 def fold(
     state: Any,
-    events: Any,
-    accepted: Any,
+    heads: Any,
+    words: Any,
+    data: Any,
     filled: Any,
-    cancelled: Any,
-    replaced: Any,
-    triggered: Any,
-    clips: Any,
+    phases: Any,
+    moves: Any,
+    followed: Any,
+    trades: Any,
 ) -> None:
-    """Fold a batch, seen as each of the records that orders are told of by."""
-    depth = state[0]
-    for i in range(events.size):
-        kind, sequence = events[i].kind, events[i].sequence
-        if kind == ACCEPTED:
-            e = accepted[i]
-            change(depth, sequence, e.product_id, e.side, e.price_ticks, e.shown_lots)
-        elif kind == TRIGGERED:
-            t = triggered[i]
-            change(depth, sequence, t.product_id, t.side, t.price_ticks, t.shown_lots)
-        elif kind == FILLED:
-            f = filled[i]
-            change(depth, sequence, f.product_id, f.side, f.limit_ticks, -f.shown_lots)
-            if f.role == TAKER or (f.role == AUCTION and f.side == BUY):
-                print_trade(depth, f)
-        elif kind == CANCELLED:
-            c = cancelled[i]
-            change(depth, sequence, c.product_id, c.side, c.price_ticks, -c.shown_lots)
-        elif kind == REPLACED:
-            r = replaced[i]
-            if r.is_shown == 1:
-                change(depth, sequence, r.product_id, r.side, r.old_price_ticks, -r.old_quantity_lots)
-                change(depth, sequence, r.product_id, r.side, r.price_ticks, r.quantity_lots)
-        elif kind == CLIP_SHOWN:
-            s = clips[i]
-            change(depth, sequence, s.product_id, s.side, s.old_price_ticks, -s.old_shown_lots)
-            change(depth, sequence, s.product_id, s.side, s.price_ticks, s.shown_lots)
+    """Fold a batch into the book, printing trades on the way.
 
-
-@kernel
-def put_back(state: Any, kept: Any) -> None:
-    """Fill an emptied table with the levels that are to stay."""
-    depth = state[0]
-    for i in range(kept.size):
-        place = level_at(depth, kept[i].product_id, kept[i].side, kept[i].price_ticks)
-        depth.levels[place].quantity_lots = kept[i].quantity_lots
-        depth.levels[place].shown_lots = kept[i].shown_lots
-        depth.levels[place].sequence = kept[i].sequence
-
-
-class Depth:
-    """What rests at each price of each product, as far as the tape was folded.
-
-    Attributes
+    Parameters
     ----------
-    sequence : int
-        Of the last event folded.
-    phases : dict of product_id to (sequence, phase)
+    state : recarray of shape (1,), DEPTH
+    heads, filled, phases : recarrays of shape (n,), n <= BATCH_EVENTS
+        The events as the market's header, as OrderFilled and as PhaseChanged.
+    words, data : int32 and uint8 arrays of shape (n, record)
+        The same.
+    moves : recarray of shape (KINDS,), MOVE
+    followed : uint8 array of shape (PRODUCTS, FEED_NUMBERS)
+        1 for each product's slot and feed that somebody follows.
+    trades : recarray of shape (>= n,), TradePrinted, written
     """
-
-    def __init__(self) -> None:
-        self._state = records(np.zeros(1, DEPTH))
-        self._levels = self._state["levels"][0]
-        self.sequence = 0
-        self.phases: dict[int, tuple[int, int]] = {}
-
-    def fold(self, events: Any) -> None:
-        """Fold a batch of at most BATCH_EVENTS events; what changed stands in :meth:`take_changes`."""
-        dtypes = (
-            ACCEPTED_RECORD, FILLED_RECORD, CANCELLED_RECORD, REPLACED_RECORD, TRIGGERED_RECORD, CLIP_RECORD,
-        )  # fmt: skip
-        fold(self._state, events, *(events.view(dtype) for dtype in dtypes))
-        if events.size:
-            self.sequence = int(events["sequence"][-1])
-
-    def phase_changes(self, events: Any) -> list[tuple[int, int, int]]:
-        """Note the phases that a batch tells of; return each as (sequence, product_id, phase)."""
-        changes = []
-        told = events.view(PhaseChanged.dtype)
-        for row in np.flatnonzero(events["kind"] == PHASE).tolist():
-            product_id, phase = int(told["product_id"][row]), int(told["phase"][row])
-            self.phases[product_id] = (int(events["sequence"][row]), phase)
-            changes.append((int(events["sequence"][row]), product_id, phase))
-        return changes
-
-    def take_changes(self) -> tuple[Any, Any]:
-        """Return copies of the levels that look different now, and of the new trades; forget them."""
-        state = self._state
-        places = state["changed"][0, : int(state["changed_count"][0])].copy()
-        trades = state["trades"][0, : int(state["trade_count"][0])].copy()
-        levels = self._levels[places]
-        self._levels["is_changed"][places] = 0
-        self._levels["shown_lots"][places] = levels["quantity_lots"]
-        state["changed_count"] = state["trade_count"] = 0
-        if state["used_count"][0] > LEVELS_USED_MAX:
-            self._sweep()
-        return levels[levels["quantity_lots"] != levels["shown_lots"]], trades
-
-    def levels_of(self, product_ids: set[int]) -> dict[int, Any]:
-        """Return copies of all levels of some products, by product."""
-        levels = self._resting()
-        wanted = levels[np.isin(levels["product_id"], list(product_ids))]
-        return {product_id: wanted[wanted["product_id"] == product_id] for product_id in product_ids}
-
-    def _resting(self) -> Any:
-        return self._levels[self._levels["quantity_lots"] != 0]
-
-    def _sweep(self) -> None:
-        """Drop levels at which nothing rests."""
-        kept = records(self._resting())
-        self._levels.view(np.uint8).fill(0)
-        self._state["used_count"] = 0
-        put_back(self._state, kept)
+    depth = state[0]
+    depth.trade_count = 0
+    for i in range(heads.size):
+        kind = heads[i].kind
+        if kind >= KINDS:
+            continue
+        if moves[kind].moves == 1:
+            make_move(depth, heads[i], words[i], data[i], moves[kind])
+        if kind == FILLED:
+            fill = filled[i]
+            if fill.role == TAKER or (fill.role == AUCTION and fill.side == BUY):
+                print_trade(depth, fill, touch(depth, fill.product_id, fill.sequence), followed, trades)
+        elif kind == PHASE:
+            slot = touch(depth, phases[i].product_id, heads[i].sequence)
+            depth.products[slot].phase = phases[i].phase
+            depth.products[slot].phase_sequence = heads[i].sequence

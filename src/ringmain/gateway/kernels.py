@@ -82,3 +82,37 @@ def select(events: Any, event_words: Any, session_id: int, out_words: Any) -> in
                 out_words[count, word] = event_words[i, word]
             count += 1
     return count
+
+
+@kernel
+def select_account(
+    events: Any, event_words: Any, session_id: int, is_own: Any, places: Any, account_id: int, out_words: Any
+) -> int:
+    """Copy, in order, one session's events and the market's about its account; return how many there are.
+
+    Parameters
+    ----------
+    events : recarray of shape (n,), the market's header dtype
+    event_words, out_words : int64 arrays of shape (n, words a record) and (>= n, words a record)
+    session_id : int
+    is_own : uint8 array of shape (SESSIONS,)
+        1 for each session of the account.
+    places : int16 array of shape (65536,)
+        By kind, which half of which word holds the account: 2 * word, and 1 more for the upper; -1 for none.
+    account_id : int
+    """
+    count = 0
+    for i in range(events.size):
+        owner, kind = events[i].session_id, events[i].kind
+        is_wanted = owner == session_id
+        if not is_wanted and kind < FIRST_CORE_KIND:
+            is_wanted = owner < SESSIONS and is_own[owner] == 1
+            place = places[kind]
+            if not is_wanted and place >= 0:
+                named = (event_words[i, place >> 1] >> (32 * (place & 1))) & 0xFFFFFFFF
+                is_wanted = named == account_id
+        if is_wanted:
+            for word in range(event_words.shape[1]):
+                out_words[count, word] = event_words[i, word]
+            count += 1
+    return count

@@ -29,6 +29,8 @@ class Limits:
         Pings of one session that wait for their Pong.
     subscriptions : int
         Products that one session follows, counted once a feed.
+    delay_s : float
+        How much later delayed feeds are, seconds of logical time.
     """
 
     connections: int = 4_096
@@ -41,3 +43,4 @@ class Limits:
     unread_s: float = 30.0
     pings: int = 1_024
     subscriptions: int = 1_024
+    delay_s: float = 900.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ringmain.core.messages import record_of
 from ringmain.core.records import Field, Record, Schema
 
-GATEWAY_VERSION = 1  # layout version of the records below; stands in their headers
+GATEWAY_VERSION = 2  # layout version of the records below; stands in their headers
 FIRST_SESSION_KIND, LAST_SESSION_KIND = 0xFE00, 0xFEFF
 TOKEN_BYTES = 24  # of text, 144 random bits
 
@@ -19,6 +19,7 @@ LOGIN_ACCEPTED, LOGIN_REFUSED, LOGGED_OUT, PONG, RESEND_BEGUN, RESEND_COMMANDS, 
     0xFE81, 0xFE88
 )
 SNAPSHOT_BEGUN, SNAPSHOT_ENDED, LEVEL_CHANGED, TRADE_PRINTED, PHASE_CHANGED = range(0xFEA1, 0xFEA6)
+ORDER_SHOWN, TOP_CHANGED, STATISTICS_CHANGED, INDICATIVE_CHANGED, SUBSCRIPTION_ENDED = range(0xFEA6, 0xFEAB)
 FIRST_DATA_KIND = SNAPSHOT_BEGUN
 
 REASONS: Mapping[str, int] = {
@@ -42,6 +43,11 @@ REASONS: Mapping[str, int] = {
     "GOODBYE": 0xFE12,
     "AFTER_REFUSED": 0xFE13,
     "MARKET_AWAY": 0xFE14,
+    "WRONG_SCHEMA": 0xFE15,
+    "TOKEN_EXPIRED": 0xFE16,
+    "TOKEN_REVOKED": 0xFE17,
+    "WRONG_CERTIFICATE": 0xFE18,
+    "NOT_ENTITLED": 0xFE19,
 }
 REASON_DOCS: Mapping[str, str] = {
     "UNKNOWN_TOKEN": "no credential of this market has the token",
@@ -52,7 +58,7 @@ REASON_DOCS: Mapping[str, str] = {
     "TAKEN_OVER": "the same credential logged in on another connection, which goes on with the session",
     "HEARTBEAT_LOST": "nothing was heard for two and a half heartbeats",
     "TOO_SLOW": "the client left its events unread for too long",
-    "BAD_FRAME": "a header whose slots or version are not this market's",
+    "BAD_FRAME": "a header whose slots, version, encoding or length are not this market's",
     "UNKNOWN_KIND": "no command of this market has the kind",
     "NOT_PERMITTED": "the credential may not send this: a core command, or any command of an observer",
     "NOT_ACCEPTING": "the market takes no commands just now, for instance because its disk is full",
@@ -64,15 +70,26 @@ REASON_DOCS: Mapping[str, str] = {
     "GOODBYE": "the client logged out",
     "AFTER_REFUSED": "given by the client library itself: sent behind a command that was refused",
     "MARKET_AWAY": "the market's node has not answered the log-in in time",
+    "WRONG_SCHEMA": "an SBE header whose schema id or version are not this market's",
+    "TOKEN_EXPIRED": "the credential's time is over",
+    "TOKEN_REVOKED": "the credential was revoked",
+    "WRONG_CERTIFICATE": "the credential is bound to another client certificate",
+    "NOT_ENTITLED": "the account may not trade the product, or not see that much of it",
 }
 (
     UNKNOWN_TOKEN, OTHER_LAYOUT, LOGIN_EXPECTED, LOGIN_TIMEOUT, TOO_MANY_CONNECTIONS, TAKEN_OVER,
     HEARTBEAT_LOST, TOO_SLOW, BAD_FRAME, UNKNOWN_KIND, NOT_PERMITTED, NOT_ACCEPTING, TOO_MANY_PINGS,
     TOO_MANY_SUBSCRIPTIONS, NO_SUCH_FEED, TOO_OLD, STOPPING, GOODBYE, AFTER_REFUSED, MARKET_AWAY,
+    WRONG_SCHEMA, TOKEN_EXPIRED, TOKEN_REVOKED, WRONG_CERTIFICATE, NOT_ENTITLED,
 ) = REASONS.values()  # fmt: skip
 
-DEPTH, TRADES, PHASES = 1, 2, 3
-FEEDS = {"DEPTH": DEPTH, "TRADES": TRADES, "PHASES": PHASES}
+DEPTH, TRADES, PHASES, ORDERS, TOP, STATISTICS, INDICATIVE = range(1, 8)
+DELAYED = 0x80  # added to a feed: the same, later
+_FEEDS = {
+    "DEPTH": DEPTH, "TRADES": TRADES, "PHASES": PHASES, "ORDERS": ORDERS, "TOP": TOP,
+    "STATISTICS": STATISTICS, "INDICATIVE": INDICATIVE,
+}  # fmt: skip
+FEEDS = _FEEDS | {f"DELAYED_{name}": DELAYED | feed for name, feed in _FEEDS.items()}
 
 _REASON = Field("reason", "u2", "why", REASONS)
 _LAYOUT = Field("layout", "u4", "the market schema's layout, from layout_word()")
@@ -146,7 +163,9 @@ def _declare_answers(schema: Schema) -> None:
 
 
 def _declare_data(schema: Schema) -> None:
+    """Declare market data. Its header bears, as session_number, the place in its subject's own count."""
     quantity = Field("quantity_lots", "i8", "quantity in lots; of a level: what rests there now, 0 for none")
+    side = Field("side", "u1", "as the market's orders have it")
     schema.event(
         SNAPSHOT_BEGUN, "SnapshotBegun", "Forget the feed's product; its state follows.", (_PRODUCT, _FEED)
     )
@@ -154,9 +173,32 @@ def _declare_data(schema: Schema) -> None:
         SNAPSHOT_ENDED, "SnapshotEnded", "The state is complete as of the sequence.", (_PRODUCT, _FEED)
     )
     schema.event(LEVEL_CHANGED, "LevelChanged", "All that rests at a price.", (
-        _PRICE, quantity, _PRODUCT, Field("side", "u1", "as the market's orders have it"),
+        _PRICE, quantity, _PRODUCT, side,
     ))  # fmt: skip
     schema.event(TRADE_PRINTED, "TradePrinted", "A trade.", (_PRICE, quantity, _PRODUCT))
     schema.event(PHASE_CHANGED, "PhaseChanged", "The product's trading phase.", (
         _PRODUCT, Field("phase", "u1", "as the market numbers its phases"),
+    ))  # fmt: skip
+    schema.event(ORDER_SHOWN, "OrderShown", "What an order shows; at a price, the lower order_id is first.", (
+        Field("order_id", "i8", "names the order as long as it keeps its priority, and nobody with it"),
+        _PRICE, Field("quantity_lots", "i8", "what it shows now, 0: it is gone"), _PRODUCT, side,
+    ))  # fmt: skip
+    schema.event(TOP_CHANGED, "TopChanged", "The best bid and offer.", (
+        Field("bid_lots", "i8", "quantity at the best bid, 0: there is none"),
+        Field("ask_lots", "i8", "quantity at the best offer, 0: there is none"),
+        Field("bid_ticks", "i4", "the best bid"), Field("ask_ticks", "i4", "the best offer"), _PRODUCT,
+    ))  # fmt: skip
+    schema.event(STATISTICS_CHANGED, "StatisticsChanged", "The product's trades in figures.", (
+        Field("volume_lots", "i8", "traded quantity; 0: nothing, and no price means anything"),
+        Field("open_ticks", "i4", "first price"), Field("high_ticks", "i4", "highest price"),
+        Field("low_ticks", "i4", "lowest price"), Field("last_ticks", "i4", "last price"),
+        Field("vwap_centiticks", "i4", "volume-weighted average price, 1/100 tick, rounded down"),
+        _PRODUCT,
+    ))  # fmt: skip
+    schema.event(INDICATIVE_CHANGED, "IndicativeChanged", "What the call auction would give now.", (
+        _PRICE, Field("volume_lots", "i8", "how much would trade; 0: no price"),
+        Field("surplus_lots", "i8", "bids less offers left at the price"), _PRODUCT,
+    ))  # fmt: skip
+    schema.event(SUBSCRIPTION_ENDED, "SubscriptionEnded", "The feed's product is no longer sent.", (
+        _PRODUCT, _FEED, _REASON,
     ))  # fmt: skip

@@ -12,7 +12,10 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.core.tape import TapeReader
 from ringmain.gateway import messages
+from ringmain.gateway.admission import Admission
+from ringmain.gateway.copies import DropCopies
 from ringmain.gateway.credentials import Credential, Credentials
+from ringmain.gateway.entitlements import UNLIMITED, Entitlements, ProductScreen, Rights
 from ringmain.gateway.fanout import BATCH_EVENTS, Fanout
 from ringmain.gateway.feed import feed_of
 from ringmain.gateway.intake import Intake
@@ -33,6 +36,10 @@ class Link(Protocol):
     @property
     def is_writable(self) -> bool:
         """Whether the client has read most of what was sent."""
+
+    @property
+    def certificate_sha256(self) -> str:
+        """Digest of the certificate that the client showed, in hex; asked where a credential wants one."""
 
     def write(self, data: bytes) -> None:
         """Send bytes; they may wait in memory."""
@@ -58,17 +65,25 @@ class Port:
         The market's; its name is the market's.
     credentials : Credentials
     limits : Limits
+    entitlements : Entitlements, optional
+        Those of the credentials' folder if not given.
     """
 
-    def __init__(self, folder: Path, schema: Schema, credentials: Credentials, limits: Limits) -> None:
+    def __init__(
+        self, folder: Path, schema: Schema, credentials: Credentials, limits: Limits,
+        entitlements: Entitlements | None = None,
+    ) -> None:  # fmt: skip
         self.schema, self.limits = schema, limits
         self.tape = TapeReader(folder, schema)
         self.tape.position = self.tape.readable()
         self._history = TapeReader(folder, schema)
         self._intake = Intake(folder, schema)
         self._fanout = Fanout(schema)
-        self._feed = feed_of(folder, schema)
+        self._feed = feed_of(folder, schema, limits.delay_s)
         self._credentials = credentials
+        self._admission = Admission(schema.name, credentials, entitlements)
+        self._copies = DropCopies(self._fanout, credentials)
+        self._products = ProductScreen(schema)
         self._layout = messages.layout_word(schema)
         self._links: dict[int, Link] = {}  # by session id
         self._behind: set[int] = set()  # sessions that have a cursor of their own
@@ -101,7 +116,7 @@ class Port:
     @property
     def has_more(self) -> bool:
         """Whether there is something for :meth:`pump` to send."""
-        has_data = self._feed is not None and self._feed.has_more
+        has_data = self._feed is not None and self._feed.has_more(self.tape.position)
         return bool(self._behind) or has_data or self.tape.readable() > self.tape.position
 
     # What connections call.
@@ -170,14 +185,18 @@ class Port:
             return False
         for session_id, own, has_core_event in self._fanout.sort(batch):
             self._deliver(self._links[session_id], own, has_core_event, is_resent=False)
+        for credential in self._copies.live() if batch.size else ():
+            own = self._copies.select(credential, batch)
+            if own.size:
+                self._deliver(self._links[credential.session_id], own, True, is_resent=False)
         has_more = self.tape.readable() > self.tape.position
         for session_id in list(self._behind):
             has_more = self._catch_up(session_id) or has_more
         for session_id in list(self._pinging):
             self._answer_pings(self._links[session_id])
         if self._feed is not None:
-            self._feed.advance()
-            has_more = self._feed.has_more or has_more
+            self._feed.advance(self.tape.position)  # not beyond what the orders' owners were told
+            has_more = self._feed.has_more(self.tape.position) or has_more
         return has_more
 
     def retry(self) -> bool:
@@ -196,6 +215,32 @@ class Port:
         for link in holding:
             link.take_held()
         return bool(self._holding)
+
+    def review(self) -> None:
+        """Log out whose credential has ended; take away what is no longer allowed to be seen."""
+        for link in list(self._links.values()):
+            session = link.session
+            assert session is not None, "links are those of sessions"
+            try:
+                ending, rights = self._admission.review(session.credential)
+            except RingmainError as error:
+                LOG.error("%s", error)  # as it was, until somebody has corrected the file
+                return
+            if ending:
+                self.dismiss(link, ending)
+            elif rights is not session.rights:
+                session.rights = rights
+                self._withdraw(link, rights)
+        self._copies.review()
+
+    def _withdraw(self, link: Link, rights: Rights) -> None:
+        """End the subscriptions that an account has no right to."""
+        for feed, product_id in sorted(self._feed.subjects(link)) if self._feed is not None else ():
+            if not rights.may_see(feed, product_id):
+                assert self._feed is not None, "subjects are a feed's"
+                self._feed.unsubscribe(link, (feed, product_id))
+                fields = {"feed": feed, "product_id": product_id, "reason": messages.NOT_ENTITLED}
+                link.write(self._record("SubscriptionEnded", **fields))
 
     def close(self) -> None:
         """Log every session out; the market is told."""
@@ -223,23 +268,15 @@ class Port:
             self.dismiss(link, messages.LOGIN_EXPECTED)
             return 0
         login = frame.view(session_record(self.schema.slots, "Login").dtype)[0]
-        credential = self._find(bytes(login["token"]))
-        reason = messages.OTHER_LAYOUT if login["layout"] != self._layout else 0
-        if credential is None:
-            reason = messages.UNKNOWN_TOKEN
+        credential, reason = self._admission.admit(link, bytes(login["token"]))
+        if login["layout"] != self._layout and reason != messages.UNKNOWN_TOKEN:
+            reason = messages.OTHER_LAYOUT
         if credential is None or reason:
             link.write(self._record("LoginRefused", layout=self._layout, reason=reason))
             link.end()
             return 0
         self._log_in(link, credential, int(login["heartbeat_ms"]))
         return 1
-
-    def _find(self, token: bytes) -> Credential | None:
-        try:
-            return self._credentials.find(self.schema.name, token)
-        except RingmainError as error:
-            LOG.error("%s", error)
-            return None
 
     def _log_in(self, link: Link, credential: Credential, heartbeat_ms: int) -> None:
         """Open the session at the market; a connection that has it gives it up."""
@@ -251,8 +288,10 @@ class Port:
         limits = self.limits
         heartbeat_ms = min(max(heartbeat_ms, limits.heartbeat_ms_min), limits.heartbeat_ms_max)
         link.session = Session(credential, self.schema, heartbeat_ms, self._next_nonce())
+        link.session.rights = self._admission.rights(credential)
         self._links[credential.session_id] = link
-        self._fanout.listen(credential.session_id, True)
+        self._copies.note(credential)
+        self._listen(link.session, True)
         self._intake.open_session(credential, link.session.nonce)
 
     def _go_live(self, link: Link, session: Session, last_number: int, sequence: int) -> None:
@@ -272,9 +311,16 @@ class Port:
         self._links.pop(session.session_id)
         self._behind.discard(session.session_id)
         self._pinging.discard(session.session_id)
-        self._fanout.listen(session.session_id, False)
+        self._listen(session, False)
         if self._feed is not None:
             self._feed.forget(link)
+
+    def _listen(self, session: Session, is_listening: bool) -> None:
+        """Have a session sent each batch of the tape at once, or not."""
+        if session.credential.role == "drop_copy":
+            self._copies.listen(session.credential, is_listening)
+        else:
+            self._fanout.listen(session.session_id, is_listening)
 
     def _close_absent(self) -> None:
         """Close what a gateway that died, or a market that lost our word, has left open."""
@@ -299,14 +345,19 @@ class Port:
 
     def _frames(self, link: Link, session: Session, frames: Any) -> int:
         """Take a run of commands, or one other frame; return how many frames were taken."""
-        is_observer = session.credential.role == "observer"
-        allowed = self._none_allowed if is_observer else self._allowed
+        is_read_only = session.credential.is_read_only
+        allowed = self._none_allowed if is_read_only else self._allowed
         count = screen(frames, allowed, self.schema.slots, self.schema.version, session.session_id)
         if count == 0:
-            self._other_frame(link, session, frames[:1], is_observer)
+            self._other_frame(link, session, frames[:1], is_read_only)
             return 1
         if session.is_discarding:
             return int(count)
+        if session.rights is not UNLIMITED:
+            count = self._entitled(session, frames[:count])
+            if count == 0:
+                self._refuse(link, session, frames[:1], messages.NOT_ENTITLED)
+                return 1
         taken = self._intake.offer(frames[:count])
         session.has_sent = session.has_sent or taken > 0
         if taken < count and self._intake.is_refused:
@@ -314,8 +365,22 @@ class Port:
             return taken + 1
         return taken
 
-    def _other_frame(self, link: Link, session: Session, frame: Any, is_observer: bool) -> None:
-        fault = frame_fault(self.schema, frame[0], is_observer)
+    def _entitled(self, session: Session, frames: Any) -> int:
+        """Return how many commands come before the first for a product that the account may not trade."""
+        count = self._products.allowed(frames, session.rights)
+        if self._feed is None:
+            return count
+        for row in np.flatnonzero(self._products.changes_orders[frames["kind"][:count]]).tolist():
+            kind = int(frames["kind"][row])
+            number = int(frames[row : row + 1].view(self.schema.commands[kind].dtype)["order_number"][0])
+            # An order that the public book does not know yet was let in a moment ago, by the same rules.
+            product_id = self._feed.product_of(session.session_id, number)
+            if product_id and not session.rights.may_trade(product_id):
+                return row
+        return count
+
+    def _other_frame(self, link: Link, session: Session, frame: Any, is_read_only: bool) -> None:
+        fault = frame_fault(self.schema, frame[0], is_read_only)
         if fault == messages.BAD_FRAME:
             self.dismiss(link, fault)
         elif fault and not session.is_discarding:
@@ -387,6 +452,8 @@ class Port:
         subject = int(asked["feed"]), int(asked["product_id"])
         if self._feed is not None and self._feed.count(link) >= self.limits.subscriptions:
             self._refuse(link, session, frame, messages.TOO_MANY_SUBSCRIPTIONS)
+        elif subject[0] in messages.FEEDS.values() and not session.rights.may_see(*subject):
+            self._refuse(link, session, frame, messages.NOT_ENTITLED)
         elif self._feed is None or not self._feed.subscribe(link, subject):
             self._refuse(link, session, frame, messages.NO_SUCH_FEED)
 
@@ -396,6 +463,12 @@ class Port:
             self._feed.unsubscribe(link, (int(asked["feed"]), int(asked["product_id"])))
 
     # Events to a session.
+
+    def _select(self, session: Session, batch: Any) -> Any:
+        """Return what a session is to be sent of a batch; valid until the next call."""
+        if session.credential.role == "drop_copy":
+            return self._copies.select(session.credential, batch)
+        return self._fanout.select(batch, session.session_id)
 
     def _deliver(self, link: Link, own: Any, has_core_event: bool, is_resent: bool) -> None:
         """Send a session its events; what the core says in them is acted on."""
@@ -446,7 +519,7 @@ class Port:
             self.dismiss(link, messages.TOO_OLD)
             return False
         session.cursor = self._history.position
-        own = session.unskipped(self._fanout.select(batch, session_id))
+        own = session.unskipped(self._select(session, batch))
         if own.size:
             self._deliver(link, own, True, session.is_resending)
         if session.cursor < self.tape.position:
@@ -457,7 +530,7 @@ class Port:
         return False
 
     def _set_behind(self, session: Session, is_behind: bool) -> None:
-        self._fanout.listen(session.session_id, not is_behind)
+        self._listen(session, not is_behind)
         if is_behind:
             self._behind.add(session.session_id)
         else:

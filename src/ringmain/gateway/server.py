@@ -1,17 +1,21 @@
 """A port's place in the event loop: it listens, and wakes the port when the tape has more."""
 
 import asyncio
+import ssl
 import threading
 import time
 
 import numpy as np
 
-from ringmain.gateway.connection import Connection
+from ringmain.gateway.broadcast import Broadcast
+from ringmain.gateway.connection import CLOSING_S, Connection
 from ringmain.gateway.port import Port
+from ringmain.gateway.sbe import Layout, Transcoder
 
 CHECK_S = 0.1
 RETRY_S = 0.001
 WATCH_S = 0.25
+REVIEW_S = 1.0
 
 
 class Server:
@@ -24,35 +28,55 @@ class Server:
     def __init__(self, port: Port) -> None:
         self.port = port
         self.buffer = np.zeros(port.limits.receive_bytes, np.uint8)
+        self.transcoder = Transcoder(Layout(port.schema), receive_bytes=port.limits.receive_bytes)
         self._connections: dict[Connection, None] = {}
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._reviewed = 0.0
         self._is_stopping = self._is_pumping = False
         self._may_watch = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name=f"tape-{port.schema.name}", daemon=True)
         self._check_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; return the port's number. OSError if it is taken."""
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, with TLS or without, once or at several doors; return the port's number.
+
+        OSError if it is taken. All doors lead into the same loop: none is served before another.
+        """
         self._loop = asyncio.get_running_loop()
-        self._listener = await self._loop.create_server(lambda: Connection(self), host, port, backlog=1024)
-        self._watcher.start()
-        self._may_watch.set()
-        self._check()
-        return int(self._listener.sockets[0].getsockname()[1])
+        listener = await self._loop.create_server(
+            lambda: Connection(self), host, port, backlog=1024, ssl=tls,
+            ssl_handshake_timeout=self.port.limits.login_s if tls else None,
+            ssl_shutdown_timeout=CLOSING_S if tls else None,
+        )  # fmt: skip
+        if not self._listeners:
+            self._watcher.start()
+            self._may_watch.set()
+            self._check()
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Take no more connections, log everyone out, and end."""
         self._is_stopping = True
-        assert self._listener is not None, "it was started"
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self.port.close()
         await asyncio.sleep(0)  # connections close behind what was written
         for timer in (self._check_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
         self._may_watch.set()
-        await asyncio.to_thread(self._watcher.join)
+        if self._watcher.is_alive():
+            await asyncio.to_thread(self._watcher.join)
+
+    def as_sbe(self, data: bytes) -> bytes:
+        """Return records as SBE messages; what goes to many is encoded once."""
+        if not isinstance(data, Broadcast):
+            return self.transcoder.encode(data)
+        if not data.sbe:
+            data.sbe = self.transcoder.encode(data)
+        return data.sbe
 
     def add(self, connection: Connection) -> bool:
         """Count a connection in; False if there are too many."""
@@ -105,4 +129,9 @@ class Server:
         now = time.monotonic()
         for connection in list(self._connections):
             connection.check(now)
+        if now - self._reviewed >= REVIEW_S:
+            self._reviewed = now
+            self.port.review()
+        if self.port.has_more:  # delayed data comes by itself
+            self.pump_soon()
         self._check_timer = self._loop.call_later(CHECK_S, self._check)

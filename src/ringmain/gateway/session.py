@@ -10,6 +10,7 @@ from ringmain.core.messages import COMMAND_REFUSED, REPEATED, SESSION_OPENED
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.gateway import messages
 from ringmain.gateway.credentials import Credential
+from ringmain.gateway.entitlements import UNLIMITED, Rights
 
 OPENING, LIVE = range(2)
 
@@ -53,12 +54,15 @@ class Session:
         Its commands are dropped until it says Resume.
     is_restarting : bool
         The node was restarted, and has not yet said what it knows of the session.
+    rights : Rights
+        What its account may trade and see.
     """
 
     def __init__(self, credential: Credential, schema: Schema, heartbeat_ms: int, nonce: int) -> None:
         self.credential = credential
         self.session_id = credential.session_id
         self.heartbeat_ms = heartbeat_ms
+        self.rights: Rights = UNLIMITED
         self.phase = OPENING
         self.nonce, self.opened_nonce = nonce, 0
         self.cursor: int | None = None
@@ -110,7 +114,7 @@ class Session:
         return values
 
 
-def frame_fault(schema: Schema, frame: Any, is_observer: bool) -> int:
+def frame_fault(schema: Schema, frame: Any, is_read_only: bool) -> int:
     """Return why a frame is no command that the session may send, or 0 for a session-level record."""
     kind, slots, version = (int(frame[name]) for name in ("kind", "slots", "version"))
     is_session = messages.FIRST_SESSION_KIND <= kind <= messages.LAST_SESSION_KIND
@@ -120,6 +124,6 @@ def frame_fault(schema: Schema, frame: Any, is_observer: bool) -> int:
     if is_session:
         known = messages.gateway_schema(schema.slots).commands
         return 0 if kind in known else messages.UNKNOWN_KIND
-    if kind >= FIRST_CORE_KIND or (is_observer and kind in schema.commands):
+    if kind >= FIRST_CORE_KIND or (is_read_only and kind in schema.commands):
         return messages.NOT_PERMITTED
     return messages.UNKNOWN_KIND

@@ -83,6 +83,7 @@ class Desk:
         reference=0,
         reach=100,
         rules=None,
+        calls=None,
     ):
         """Define and open a product, as session 1."""
         self.send(
@@ -93,6 +94,9 @@ class Desk:
             plain = {"price_step_ticks": 1, "lot_step_lots": 1, "quantity_min_lots": 1, "allocation": 0}
             plain["quantity_max_lots"] = s.LOTS_MAX
             self.send(m.SetProductRules, 1, product_id=number, **plain | rules)
+        if calls:
+            plain = {"call_start_ns": 0, "closing_call_ns": 0, "random_end_ms": 5_000, "seed": 7}
+            self.send(m.ScheduleCalls, 1, product_id=number, indicative_ms=1_500, **plain | calls)
         return self.send(m.ScheduleProduct, 1, auction_ns=auction, gate_closure_ns=closure, product_id=number)
 
     def account(self, number, cash=10**12, credit=0, long=10**6, short=10**6):

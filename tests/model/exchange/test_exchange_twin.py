@@ -23,7 +23,7 @@ def trade(desk, dice, spread=30):
     """Send one random participant's command."""
     session = dice.choice([11, 11, 12, 12, 13, 14, 15])
     product = (
-        dice.choice([1, 2, 3, 6, 6, 7, 5 + s.PRODUCTS])
+        dice.choice([1, 2, 3, 6, 6, 7, 8, 8, 5 + s.PRODUCTS])
         if dice.random() < 0.98
         else dice.choice([4, 2**32 - 1])
     )
@@ -80,9 +80,12 @@ def operate(desk, dice, product):
     limits = {"long_limit_lots": wild(dice, 300), "short_limit_lots": wild(dice, 300)}
     if dice.random() < 0.4:
         return guard(desk, dice, session, product)
-    ask = dice.randrange(9)
+    ask = dice.randrange(13)
     if ask == 0:
-        desk.send(m.OpenAccount, session, account_id=account, credit_minor=wild(dice, 10**5), **limits)
+        desk.send(
+            m.OpenAccount, session, account_id=account, credit_minor=wild(dice, 10**5),
+            may_balance=dice.randrange(2), **limits,
+        )  # fmt: skip
     elif ask == 1:
         desk.send(m.Deposit, session, account_id=account, amount_minor=wild(dice, 10**5))
     elif ask == 2:
@@ -102,6 +105,14 @@ def operate(desk, dice, product):
         times = {"auction_ns": dice.choice([0, now_ns, now_ns + 50 * second_ns]), "gate_closure_ns": 0}
         times["gate_closure_ns"] = dice.choice([0, now_ns + 20 * second_ns, now_ns + 400 * second_ns])
         desk.send(m.ScheduleProduct, session, product_id=product, **times)
+    elif ask == 8:
+        desk.send(m.StartBalancing, session, product_id=product)
+    elif ask == 9:
+        desk.send(m.EndBalancing, session, product_id=product)
+    elif ask == 10:
+        desk.send(m.ExpireProduct, session, product_id=product)
+    elif ask == 11:
+        schedule_session(desk, dice, session, dice.choice([6, 8]))
     else:
         desk.send(CloseSession, 15)
         desk.open(15, dice.choice([3, 3, 9]), 1)
@@ -145,6 +156,23 @@ def guard(desk, dice, session, product):
         )  # fmt: skip
 
 
+def schedule_session(desk, dice, session, product):
+    """Describe the next session of an instrument, and open it, mostly soundly."""
+    second_ns, now_ns = 10**9, desk.now_ns
+    start = dice.choice([0, now_ns + 5 * second_ns])
+    closing = dice.choice([0, now_ns + 60 * second_ns])
+    desk.send(
+        m.ScheduleCalls, session, product_id=product, call_start_ns=start, closing_call_ns=closing,
+        random_end_ms=dice.choice([0, 5_000, s.RANDOM_END_MS_MAX + 1]), seed=dice.randrange(2**32),
+        indicative_ms=dice.choice([0, 99, 100, 2_000]),
+    )  # fmt: skip
+    auction = dice.choice([0, now_ns + 20 * second_ns])
+    desk.send(
+        m.ScheduleProduct, session, product_id=product, auction_ns=auction,
+        gate_closure_ns=dice.choice([0, now_ns + 90 * second_ns]),
+    )  # fmt: skip
+
+
 def opened(dice):
     """Return a desk with accounts of all means, and products in all phases."""
     desk = Desk()
@@ -157,6 +185,7 @@ def opened(dice):
     desk.product(2, auction=300 * 10**9, closure=900 * 10**9, kind=m.HOURLY, reference=dice.randint(-9, 9))
     desk.product(3, auction=500 * 10**9, closure=700 * 10**9, kind=m.QUARTER_HOURLY, value=250, reference=3)
     desk.product(5 + s.PRODUCTS, closure=600 * 10**9, kind=m.HOURLY, reach=3)
+    desk.product(8, auction=20 * 10**9, closure=90 * 10**9, calls={"closing_call_ns": 60 * 10**9})
     desk.product(6, rules={"allocation": m.PRO_RATA})
     steps = {"price_step_ticks": 2, "lot_step_lots": 5, "quantity_min_lots": 10, "quantity_max_lots": 30}
     desk.product(7, auction=800 * 10**9, closure=900 * 10**9, kind=m.HOURLY, rules=steps)

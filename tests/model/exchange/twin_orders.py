@@ -7,6 +7,8 @@ from twin_records import HIGH, LOW, Order, Seat
 from ringmain.exchange import messages as m
 from ringmain.exchange import state as s
 
+CALLS = (m.PRE_OPEN, m.CALL, m.CLOSING_CALL, m.BALANCING)
+
 
 class Orders:
     # Orders.
@@ -74,11 +76,14 @@ class Orders:
             return account
         if product is None:
             return "UNKNOWN_PRODUCT"
-        if product.phase not in (m.CALL, m.CONTINUOUS):
+        if product.phase not in (m.CONTINUOUS, *CALLS):
             return "WRONG_PHASE"
         if c["side"] not in (m.BUY, m.SELL):
             return "WRONG_SIDE"
-        call, kind, force = product.phase == m.CALL, c["order_type"], c["time_in_force"]
+        if c["balancing"] and not self.accounts[self.seat.account].balances:
+            return "NOT_BALANCING"
+        call = not product.trades_now(c["balancing"])
+        kind, force = c["order_type"], c["time_in_force"]
         if kind not in m.ORDER_TYPES.values() or (call and kind in (m.MARKET, m.MARKET_TO_LIMIT)):
             return "WRONG_ORDER_TYPE"
         good = (m.GOOD_FOR_SESSION, m.GOOD_TILL_CANCELLED, m.GOOD_TILL_DATE)
@@ -115,7 +120,7 @@ class Orders:
                 return "CLIP_STEP_OUT_OF_RANGE"
             if step % product.price_step:
                 return "OFF_TICK"
-        if c["post_only"] and product.phase == m.CONTINUOUS:
+        if c["post_only"] and product.trades_now(c["balancing"]):
             order = Order((0, 0), 0, c["side"], c["price_ticks"], 1, product)
             return "WOULD_TRADE" if self._crossing(order) else None
         return None
@@ -163,7 +168,7 @@ class Orders:
         why = None
         if time_in_force == m.FOK and not self._fillable(order):
             why = "FOK_UNFILLED"
-        elif order.product.phase == m.CONTINUOUS:
+        elif order.product.trades_now(order.term("balancing")):
             anchor = self._anchor(order.product)
             why = self._match(order)
             immediate = time_in_force in (m.IOC, m.FOK) or order.terms["order_type"] == m.STOP
@@ -389,7 +394,7 @@ class Orders:
     def _CancelOrder(self, c):
         order = self.orders.get((c["session_id"], c["order_number"]))
         why = None if order else "UNKNOWN_ORDER"
-        if order and order.product.phase not in (m.CALL, m.CONTINUOUS, m.HALTED):
+        if order and order.product.phase not in (m.CONTINUOUS, m.HALTED, m.CLOSED, *CALLS):
             why = "WRONG_PHASE"
         if why:
             return self._reject_order(why, order=c["order_number"])
@@ -431,7 +436,7 @@ class Orders:
         if order is None:
             return "UNKNOWN_ORDER"
         product = order.product
-        if product.phase not in (m.CALL, m.CONTINUOUS):
+        if product.phase not in (m.CONTINUOUS, *CALLS):
             return "WRONG_PHASE"
         if why := self._price_fault(product, c["price_ticks"]):
             return why
@@ -442,7 +447,7 @@ class Orders:
                 return why
         elif (
             order.term("post_only")
-            and product.phase == m.CONTINUOUS
+            and product.trades_now(order.term("balancing"))
             and self._crossing(replace(order, price=c["price_ticks"]))
         ):
             return "WOULD_TRADE"

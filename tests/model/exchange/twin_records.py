@@ -37,6 +37,10 @@ class Order:
     def rank(self):
         return (-self.price if self.side == m.BUY else self.price, self.arrival)
 
+    def lasts_for_session(self):
+        late = (m.GOOD_TILL_CANCELLED, m.GOOD_TILL_DATE)
+        return self.terms["time_in_force"] not in late
+
     def stop_rank(self):
         return (self.waits_at if self.side == m.BUY else -self.waits_at, self.arrival)
 
@@ -64,10 +68,31 @@ class Product:
     min_lots: int = 1
     max_lots: int = s.LOTS_MAX
     allocation: int = m.PRICE_TIME
+    call_start: int = 0
+    closing_call: int = 0
+    call_end: int = 0
+    random_end_ms: int = 0
+    seed: int = 0
+    indicative_ms: int = 0
+    indicative_due: int = 0
+    indicative: tuple[int, int] | None = None  # price and volume last told
+    following: int = 0  # the phase after uncrossing
+    expiring: bool = False
+    swept: int = 0
     last: int | None = None
     stops_due: bool = False
     orders: list[Order] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)  # in the order in which they were opened
+
+    def draw_call_end(self):
+        word = (self.seed * 4 + self.id * 0x9E3779B1 + self.phase) % 2**32
+        word = (word ^ (word >> 15)) * 0x2C1B3C6D % 2**32
+        word = (word ^ (word >> 12)) * 0x297A2D39 % 2**32
+        drawn = (word ^ (word >> 15)) % (self.random_end_ms + 1) * 10**6
+        self.call_end = self.closure - drawn if self.phase == m.CLOSING_CALL else self.auction + drawn
+
+    def trades_now(self, balancing):
+        return self.phase == m.CONTINUOUS or bool(self.phase == m.BALANCING and balancing)
 
     def queue(self, side):
         return sorted((o for o in self.orders if o.side == side and o.waits_at is None), key=Order.rank)
@@ -82,6 +107,7 @@ class Account:
     credit: int
     long: int
     short: int
+    balances: bool = False
     cash: int = 0
 
 

@@ -244,6 +244,8 @@ class Safeguards:
     # Volatility interruption.
 
     def _range_of(self, product):
+        if product.phase != m.CONTINUOUS:
+            return 0
         settings = self.volatility.get(self.groups.get(product.id, 0))
         return settings["dynamic_range_ticks"] if settings else 0
 
@@ -260,16 +262,19 @@ class Safeguards:
         self.interruptions[product.id] = {"around": anchor, "extended": False}
         self._set_call(product)
         self._say(
-            "VolatilityInterrupted", auction_ns=product.auction, product_id=product.id,
+            "VolatilityInterrupted", call_end_ns=product.call_end, product_id=product.id,
             anchor_ticks=anchor, refused_ticks=refused,
             dynamic_range_ticks=self._range_of(product),
         )  # fmt: skip
         self._enter(product, m.CALL)
+        product.indicative, product.indicative_due = None, 0
+        if product.indicative_ms:
+            product.indicative_due = self.command["time_ns"] + product.indicative_ms * 10**6
         self._set_due(product)
 
     def _set_call(self, product):
         end = self.command["time_ns"] + self.volatility[self.groups.get(product.id, 0)]["call_s"] * SECOND_NS
-        product.auction = max(1, min(end, product.closure - 1) if product.closure else end)
+        product.call_end = max(1, min(end, product.closure - 1) if product.closure else end)
 
     def _extended(self, product):
         """Whether the call after an interruption goes on, once."""
@@ -284,7 +289,7 @@ class Safeguards:
         self._set_call(product)
         self._set_due(product)
         self._say(
-            "InterruptionExtended", auction_ns=product.auction, volume_lots=volume, product_id=product.id,
+            "InterruptionExtended", call_end_ns=product.call_end, volume_lots=volume, product_id=product.id,
             anchor_ticks=interruption["around"], price_ticks=price, extension_range_ticks=reach,
         )  # fmt: skip
         return True

@@ -22,6 +22,7 @@ class Setup:
             return self._reject_setup(why, account=c["account_id"])
         account = self.accounts.setdefault(c["account_id"], Account(0, 0, 0))
         account.credit, account.long, account.short = [value for value, _ in limits]
+        account.balances = bool(c["may_balance"])
         self._account_changed(c["account_id"], 0)
 
     def _Deposit(self, c):
@@ -73,7 +74,7 @@ class Setup:
             return self._reject_setup(why, product=c["product_id"])
         product = Product(
             c["product_id"], c["product_kind"], c["delivery_start_ns"], c["value_minor"],
-            c["reference_price_ticks"], c["market_range_ticks"],
+            c["reference_price_ticks"], c["market_range_ticks"], expiring=c["product_kind"] != m.INSTRUMENT,
         )  # fmt: skip
         self.products[slot], self.last_ids[slot] = product, product.id
         names = (
@@ -108,8 +109,15 @@ class Setup:
             "ProductScheduled", auction_ns=product.auction, gate_closure_ns=product.closure,
             product_id=product.id,
         )  # fmt: skip
-        if product.phase == m.DEFINED:
-            self._enter(product, m.CALL if product.auction else m.CONTINUOUS)
+        if product.phase in (m.DEFINED, m.CLOSED):
+            if not product.auction:
+                self._enter(product, m.CONTINUOUS)
+            elif product.call_start:
+                self._enter(product, m.PRE_OPEN)
+            else:
+                self._begin_call(product, m.CALL)
+        elif product.phase == m.CALL:
+            product.draw_call_end()
         self._set_due(product)
 
     def _schedule_fault(self, c, product):
@@ -117,15 +125,55 @@ class Setup:
             return "OPERATOR_ONLY"
         if product is None:
             return "UNKNOWN_PRODUCT"
-        if product.phase not in (m.DEFINED, m.CALL, m.CONTINUOUS, m.HALTED):
+        if product.phase not in (m.DEFINED, m.PRE_OPEN, m.CALL, m.CONTINUOUS, m.HALTED, m.CLOSED):
             return "WRONG_PHASE"
         auction, closure = c["auction_ns"], c["gate_closure_ns"]
         sound = all(t == 0 or t > c["time_ns"] for t in (auction, closure))
         sound &= closure == 0 or auction < closure
         sound &= closure != 0 or product.kind == m.INSTRUMENT
         sound &= not (product.phase in (m.CONTINUOUS, m.HALTED) and auction)
-        sound &= not (product.phase == m.CALL and not auction)
+        sound &= not (product.phase in (m.PRE_OPEN, m.CALL) and not auction)
+        drawn = product.random_end_ms * 10**6
+        sound &= not (auction and closure and auction + drawn >= closure)
+        if product.phase in (m.DEFINED, m.CLOSED, m.PRE_OPEN) and product.call_start:
+            sound &= c["time_ns"] < product.call_start < auction
+        if product.closing_call:
+            sound &= product.closing_call + drawn < closure
+            sound &= not (auction and auction + drawn >= product.closing_call)
         return None if sound else "WRONG_SCHEDULE"
+
+    def _ScheduleCalls(self, c):
+        product = self._product(c["product_id"])
+        why = self._switch_fault(product, m.DEFINED, m.CLOSED)
+        if why is None and any(0 != c[t] <= c["time_ns"] for t in ("call_start_ns", "closing_call_ns")):
+            why = "WRONG_SCHEDULE"
+        if why is None and (
+            c["random_end_ms"] > s.RANDOM_END_MS_MAX or 0 < c["indicative_ms"] < s.INDICATIVE_MS_MIN
+        ):
+            why = "RULE_OUT_OF_RANGE"
+        if why:
+            return self._reject_setup(why, product=c["product_id"])
+        product.call_start, product.closing_call = c["call_start_ns"], c["closing_call_ns"]
+        product.random_end_ms, product.seed = c["random_end_ms"], c["seed"]
+        product.indicative_ms = c["indicative_ms"]
+        names = ("call_start_ns", "closing_call_ns", "product_id", "random_end_ms", "seed", "indicative_ms")
+        self._say("CallsScheduled", **{name: c[name] for name in names})
+
+    def _StartBalancing(self, c):
+        self._switch(c, m.CONTINUOUS, m.BALANCING)
+
+    def _EndBalancing(self, c):
+        product = self._product(c["product_id"])
+        if why := self._switch_fault(product, m.BALANCING):
+            return self._reject_setup(why, product=c["product_id"])
+        self._begin_uncrossing(product, m.CONTINUOUS)
+
+    def _ExpireProduct(self, c):
+        product = self._product(c["product_id"])
+        if why := self._switch_fault(product, m.CLOSED, m.HALTED):
+            return self._reject_setup(why, product=c["product_id"])
+        product.expiring = True
+        self._begin_closing(product)
 
     def _HaltProduct(self, c):
         self._switch(c, m.CONTINUOUS, m.HALTED)
@@ -135,12 +183,17 @@ class Setup:
 
     def _switch(self, c, before, after):
         product = self._product(c["product_id"])
-        if self.seat.account != 0:
-            return self._reject_setup("OPERATOR_ONLY", product=c["product_id"])
-        if product is None or product.phase != before:
-            why = "WRONG_PHASE" if product else "UNKNOWN_PRODUCT"
+        if why := self._switch_fault(product, before):
             return self._reject_setup(why, product=c["product_id"])
         self._enter(product, after)
+        self._set_due(product)
+
+    def _switch_fault(self, product, *before):
+        if self.seat.account != 0:
+            return "OPERATOR_ONLY"
+        if product is None:
+            return "UNKNOWN_PRODUCT"
+        return None if product.phase in before else "WRONG_PHASE"
 
     # Timers.
 
@@ -163,9 +216,21 @@ class Setup:
         product.phase = phase
 
     def _set_due(self, product):
-        product.due = product.auction if product.phase == m.CALL else product.closure
-        if product.stops_due and product.phase == m.CONTINUOUS:
-            product.due = max(self.command["time_ns"], 1)
+        if product.phase == m.PRE_OPEN:
+            product.due = product.call_start
+        elif product.phase in (m.CALL, m.CLOSING_CALL):
+            product.due = min(product.call_end, product.indicative_due or product.call_end)
+        elif product.phase == m.CONTINUOUS and product.stops_due:
+            self._due_now(product)
+        elif product.phase == m.CONTINUOUS:
+            product.due = product.closing_call or product.closure
+        elif product.phase in (m.HALTED, m.BALANCING):
+            product.due = product.closure
+        elif product.phase == m.CLOSED:
+            product.due = 0
+
+    def _due_now(self, product):
+        product.due = max(self.command["time_ns"], 1)
 
     def _expired(self, now):
         if any(p.phase == m.UNCROSSING for p in self.products.values()):
@@ -206,27 +271,62 @@ class Setup:
         return None
 
     def _step(self, product):
-        if product.phase == m.CALL and self._extended(product):
+        now = self.command["time_ns"]
+        if product.phase == m.PRE_OPEN:
+            self._begin_call(product, m.CALL)
+        elif product.phase in (m.CALL, m.CLOSING_CALL) and now < product.call_end:
+            self._indicate(product)
+        elif product.phase == m.CALL and self._extended(product):
             pass
-        elif product.phase == m.CALL:
-            self._enter(product, m.UNCROSSING)
-            price, volume, surplus = auction_price(product)
-            product.auction_price, product.auction_left = price, volume
-            self._say(
-                "AuctionUncrossed", volume_lots=volume, surplus_lots=surplus,
-                product_id=product.id, price_ticks=price,
-            )  # fmt: skip
+        elif product.phase in (m.CALL, m.CLOSING_CALL):
+            self._begin_uncrossing(product, m.CONTINUOUS if product.phase == m.CALL else m.CLOSING)
         elif product.phase == m.UNCROSSING:
             self._uncross(product)
         elif product.phase == m.CLOSING:
             self._close(product)
         elif product.phase == m.DELIVERING:
             self._deliver(product)
-        elif product.stops_due:
+        elif product.phase == m.CONTINUOUS and product.stops_due:
             self._trigger_stops(product, len(self.events) + s.EVENTS_PER_STEP)
             self._set_due(product)
+        elif product.phase == m.CONTINUOUS and product.closing_call and now < product.closure:
+            self._begin_call(product, m.CLOSING_CALL)
         else:
-            self._enter(product, m.CLOSING)
+            self._begin_closing(product)
+
+    def _begin_call(self, product, phase):
+        self._enter(product, phase)
+        product.draw_call_end()
+        product.indicative, product.indicative_due = None, 0
+        if product.indicative_ms:
+            product.indicative_due = self.command["time_ns"] + product.indicative_ms * 10**6
+        self._set_due(product)
+
+    def _begin_uncrossing(self, product, following):
+        self._due_now(product)
+        self._enter(product, m.UNCROSSING)
+        price, volume, surplus = auction_price(product)
+        product.auction_price, product.auction_left, product.following = price, volume, following
+        self._say(
+            "AuctionUncrossed", volume_lots=volume, surplus_lots=surplus,
+            product_id=product.id, price_ticks=price,
+        )  # fmt: skip
+
+    def _begin_closing(self, product):
+        product.swept = 1
+        self._due_now(product)
+        self._enter(product, m.CLOSING)
+
+    def _indicate(self, product):
+        price, volume, surplus = auction_price(product)
+        product.indicative_due += product.indicative_ms * 10**6
+        self._set_due(product)
+        if product.indicative != (price, volume):
+            product.indicative = (price, volume)
+            self._say(
+                "IndicativePriceChanged", volume_lots=volume, surplus_lots=surplus,
+                product_id=product.id, price_ticks=price,
+            )  # fmt: skip
 
     def _uncross(self, product):
         for index in range(s.FILLS_PER_COMMAND):
@@ -249,12 +349,16 @@ class Setup:
                     self._clip(order, order.price, old_shown)
                 if order.lots == 0:
                     self._remove(order)
-        if product.auction_left == 0:
+        if product.auction_left == 0 and product.following == m.CLOSING:
+            self._begin_closing(product)
+        elif product.auction_left == 0:
             self._enter(product, m.CONTINUOUS)
             product.stops_due = True
             self._set_due(product)
 
     def _close(self, product):
+        if not product.expiring:
+            return self._end_session(product)
         for _ in range(s.CANCELS_PER_STEP):
             queue = product.queue(m.BUY) + product.queue(m.SELL)
             queue += product.waiting(m.BUY) + product.waiting(m.SELL)
@@ -263,6 +367,23 @@ class Setup:
                 return
             self._cancelled(queue[0], "GATE_CLOSURE")
             self._remove(queue[0])
+
+    def _end_session(self, product):
+        cancelled = 0
+        for _ in range(s.SLOTS_SWEPT_PER_STEP):
+            if product.swept > self.highest_slot:
+                product.call_start = product.closing_call = 0
+                self._enter(product, m.CLOSED)
+                return self._set_due(product)
+            if cancelled == s.CANCELS_PER_STEP:
+                return None
+            order = self.slots.get(product.swept)
+            if order and order.product is product and order.lasts_for_session():
+                self._cancelled(order, "SESSION_END")
+                self._remove(order)
+                cancelled += 1
+            product.swept += 1
+        return None
 
     def _deliver(self, product):
         for _ in range(s.CANCELS_PER_STEP):

@@ -23,9 +23,12 @@ from parrot import schema
 from ringmain.client import Client
 from ringmain.client.sync import unpack
 from ringmain.exchange.engine import MARKET as EXCHANGE
+from ringmain.gateway.app import TLS_SUFFIX, read_ports
+from ringmain.gateway.certificate import CERTIFICATE_FILE, KEY_FILE, make
 from ringmain.gateway.credentials import add_token
 from ringmain.gateway.limits import Limits
 from ringmain.gateway.messages import layout_word, session_record
+from ringmain.gateway.tls import Tls, client_context
 
 MARKETS = {"parrot": PARROT, "exchange": EXCHANGE}
 NAME = schema.name
@@ -35,8 +38,10 @@ START_S = 60
 class Rig:
     """A running venue of one market; also says where it is, and lets its parts die."""
 
-    def __init__(self, data: Path, market: str = NAME, **limits) -> None:
+    def __init__(self, data: Path, market: str = NAME, is_secure: bool = False, **limits) -> None:
         self.data, self.limits, self.market = data, limits, market
+        if is_secure:
+            make(data, ["localhost", "127.0.0.1"])
         self.token = self.new_token("first")
         self.processes: dict[str, subprocess.Popen] = {}
         self.clients: list[Client] = []
@@ -68,7 +73,11 @@ class Rig:
 
     @property
     def port(self) -> int:
-        return json.loads((self.data / "ports.json").read_text())[self.market]
+        return read_ports(self.data)[self.market]
+
+    @property
+    def tls_port(self) -> int:
+        return read_ports(self.data)[self.market + TLS_SUFFIX]
 
     def client(self, token: str | None = None, **options) -> Client:
         client = Client.connect(
@@ -90,6 +99,14 @@ class Rig:
         for part in ("gateway", "node"):
             if self.processes[part].poll() is None:
                 self.stop(part)
+
+
+def secure(rig: Rig, token: str, **options) -> Client:
+    """Return a client that came by the door with TLS."""
+    options.setdefault("tls", client_context(rig.data / CERTIFICATE_FILE))
+    client = Client.connect("127.0.0.1", rig.tls_port, token, MARKETS[rig.market].schema, **options)
+    rig.clients.append(client)
+    return client
 
 
 class Raw:
@@ -147,7 +164,9 @@ def main() -> None:
     else:
         from ringmain.gateway.app import run
 
-        run(data, {name: market.schema}, limits=Limits(**limits))
+        has_tls = (data / CERTIFICATE_FILE).exists()
+        tls = Tls(data / CERTIFICATE_FILE, data / KEY_FILE) if has_tls else None
+        run(data, {name: market.schema}, limits=Limits(**limits), tls=tls)
 
 
 if __name__ == "__main__":

@@ -5,59 +5,27 @@ import random
 import numpy as np
 import pytest
 from gateway_rig import Rig
+from gateway_venue import order, set_up
 
 from ringmain.exchange.messages import (
     BUY,
     CONTINUOUS,
     GOOD_FOR_SESSION,
-    INSTRUMENT,
     IOC,
     LIMIT,
     SELL,
     CancelOrder,
-    DefineProduct,
-    Deposit,
-    OpenAccount,
     PlaceOrder,
-    ScheduleProduct,
 )
 from ringmain.gateway.messages import DEPTH, PHASES, TRADES
-
-BIG = 10**9
-PRODUCTS = (1, 2)
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
     rig = Rig(tmp_path_factory.mktemp("venue"), "exchange", unread_bytes=65_536)
-    with rig.client(rig.new_token("operator", account_id=0, role="operator")) as operator:
-        for account_id in (1, 2):
-            operator.send(
-                OpenAccount(
-                    credit_minor=10**13, long_limit_lots=BIG, short_limit_lots=BIG, account_id=account_id
-                )
-            )
-            operator.send(Deposit(amount_minor=10**13, account_id=account_id))
-        for product_id in PRODUCTS:
-            operator.send(
-                DefineProduct(
-                    delivery_start_ns=0, product_id=product_id, value_minor=1, reference_price_ticks=5_000,
-                    market_range_ticks=100, product_kind=INSTRUMENT,
-                )
-            )  # fmt: skip
-            operator.send(ScheduleProduct(auction_ns=0, gate_closure_ns=0, product_id=product_id))
-        operator.settle()
+    set_up(rig)
     yield rig
     rig.close()
-
-
-def order(
-    side: int, price_ticks: int, quantity_lots: int, product_id: int = 1, lasts: int = GOOD_FOR_SESSION
-):
-    return PlaceOrder(
-        side=side, price_ticks=price_ticks, quantity_lots=quantity_lots, product_id=product_id,
-        order_type=LIMIT, time_in_force=lasts,
-    )  # fmt: skip
 
 
 class Screen:

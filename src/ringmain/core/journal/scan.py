@@ -230,6 +230,8 @@ class JournalScan:
         for offset in range(self.end.offset + SECTOR_BYTES, data.size, SECTOR_BYTES):
             follower = read_batch(segment, data, offset, self.schema)
             if follower is not None and follower.first_sequence > last:
+                if read_batch(segment, data, self.end.offset, self.schema) is not None:
+                    return  # a writer that lives had not ended it: what it has written since comes after the end
                 raise self._damage(
                     name,
                     self.end.offset,

@@ -9,7 +9,7 @@ from ringmain.exchange.kernels.credit import give_back, settle_trades
 from ringmain.exchange.kernels.guards import anchor_of
 from ringmain.exchange.kernels.icebergs import rest_iceberg
 from ringmain.exchange.kernels.levels import side_of, slot_of
-from ringmain.exchange.kernels.matching import crosses, match
+from ringmain.exchange.kernels.matching import crosses, match, trades_in
 from ringmain.exchange.kernels.orders import give_order
 from ringmain.exchange.kernels.volatility import bound_of, interrupt, is_interrupted, restore_limit
 from ringmain.exchange.messages import CANCELLATIONS, CONTINUOUS, STOP
@@ -44,9 +44,10 @@ def enter_again(
     slot, account_id, reason = slot_of(ladder), int(order.account_id), 0
     product = exchange.products[slot]
     is_iceberg = order.is_special == 1 and special.display_lots > 0
-    if product.phase == CONTINUOUS:
+    balancing = special.balancing if order.is_special else 0
+    if trades_in(product.phase, balancing):
         bound_ticks, anchor_ticks = limit_ticks, 0
-        if exchange.safeguards.are_on:
+        if exchange.safeguards.are_on and product.phase == CONTINUOUS:
             anchor_ticks = anchor_of(product)
             bound_ticks = bound_of(exchange, slot, ladder, limit_ticks)
         left, end, reason = match(

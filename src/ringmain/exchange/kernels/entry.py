@@ -29,7 +29,7 @@ from ringmain.exchange.kernels.levels import (
     side_of,
     slot_of,
 )
-from ringmain.exchange.kernels.matching import crosses, fillable, match
+from ringmain.exchange.kernels.matching import crosses, fillable, match, trades_in
 from ringmain.exchange.kernels.orders import find_order, open_lots, orders_full, take_order
 from ringmain.exchange.kernels.products import UNKNOWN, find_product
 from ringmain.exchange.kernels.stops import await_stop, trigger_stops
@@ -42,12 +42,13 @@ from ringmain.exchange.kernels.terms import (
     participant_fault,
     price_fault,
     quantity_fault,
+    rests_orders,
 )
 from ringmain.exchange.kernels.volatility import bound_of, interrupt, is_interrupted, restore_limit
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
-    CALL,
     CANCELLATIONS,
+    CLOSED,
     CONTINUOUS,
     FOK,
     HALTED,
@@ -246,7 +247,7 @@ def _trade_and_rest(
         matching, ladder, bound_ticks, left, account_id, order.self_trade
     ):
         reason = FOK_UNFILLED
-    elif product.phase == CONTINUOUS:
+    elif trades_in(product.phase, order.balancing):
         left, end, reason = match(
             matching, request, head.session_id, head.session_number, account_id, order.product_id, ladder,
             bound_ticks, left, True, order.self_trade, product.allocation, events, count,
@@ -297,7 +298,7 @@ def _may_cancel(exchange: Any, order_slot: int) -> bool:
     """Tell whether the order's product is in a phase in which orders may leave."""
     level = exchange.matching.levels[exchange.matching.orders[order_slot].level]
     phase = exchange.products[slot_of(level.ladder)].phase
-    return phase in (CALL, CONTINUOUS, HALTED)
+    return rests_orders(phase) or phase in (CONTINUOUS, HALTED, CLOSED)
 
 
 @kernel
@@ -309,7 +310,7 @@ def _replace_fault(exchange: Any, change: Any, order_slot: int) -> int:
     order = matching.orders[order_slot]
     level = matching.levels[order.level]
     product = exchange.products[slot_of(level.ladder)]
-    if product.phase != CALL and product.phase != CONTINUOUS:
+    if product.phase != CONTINUOUS and not rests_orders(product.phase):
         return WRONG_PHASE
     reason = price_fault(product, change.price_ticks)
     if reason == 0:
@@ -336,7 +337,7 @@ def _special_change_fault(exchange: Any, change: Any, order_slot: int, product: 
     if special.is_waiting:
         return price_fault(product, change.stop_ticks)
     ladder = int(exchange.matching.levels[exchange.matching.orders[order_slot].level].ladder)
-    if special.post_only and product.phase == CONTINUOUS:
+    if special.post_only and trades_in(product.phase, special.balancing):
         return WOULD_TRADE if crosses(exchange.matching, ladder, int(change.price_ticks)) else 0
     return 0
 

@@ -9,7 +9,15 @@ from ringmain.exchange.kernels.icebergs import next_clip
 from ringmain.exchange.kernels.levels import best_level, key_of, level_after, opposite
 from ringmain.exchange.kernels.orders import open_lots
 from ringmain.exchange.kernels.self_trade import avoid_self_trade
-from ringmain.exchange.messages import ALLOWED, CANCEL_OLDEST, MAKER, PRO_RATA, TAKER
+from ringmain.exchange.messages import (
+    ALLOWED,
+    BALANCING,
+    CANCEL_OLDEST,
+    CONTINUOUS,
+    MAKER,
+    PRO_RATA,
+    TAKER,
+)
 from ringmain.exchange.state import FILLS_PER_COMMAND, PRO_RATA_ORDERS
 
 
@@ -41,15 +49,12 @@ def match(
     limit_ticks, lots, is_shown : int
         Its limit price and open quantity, and whether that counts as shown.
     events : recarray of shape (m,), EVENT
-        Two are written for a trade, from row `count` on: the maker's, then the taker's. What
-        happens to a maker besides stands behind them.
+        From row `count` on: a trade's maker and taker, then what else befell the maker.
 
     Returns
     -------
-    lots : int
-        What is still open, above zero too when FILLS_PER_COMMAND is reached.
-    count : int
-        The row after the last event.
+    lots, count : int
+        What is open, above zero too after FILLS_PER_COMMAND trades; the row after the last event.
     reason : int
         Why what is open may not rest: SELF_TRADE, or 0.
     """
@@ -124,6 +129,12 @@ def _trade(
     else:
         remove_order(matching, slot)
     return count + 2
+
+
+@leaf
+def trades_in(phase: int, balancing: int) -> bool:
+    """Tell whether an order that comes in during a phase trades at once."""
+    return phase == CONTINUOUS or (phase == BALANCING and balancing != 0)
 
 
 @leaf

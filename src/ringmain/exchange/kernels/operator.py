@@ -39,6 +39,7 @@ def open_participant(exchange: Any, request: Any, events: Any, count: int) -> in
     set_limits(participant.cash, command.credit_minor, LIMIT_MINOR)
     participant.long_limit_lots = command.long_limit_lots
     participant.short_limit_lots = command.short_limit_lots
+    participant.may_balance = 1 if command.may_balance != 0 else 0
     report_account(events[count], request, command.account_id, participant.cash, 0)
     return count + 1
 

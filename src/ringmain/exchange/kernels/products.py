@@ -1,70 +1,53 @@
-"""Products: define, schedule, halt; and the phases that timers lead them through.
-
-FREE > DEFINED > (CALL > UNCROSSING >) CONTINUOUS (<> HALTED) > CLOSING > DELIVERING > FREE. Big
-work is done in portions, one step each; a product that has more to do stays due.
-"""
+"""Products: define, schedule, halt, balance, expire."""
 
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.exchange.kernels.answers import head_answer, reject_setup, report_phase
-from ringmain.exchange.kernels.auction import set_auction_price, uncross_portion
-from ringmain.exchange.kernels.cancelling import cancel_resting, sweep_step
-from ringmain.exchange.kernels.credit import deliver_position
-from ringmain.exchange.kernels.expiries import next_expiry_ns
+from ringmain.exchange.kernels.answers import head_answer, reject_setup
 from ringmain.exchange.kernels.guards import clear_guard
-from ringmain.exchange.kernels.levels import best_level, ladder_of, stop_ladder_of
-from ringmain.exchange.kernels.stops import trigger_stops
-from ringmain.exchange.kernels.timers import NEVER, set_deadline, set_due
-from ringmain.exchange.kernels.volatility import extend
+from ringmain.exchange.kernels.phases import begin_call, begin_closing, begin_uncrossing, enter_phase
+from ringmain.exchange.kernels.timers import MILLISECOND_NS, NEVER, set_call_end, set_deadline, set_due
 from ringmain.exchange.messages import (
-    BUY,
+    BALANCING,
     CALL,
-    CANCELLATIONS,
-    CLOSING,
+    CLOSED,
     CONTINUOUS,
     DEFINED,
-    DELIVERING,
     FREE,
     HALTED,
     HOURLY,
     INSTRUMENT,
+    PRE_OPEN,
     PRICE_TIME,
     PRO_RATA,
     REJECTIONS,
-    SELL,
-    UNCROSSING,
-    PositionDelivered,
+    CallsScheduled,
     ProductDefined,
     ProductRulesSet,
     ProductScheduled,
 )
 from ringmain.exchange.state import (
-    CANCELS_PER_STEP,
-    EVENTS_PER_COMMAND,
-    EVENTS_PER_STEP,
+    INDICATIVE_MS_MIN,
     LOTS_MAX,
     LOTS_OF,
     PRICE_TICKS_MAX,
     PRICE_TICKS_MIN,
     PRODUCTS,
-    STEPS_PER_TIMER,
+    RANDOM_END_MS_MAX,
     VALUE_MINOR_MAX,
 )
 from ringmain.ledger.accounts import LIMIT_MINOR, open_account
 
 UNKNOWN = -1
-NO_SLOT = -1
 PRODUCT_RULES_SET = ProductRulesSet.kind
 PRODUCT_DEFINED, PRODUCT_SCHEDULED = ProductDefined.kind, ProductScheduled.kind
-POSITION_DELIVERED = PositionDelivered.kind
+CALLS_SCHEDULED = CallsScheduled.kind
 OPERATOR_ONLY, UNKNOWN_PRODUCT = REJECTIONS["OPERATOR_ONLY"], REJECTIONS["UNKNOWN_PRODUCT"]
 WRONG_PHASE, WRONG_SCHEDULE = REJECTIONS["WRONG_PHASE"], REJECTIONS["WRONG_SCHEDULE"]
 PRODUCT_SLOT_TAKEN, PRODUCT_ID_USED = REJECTIONS["PRODUCT_SLOT_TAKEN"], REJECTIONS["PRODUCT_ID_USED"]
 WRONG_PRODUCT_KIND, VALUE_OUT_OF_RANGE = REJECTIONS["WRONG_PRODUCT_KIND"], REJECTIONS["VALUE_OUT_OF_RANGE"]
 PRICE_OUT_OF_RANGE = REJECTIONS["PRICE_OUT_OF_RANGE"]
 WRONG_ALLOCATION, RULE_OUT_OF_RANGE = REJECTIONS["WRONG_ALLOCATION"], REJECTIONS["RULE_OUT_OF_RANGE"]
-GATE_CLOSURE, EXPIRED = CANCELLATIONS["GATE_CLOSURE"], CANCELLATIONS["EXPIRED"]
 
 
 @kernel
@@ -106,12 +89,18 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.quantity_min_lots = 1
     product.quantity_max_lots = LOTS_MAX
     product.allocation = PRICE_TIME
+    product.call_start_ns = NEVER
+    product.closing_call_ns = NEVER
+    product.random_end_ms = 0
+    product.indicative_ms = 0
+    product.stops_due = 0
+    product.is_expiring = 0 if command.product_kind == INSTRUMENT else 1
     product.has_traded = 0
     product.last_ticks = 0
     clear_guard(exchange, slot)
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)
-    _enter(exchange, slot, DEFINED, request, events[count + 1])
+    enter_phase(exchange, slot, DEFINED, request, events[count + 1])
     return count + 2
 
 
@@ -129,11 +118,113 @@ def schedule(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.gate_closure_ns = command.gate_closure_ns
     _report_scheduled(events[count], request)
     count += 1
-    if product.phase == DEFINED:
-        phase = CALL if command.auction_ns != NEVER else CONTINUOUS
-        _enter(exchange, slot, phase, request, events[count])
-        count += 1
+    if product.phase == DEFINED or product.phase == CLOSED:
+        count = _open(exchange, slot, request, events, count)
+    elif product.phase == CALL:
+        set_call_end(product)
     set_due(exchange, slot, request.head.time_ns)
+    set_deadline(exchange, request.head.time_ns)
+    return count
+
+
+@kernel
+def _open(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
+    """Lead a product into its session's first phase."""
+    product = exchange.products[slot]
+    if product.auction_ns == NEVER:
+        enter_phase(exchange, slot, CONTINUOUS, request, events[count])
+        return count + 1
+    if product.call_start_ns == NEVER:
+        return begin_call(exchange, slot, CALL, request, events, count)
+    enter_phase(exchange, slot, PRE_OPEN, request, events[count])
+    return count + 1
+
+
+@kernel
+def schedule_calls(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """Describe the calls of a product's next session; return the next event row."""
+    command = request.schedule_calls
+    slot = find_product(exchange, command.product_id)
+    reason = _calls_fault(exchange, request, slot)
+    if reason != 0:
+        reject_setup(events[count], request, command.product_id, 0, reason)
+        return count + 1
+    product = exchange.products[slot]
+    product.call_start_ns = command.call_start_ns
+    product.closing_call_ns = command.closing_call_ns
+    product.random_end_ms = command.random_end_ms
+    product.seed = command.seed
+    product.indicative_ms = command.indicative_ms
+    head_answer(events[count], request, CALLS_SCHEDULED)
+    calls = events[count].calls_scheduled
+    calls.call_start_ns = command.call_start_ns
+    calls.closing_call_ns = command.closing_call_ns
+    calls.product_id = command.product_id
+    calls.random_end_ms = command.random_end_ms
+    calls.seed = command.seed
+    calls.indicative_ms = command.indicative_ms
+    return count + 1
+
+
+@kernel
+def _calls_fault(exchange: Any, request: Any, slot: int) -> int:
+    if not is_operator(exchange, request.head.session_id):
+        return OPERATOR_ONLY
+    if slot == UNKNOWN:
+        return UNKNOWN_PRODUCT
+    if exchange.products[slot].phase != DEFINED and exchange.products[slot].phase != CLOSED:
+        return WRONG_PHASE
+    calls, now_ns = request.schedule_calls, request.head.time_ns
+    if not _is_future(calls.call_start_ns, now_ns) or not _is_future(calls.closing_call_ns, now_ns):
+        return WRONG_SCHEDULE
+    if calls.random_end_ms > RANDOM_END_MS_MAX:
+        return RULE_OUT_OF_RANGE
+    if calls.indicative_ms != 0 and calls.indicative_ms < INDICATIVE_MS_MIN:
+        return RULE_OUT_OF_RANGE
+    return 0
+
+
+@kernel
+def _contradicts_calls(product: Any, auction_ns: int, gate_closure_ns: int, now_ns: int) -> bool:
+    """Tell whether a session's times leave no room for its calls and their random ends."""
+    random_ns = int(product.random_end_ms) * MILLISECOND_NS
+    if auction_ns != NEVER and gate_closure_ns != NEVER and auction_ns + random_ns >= gate_closure_ns:
+        return True
+    is_before = product.phase in (DEFINED, CLOSED, PRE_OPEN)
+    if is_before and product.call_start_ns != NEVER and not now_ns < product.call_start_ns < auction_ns:
+        return True
+    if product.closing_call_ns == NEVER:
+        return False
+    if gate_closure_ns == NEVER or product.closing_call_ns + random_ns >= gate_closure_ns:
+        return True
+    return auction_ns != NEVER and auction_ns + random_ns >= product.closing_call_ns
+
+
+@kernel
+def end_balancing(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """Uncross what has crossed in a balancing phase, and go on; return the next event row."""
+    product_id = request.end_balancing.product_id
+    slot = find_product(exchange, product_id)
+    reason = _switch_fault(exchange, request, slot, BALANCING, BALANCING)
+    if reason != 0:
+        reject_setup(events[count], request, product_id, 0, reason)
+        return count + 1
+    count = begin_uncrossing(exchange, slot, CONTINUOUS, request, events, count)
+    set_deadline(exchange, request.head.time_ns)
+    return count
+
+
+@kernel
+def expire(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """End a product that is closed or halted: orders leave, positions are delivered; return the next row."""
+    product_id = request.expire_product.product_id
+    slot = find_product(exchange, product_id)
+    reason = _switch_fault(exchange, request, slot, CLOSED, HALTED)
+    if reason != 0:
+        reject_setup(events[count], request, product_id, 0, reason)
+        return count + 1
+    exchange.products[slot].is_expiring = 1
+    count = begin_closing(exchange, slot, request, events, count)
     set_deadline(exchange, request.head.time_ns)
     return count
 
@@ -192,38 +283,25 @@ def switch(
 ) -> int:
     """Halt or resume a product, from one phase to the other; return the next event row."""
     slot = find_product(exchange, product_id)
-    reason = 0
-    if not is_operator(exchange, request.head.session_id):
-        reason = OPERATOR_ONLY
-    elif slot == UNKNOWN:
-        reason = UNKNOWN_PRODUCT
-    elif exchange.products[slot].phase != before:
-        reason = WRONG_PHASE
+    reason = _switch_fault(exchange, request, slot, before, before)
     if reason != 0:
         reject_setup(events[count], request, product_id, 0, reason)
-    else:
-        _enter(exchange, slot, after, request, events[count])
+        return count + 1
+    enter_phase(exchange, slot, after, request, events[count])
+    set_due(exchange, slot, request.head.time_ns)
+    set_deadline(exchange, request.head.time_ns)
     return count + 1
 
 
 @kernel
-def run_timers(exchange: Any, request: Any, events: Any, count: int) -> int:
-    """Do what is due at the command's time, in steps, as far as its events suffice."""
-    end = count + EVENTS_PER_COMMAND - EVENTS_PER_STEP
-    for _ in range(STEPS_PER_TIMER):
-        slot = _due_slot(exchange, request.head.time_ns)
-        if count > end:
-            break
-        if slot != NO_SLOT:
-            count = _step(exchange, slot, request, events, count)
-        elif exchange.sweep.count > 0:
-            count = sweep_step(exchange, request, events, count)
-        elif not _is_expiry_due(exchange, request.head.time_ns):
-            break
-        else:
-            count = _expire(exchange, request, events, count)
-    set_deadline(exchange, request.head.time_ns)
-    return count
+def _switch_fault(exchange: Any, request: Any, slot: int, before: int, or_before: int) -> int:
+    """Return why the operator can't lead a product out of one of two phases, or 0."""
+    if not is_operator(exchange, request.head.session_id):
+        return OPERATOR_ONLY
+    if slot == UNKNOWN:
+        return UNKNOWN_PRODUCT
+    phase = exchange.products[slot].phase
+    return 0 if phase in (before, or_before) else WRONG_PHASE
 
 
 @kernel
@@ -254,7 +332,7 @@ def _schedule_fault(exchange: Any, request: Any, slot: int) -> int:
     if slot == UNKNOWN:
         return UNKNOWN_PRODUCT
     product = exchange.products[slot]
-    if product.phase < DEFINED or product.phase > HALTED or product.phase == UNCROSSING:
+    if product.phase not in (DEFINED, PRE_OPEN, CALL, CONTINUOUS, HALTED, CLOSED):
         return WRONG_PHASE
     auction_ns = request.schedule_product.auction_ns
     gate_closure_ns = request.schedule_product.gate_closure_ns
@@ -267,7 +345,10 @@ def _schedule_fault(exchange: Any, request: Any, slot: int) -> int:
     if product.kind != INSTRUMENT and gate_closure_ns == NEVER:
         return WRONG_SCHEDULE
     is_open = product.phase == CONTINUOUS or product.phase == HALTED
-    if (is_open and auction_ns != NEVER) or (product.phase == CALL and auction_ns == NEVER):
+    is_before = product.phase == CALL or product.phase == PRE_OPEN
+    if (is_open and auction_ns != NEVER) or (is_before and auction_ns == NEVER):
+        return WRONG_SCHEDULE
+    if _contradicts_calls(product, auction_ns, gate_closure_ns, request.head.time_ns):
         return WRONG_SCHEDULE
     return 0
 
@@ -275,124 +356,6 @@ def _schedule_fault(exchange: Any, request: Any, slot: int) -> int:
 @kernel
 def _is_future(moment_ns: int, now_ns: int) -> bool:
     return moment_ns == NEVER or moment_ns > now_ns
-
-
-@kernel
-def _due_slot(exchange: Any, now_ns: int) -> int:
-    """Return the slot of the product that has been due longest, or NO_SLOT."""
-    longest, longest_ns = NO_SLOT, now_ns
-    for slot in range(PRODUCTS):
-        due_ns = exchange.due_ns[slot]
-        if due_ns != NEVER and (due_ns < longest_ns or (due_ns == now_ns and longest == NO_SLOT)):
-            longest, longest_ns = slot, due_ns
-    return longest
-
-
-@kernel
-def _step(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
-    """Do one portion of what a due product has to do; return the next event row."""
-    product = exchange.products[slot]
-    if product.phase == CALL:
-        if exchange.safeguards.are_on and extend(exchange, request, slot, events[count]):
-            return count + 1
-        _enter(exchange, slot, UNCROSSING, request, events[count])
-        set_auction_price(exchange, slot, request, events[count + 1])
-        exchange.uncrossing_count += 1
-        return count + 2
-    if product.phase == UNCROSSING:
-        return _uncross(exchange, slot, request, events, count)
-    if product.phase == CLOSING:
-        return _close(exchange, slot, request, events, count)
-    if product.phase == DELIVERING:
-        return _deliver(exchange, slot, request, events, count)
-    assert product.phase == CONTINUOUS or product.phase == HALTED
-    if product.stops_due:
-        count = trigger_stops(exchange, request, slot, events, count, count + EVENTS_PER_STEP)
-        set_due(exchange, slot, request.head.time_ns)
-        return count
-    _enter(exchange, slot, CLOSING, request, events[count])
-    return count + 1
-
-
-@kernel
-def _is_expiry_due(exchange: Any, now_ns: int) -> bool:
-    """Tell whether an order has ended; not while an auction is uncrossed: its volume has been announced."""
-    expires_ns = next_expiry_ns(exchange.matching)
-    return expires_ns != NEVER and expires_ns <= now_ns and exchange.uncrossing_count == 0
-
-
-@kernel
-def _expire(exchange: Any, request: Any, events: Any, count: int) -> int:
-    """Cancel a portion of the orders that have ended."""
-    for _ in range(CANCELS_PER_STEP):
-        if not _is_expiry_due(exchange, request.head.time_ns):
-            break
-        cancel_resting(exchange, request, exchange.matching.expiries.orders[0], EXPIRED, 0, events[count])
-        count += 1
-    return count
-
-
-@kernel
-def _uncross(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
-    count = uncross_portion(exchange, slot, request, events, count)
-    if exchange.products[slot].auction_left_lots > 0:
-        return count
-    exchange.uncrossing_count -= 1
-    _enter(exchange, slot, CONTINUOUS, request, events[count])
-    exchange.products[slot].stops_due = 1  # the auction's price may have reached some
-    set_due(exchange, slot, request.head.time_ns)
-    return count + 1
-
-
-@kernel
-def _close(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
-    """Cancel a portion of the orders in a product's book, the best first."""
-    matching = exchange.matching
-    for _ in range(CANCELS_PER_STEP):
-        level = _first_level(matching, slot)
-        if level == 0:
-            _enter(exchange, slot, DELIVERING, request, events[count])
-            return count + 1
-        order_slot = matching.levels[level].first
-        cancel_resting(exchange, request, order_slot, GATE_CLOSURE, 0, events[count])
-        count += 1
-    return count
-
-
-@kernel
-def _first_level(matching: Any, slot: int) -> int:
-    """Return a level that holds orders of the product: bids, offers, then those that wait for a stop."""
-    level = best_level(matching, ladder_of(slot, BUY))
-    if level == 0:
-        level = best_level(matching, ladder_of(slot, SELL))
-    if level == 0:
-        level = best_level(matching, stop_ladder_of(slot, BUY))
-    return level if level != 0 else best_level(matching, stop_ladder_of(slot, SELL))
-
-
-@kernel
-def _deliver(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
-    """Hand a portion of a product's positions over for delivery; its slot is free after the last."""
-    product = exchange.products[slot]
-    for _ in range(CANCELS_PER_STEP):
-        if product.first_position == 0:
-            assert product.delivered.balance_minor == 0
-            exchange.due_ns[slot] = NEVER
-            _enter(exchange, slot, FREE, request, events[count])
-            return count + 1
-        account_id, lots = deliver_position(exchange, slot)
-        if lots != 0:
-            _report_delivered(events[count], request, product, account_id, lots)
-            count += 1
-    return count
-
-
-@kernel
-def _enter(exchange: Any, slot: int, phase: int, request: Any, event: Any) -> None:
-    """Lead a product into a phase, and say so."""
-    product = exchange.products[slot]
-    report_phase(event, request, product.product_id, phase, product.phase)
-    product.phase = phase
 
 
 @kernel
@@ -414,14 +377,3 @@ def _report_scheduled(event: Any, request: Any) -> None:
     scheduled.auction_ns = command.auction_ns
     scheduled.gate_closure_ns = command.gate_closure_ns
     scheduled.product_id = command.product_id
-
-
-@kernel
-def _report_delivered(event: Any, request: Any, product: Any, account_id: int, lots: int) -> None:
-    head_answer(event, request, POSITION_DELIVERED)
-    delivered = event.position_delivered
-    delivered.position_lots = lots
-    delivered.delivery_start_ns = product.delivery_start_ns
-    delivered.product_id = product.product_id
-    delivered.account_id = account_id
-    delivered.product_kind = product.kind

@@ -5,12 +5,14 @@ from typing import Any
 from ringmain.core.jit import kernel, leaf
 from ringmain.exchange.kernels.expiries import enter_expiry
 from ringmain.exchange.kernels.levels import best_level, ladder_of, opposite
-from ringmain.exchange.kernels.matching import crosses
+from ringmain.exchange.kernels.matching import crosses, trades_in
 from ringmain.exchange.kernels.products import UNKNOWN
 from ringmain.exchange.kernels.timers import NEVER, hasten
 from ringmain.exchange.messages import (
+    BALANCING,
     BUY,
     CALL,
+    CLOSING_CALL,
     CONTINUOUS,
     DECREMENT,
     FOK,
@@ -21,6 +23,7 @@ from ringmain.exchange.messages import (
     LIMIT,
     MARKET,
     MARKET_TO_LIMIT,
+    PRE_OPEN,
     REJECTIONS,
     SELL,
     STOP,
@@ -39,6 +42,7 @@ QUANTITY_BELOW_MINIMUM = REJECTIONS["QUANTITY_BELOW_MINIMUM"]
 QUANTITY_ABOVE_MAXIMUM = REJECTIONS["QUANTITY_ABOVE_MAXIMUM"]
 DISPLAY_OUT_OF_RANGE = REJECTIONS["DISPLAY_OUT_OF_RANGE"]
 CLIP_STEP_OUT_OF_RANGE = REJECTIONS["CLIP_STEP_OUT_OF_RANGE"]
+NOT_BALANCING = REJECTIONS["NOT_BALANCING"]
 EXPIRY_OUT_OF_RANGE, WOULD_TRADE = REJECTIONS["EXPIRY_OUT_OF_RANGE"], REJECTIONS["WOULD_TRADE"]
 
 
@@ -69,6 +73,17 @@ def is_waiting_type(order: Any) -> bool:
 
 
 @kernel
+def rests_orders(phase: int) -> bool:
+    """Tell whether orders that come in during a phase rest first, all or most of them."""
+    return phase in (PRE_OPEN, CALL, CLOSING_CALL, BALANCING)
+
+
+@kernel
+def _may_balance(exchange: Any, session_id: int) -> bool:
+    return exchange.participants[exchange.seats[session_id].account_id].may_balance == 1
+
+
+@kernel
 def form_fault(exchange: Any, request: Any, slot: int) -> int:
     """Return what is wrong with an order as it is written, or 0."""
     reason = participant_fault(exchange, request.head.session_id)
@@ -77,11 +92,13 @@ def form_fault(exchange: Any, request: Any, slot: int) -> int:
     if slot == UNKNOWN:
         return UNKNOWN_PRODUCT
     order, product = request.place_order, exchange.products[slot]
-    if product.phase != CONTINUOUS and product.phase != CALL:
+    if product.phase != CONTINUOUS and not rests_orders(product.phase):
         return WRONG_PHASE
     if order.side != BUY and order.side != SELL:
         return WRONG_SIDE
-    reason = _terms_fault(order, product.phase)
+    if order.balancing != 0 and not _may_balance(exchange, request.head.session_id):
+        return NOT_BALANCING
+    reason = _terms_fault(order, trades_in(product.phase, order.balancing))
     if reason == 0 and (order.order_type == LIMIT or order.order_type == STOP_LIMIT):
         reason = price_fault(product, order.price_ticks)
     if reason == 0:
@@ -94,19 +111,19 @@ def form_fault(exchange: Any, request: Any, slot: int) -> int:
 
 
 @kernel
-def _terms_fault(order: Any, phase: int) -> int:
+def _terms_fault(order: Any, is_trading: bool) -> int:
     """Return what is wrong with order type and time in force: a call auction takes what rests."""
     kind, force = order.order_type, order.time_in_force
     if kind < LIMIT or kind > STOP_LIMIT:
         return WRONG_ORDER_TYPE
-    if phase == CALL and kind in (MARKET, MARKET_TO_LIMIT):
+    if not is_trading and kind in (MARKET, MARKET_TO_LIMIT):
         return WRONG_ORDER_TYPE
     is_immediate = force in (IOC, FOK)
     if force < GOOD_FOR_SESSION or force > GOOD_TILL_DATE:
         return WRONG_TIME_IN_FORCE
     if kind == MARKET and not is_immediate:
         return WRONG_TIME_IN_FORCE
-    if is_immediate and (phase == CALL or (kind != MARKET and kind != LIMIT)):
+    if is_immediate and (not is_trading or (kind != MARKET and kind != LIMIT)):
         return WRONG_TIME_IN_FORCE
     return WRONG_SELF_TRADE if order.self_trade > DECREMENT else 0
 
@@ -153,7 +170,7 @@ def _special_fault(exchange: Any, request: Any, slot: int) -> int:
         if reason != 0:
             return reason
     ladder = ladder_of(slot, int(order.side))
-    if order.post_only != 0 and product.phase == CONTINUOUS:
+    if order.post_only != 0 and trades_in(product.phase, order.balancing):
         return WOULD_TRADE if crosses(exchange.matching, ladder, int(order.price_ticks)) else 0
     return 0
 

@@ -15,12 +15,13 @@ from ringmain.exchange.kernels.auction import auction_price
 from ringmain.exchange.kernels.guards import anchor_of
 from ringmain.exchange.kernels.levels import best_level, opposite, rank_of
 from ringmain.exchange.kernels.matching import crosses
-from ringmain.exchange.kernels.timers import NEVER, hasten, set_due
+from ringmain.exchange.kernels.timers import MILLISECOND_NS, NEVER, hasten, set_due
 from ringmain.exchange.messages import BUY, CALL, OrderFilled, OrderReplaced
 from ringmain.exchange.safeguards_messages import InterruptionExtended, VolatilityInterrupted
 
 ORDER_FILLED, ORDER_REPLACED = OrderFilled.kind, OrderReplaced.kind
 VOLATILITY_INTERRUPTED, INTERRUPTION_EXTENDED = VolatilityInterrupted.kind, InterruptionExtended.kind
+NOTHING_TOLD = -1
 NOT_INTERRUPTED, INTERRUPTED, EXTENDED = 0, 1, 2
 SECOND_NS = 1_000_000_000
 
@@ -77,9 +78,13 @@ def interrupt(
     best = best_level(exchange.matching, opposite(ladder))
     _set_call(exchange, request, slot, INTERRUPTED)
     guard.anchor_ticks = anchor_ticks
+    product.indicative_lots = NOTHING_TOLD
+    product.indicative_due_ns = NEVER
+    if product.indicative_ms != 0:
+        product.indicative_due_ns = request.head.time_ns + int(product.indicative_ms) * MILLISECOND_NS
     head_answer(events[count], request, VOLATILITY_INTERRUPTED)
     interrupted = events[count].volatility_interrupted
-    interrupted.auction_ns = product.auction_ns
+    interrupted.call_end_ns = product.call_end_ns
     interrupted.product_id = product.product_id
     interrupted.anchor_ticks = anchor_ticks
     interrupted.refused_ticks = exchange.matching.levels[best].price_ticks
@@ -106,7 +111,7 @@ def extend(exchange: Any, request: Any, slot: int, event: Any) -> bool:
     set_due(exchange, slot, request.head.time_ns)
     head_answer(event, request, INTERRUPTION_EXTENDED)
     extended = event.interruption_extended
-    extended.auction_ns = product.auction_ns
+    extended.call_end_ns = product.call_end_ns
     extended.volume_lots = volume_lots
     extended.product_id = product.product_id
     extended.anchor_ticks = guard.anchor_ticks
@@ -123,5 +128,5 @@ def _set_call(exchange: Any, request: Any, slot: int, stage: int) -> None:
     end_ns = request.head.time_ns + call_s * SECOND_NS
     if product.gate_closure_ns != NEVER:
         end_ns = min(end_ns, product.gate_closure_ns - 1)
-    product.auction_ns = max(end_ns, 1)
+    product.call_end_ns = max(end_ns, 1)
     guard.interruption = stage

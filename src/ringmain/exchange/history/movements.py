@@ -1,0 +1,46 @@
+"""Movements of money, typed: what the ledger has done, as rows that sum to each account's balance.
+
+A statement is a fold over these. Each movement is told twice, with opposite signs, so that all rows
+together sum to zero; account 0 stands for the world outside. A new kind of movement is one more
+entry here, and is then in every statement and in the cash balances.
+"""
+
+from dataclasses import dataclass
+
+HEAD = "position, sequence, time_ns, time_at"
+TRADE_VALUE = "t.price_ticks::BIGINT * p.value_minor * t.quantity_lots"
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Rows of one kind: position, sequence, time_ns, time_at, kind, account_id, product_id, amount_minor."""
+
+    kind: str
+    meaning: str
+    sql: str
+
+
+def _trade(account: str, sign: str) -> str:
+    return f"""
+        SELECT t.position, t.sequence, t.time_ns, t.time_at, 'TRADE' AS kind, t.{account} AS account_id,
+            t.product_id, {sign}({TRADE_VALUE}) AS amount_minor
+        FROM trades t JOIN product_defined p USING (product_id)"""
+
+
+def _cash(kind: str, condition: str) -> str:
+    def side(account: str, amount: str) -> str:
+        return f"""
+            SELECT {HEAD}, '{kind}' AS kind, {account} AS account_id, NULL::UINTEGER AS product_id,
+                {amount} AS amount_minor
+            FROM account_changed WHERE {condition}"""
+
+    return f"{side('account_id', 'amount_minor')} UNION ALL {side('0::UINTEGER', '-amount_minor')}"
+
+
+MOVEMENTS = (
+    Movement("TRADE", "bought: paid to the seller, below zero received", _trade("buyer_account_id", "-")),
+    Movement("TRADE", "sold: received from the buyer, below zero paid", _trade("seller_account_id", "")),
+    Movement("DEPOSIT", "paid in by the operator", _cash("DEPOSIT", "amount_minor > 0")),
+    Movement("WITHDRAWAL", "paid out by the operator", _cash("WITHDRAWAL", "amount_minor < 0")),
+)
+KINDS = tuple(dict.fromkeys(movement.kind for movement in MOVEMENTS))

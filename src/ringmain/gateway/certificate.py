@@ -1,0 +1,80 @@
+"""A self-signed server certificate, made on request."""
+
+import datetime
+import ipaddress
+import os
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ringmain.core.errors import RingmainError
+
+CERTIFICATE_FILE, KEY_FILE = "certificate.pem", "certificate.key"
+BACKDATED = datetime.timedelta(minutes=5)  # clocks differ
+
+
+def make(data: Path, names: list[str], days: int = 365) -> tuple[Path, Path]:
+    """Make a key and a certificate for it in the data folder; return (certificate, key).
+
+    The certificate is its own authority: clients trust it by its file. The key is readable
+    by its owner alone.
+
+    Parameters
+    ----------
+    names : list of str
+        Host names and addresses that clients connect to.
+
+    Raises
+    ------
+    RingmainError
+        RM351 if there is one already, RM352 for a number of days that is none.
+    """
+    certificate_path, key_path = data / CERTIFICATE_FILE, data / KEY_FILE
+    if certificate_path.exists() or key_path.exists():
+        raise RingmainError(
+            "RM351", "certificate", f"{data} has one already", "Move its two files away first"
+        )
+    if not 1 <= days <= 36_500:
+        raise RingmainError("RM352", "certificate", f"{days} days is no lifetime", "Give 1 to 36500")
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _self_signed(key, names, days)
+    data.mkdir(parents=True, exist_ok=True)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(key_path, secret, 0o600)
+    _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    return certificate_path, key_path
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[str], days: int) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
