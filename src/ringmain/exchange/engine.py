@@ -29,6 +29,7 @@ from ringmain.exchange.kernels.safeguards import (
     set_volatility,
 )
 from ringmain.exchange.kernels.timers import set_deadline
+from ringmain.exchange.kernels.trade_changes import approve, propose
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
     BALANCING,
@@ -53,8 +54,10 @@ from ringmain.exchange.messages import (
     schema,
 )
 from ringmain.exchange.safeguards_messages import (
+    ApproveTradeChange,
     AssignProductGroup,
     EngageKillSwitch,
+    ProposeTradeChange,
     ReleaseKillSwitch,
     SetOrderLimits,
     SetOrderRate,
@@ -73,7 +76,8 @@ EXPIRE_PRODUCT = ExpireProduct.kind
 ENGAGE_KILL_SWITCH, RELEASE_KILL_SWITCH = EngageKillSwitch.kind, ReleaseKillSwitch.kind
 SET_ORDER_LIMITS, ASSIGN_PRODUCT_GROUP = SetOrderLimits.kind, AssignProductGroup.kind
 SET_VOLATILITY_RANGE, SET_ORDER_RATE = SetVolatilityRange.kind, SetOrderRate.kind
-SET_ORDER_TO_TRADE = SetOrderToTrade.kind
+SET_ORDER_TO_TRADE, PROPOSE_TRADE_CHANGE = SetOrderToTrade.kind, ProposeTradeChange.kind
+APPROVE_TRADE_CHANGE = ApproveTradeChange.kind
 FIRST_SAFEGUARD, LAST_SAFEGUARD = 64, 95
 
 
@@ -142,8 +146,12 @@ def _carry_out_safeguard(exchange: Any, request: Any, kind: int, events: Any, co
         return set_volatility(exchange, request, events, count)
     if kind == SET_ORDER_RATE:
         return set_order_rate(exchange, request, events, count)
-    assert kind == SET_ORDER_TO_TRADE
-    return set_order_to_trade(exchange, request, events, count)
+    if kind == SET_ORDER_TO_TRADE:
+        return set_order_to_trade(exchange, request, events, count)
+    if kind == PROPOSE_TRADE_CHANGE:
+        return propose(exchange, request, events, count)
+    assert kind == APPROVE_TRADE_CHANGE
+    return approve(exchange, request, events, count)
 
 
 @kernel

@@ -9,6 +9,7 @@ from ringmain.exchange.messages import CANCELLATIONS, PRODUCT_ID, REJECTIONS, sc
 
 SESSION_SCOPE, ACCOUNT_SCOPE, PRODUCT_SCOPE, VENUE_SCOPE = range(1, 5)
 RATE, ORDER_TO_TRADE = 1, 2
+BUST, CORRECT = 1, 2
 
 SCOPES = {
     "SESSION": SESSION_SCOPE,
@@ -17,6 +18,8 @@ SCOPES = {
     "VENUE": VENUE_SCOPE,
 }
 SAFEGUARDS_TRIPPED = {"RATE": RATE, "ORDER_TO_TRADE": ORDER_TO_TRADE}
+
+ACTIONS = {"BUST": BUST, "CORRECT": CORRECT}
 
 SAFEGUARD_REJECTIONS = {
     "KILL_SWITCH_ENGAGED": 200,
@@ -32,6 +35,13 @@ SAFEGUARD_REJECTIONS = {
     "KILL_SWITCH_SWEEPING": 214,
     "SAFEGUARD_OUT_OF_RANGE": 215,
     "GROUP_OUT_OF_RANGE": 216,
+    "WRONG_ACTION": 220,
+    "UNKNOWN_TRADE": 221,
+    "ALREADY_BUSTED": 222,
+    "PROPOSALS_FULL": 223,
+    "UNKNOWN_PROPOSAL": 224,
+    "PROPOSAL_EXPIRED": 225,
+    "APPROVED_BY_PROPOSER": 226,
 }
 SAFEGUARD_CANCELLATIONS = {"KILL_SWITCH": 250, "VOLATILITY": 251}
 
@@ -40,6 +50,7 @@ CANCELLATIONS.update(SAFEGUARD_CANCELLATIONS)
 schema.refusals(SAFEGUARD_REJECTIONS)
 schema.refusals(SAFEGUARD_CANCELLATIONS)
 
+ACCOUNT_SHORT = Field("account_id", "u2", "whose side")
 SCOPE = Field("scope", "u1", "whom it stops", SCOPES)
 TARGET = Field("target_id", "u4", "the session, account or product; 0 for VENUE")
 CAUSE = Field("cause", "u2", "the operator's own code for why")
@@ -94,6 +105,23 @@ SetOrderToTrade = schema.command(
     70, "SetOrderToTrade", "How many orders an account may send for its trades.", _ORDER_TO_TRADE
 )
 
+_TRADE = (
+    Field("trade_sequence", "i8", "sequence of the trade's OrderFilled"),
+    Field("trade_index", "u4", "the trade's place among those of its sequence, from 0"),
+)
+_NEW_PRICE = Field("price_ticks", "i4", "CORRECT: the right price; ignored for BUST")
+_ACTION = Field("action", "u1", "undo it, or set its price right", ACTIONS)
+ProposeTradeChange = schema.command(
+    71, "ProposeTradeChange", "Ask that a trade be undone or its price be set right.", (
+        *_TRADE, _NEW_PRICE, _ACTION,
+    ),
+)  # fmt: skip
+ApproveTradeChange = schema.command(
+    72, "ApproveTradeChange", "Agree to a proposal of another of the operator's sessions: it is done.", (
+        Field("proposal_sequence", "i8", "sequence of the ProposeTradeChange"),
+    ),
+)  # fmt: skip
+
 # Events. Header: the operator's session; of a trip, the session whose command tripped it; of a timer, nobody.
 
 KillSwitchEngaged = schema.event(
@@ -139,5 +167,24 @@ InterruptionExtended = schema.event(
         _ANCHOR,
         Field("price_ticks", "i4", "the indicative price"),
         Field("extension_range_ticks", "i4", "how far it might have been from the anchor"),
+    ),
+)  # fmt: skip
+TradeChangeProposed = schema.event(
+    74, "TradeChangeProposed", "Another session of the operator may approve it; its sequence names it.", (
+        *_TRADE, _NEW_PRICE,
+        Field("expires_ns", "i8", "until when"),
+        PRODUCT_ID,
+        _ACTION,
+    ),
+)  # fmt: skip
+TradeChanged = schema.event(
+    75, "TradeChanged", "One side of a trade is undone or has another price: the buyer's first.", (
+        Field("trade_sequence", "i8", "sequence of the trade's OrderFilled"),
+        Field("amount_minor", "i8", "what the account's cash gains; below zero: what it loses"),
+        Field("trade_index", "u4", "the trade's place among those of its sequence, from 0"),
+        Field("position_change_lots", "i4", "what the account's position gains; below zero: what it loses"),
+        PRODUCT_ID,
+        ACCOUNT_SHORT,
+        _ACTION,
     ),
 )  # fmt: skip

@@ -10,6 +10,9 @@ BURST_ORDERS_MAX = 1_000_000
 ORDERS_PER_TRADE_MAX = 1_000_000
 FREE_ORDERS_MAX = 1_000_000_000
 CALL_S_MAX = 86_400
+TRADES_KEPT = 8_192  # the last so many trades may be busted or corrected
+PROPOSALS = 16  # that wait for approval at a time
+PROPOSAL_S = 600  # how long one waits
 
 ORDER_LIMITS = np.dtype(  # 0: any
     [
@@ -56,6 +59,32 @@ SESSION_GUARD = np.dtype(
     align=True,
 )
 
+TRADE = np.dtype(
+    [
+        ("sequence", "i8"),
+        ("trade_index", "u4"),
+        ("product_id", "u4"),
+        ("price_ticks", "i4"),
+        ("lots", "i4"),
+        ("buyer_id", "u2"),
+        ("seller_id", "u2"),
+        ("is_busted", "u1"),
+    ],
+    align=True,
+)
+PROPOSAL = np.dtype(
+    [
+        ("sequence", "i8"),  # of its ProposeTradeChange; 0: none
+        ("expires_ns", "i8"),
+        ("trade_sequence", "i8"),
+        ("trade_index", "u4"),
+        ("session_id", "u4"),
+        ("price_ticks", "i4"),
+        ("action", "u1"),
+    ],
+    align=True,
+)
+
 
 def safeguards_dtype(products: int, accounts: int, sessions: int) -> np.dtype[Any]:
     """Return the dtype of an exchange's safeguards, for so many products, accounts and sessions."""
@@ -68,6 +97,9 @@ def safeguards_dtype(products: int, accounts: int, sessions: int) -> np.dtype[An
             ("products", PRODUCT_GUARD, (products,)),
             ("accounts", ACCOUNT_GUARD, (accounts,)),
             ("sessions", SESSION_GUARD, (sessions,)),
+            ("trade_count", "i8"),  # noted so far; the next goes to this place, modulo TRADES_KEPT
+            ("trades", TRADE, (TRADES_KEPT,)),
+            ("proposals", PROPOSAL, (PROPOSALS,)),
         ],
         align=True,
     )

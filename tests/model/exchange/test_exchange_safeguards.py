@@ -9,6 +9,7 @@ from test_exchange_twin import guard, opened, trade
 from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 from ringmain.exchange import safeguards_messages as sm
+from ringmain.exchange import safeguards_state as ss
 from ringmain.exchange import state as s
 
 SECOND_NS = 10**9
@@ -239,3 +240,91 @@ def test_an_account_sends_so_many_orders_for_its_trades_of_the_day():
     assert reasons(desk.place(11, m.BUY, 1, 1))[-1] == "ORDER_TO_TRADE_EXCEEDED"
     desk.now_ns += 86_400 * SECOND_NS
     assert names(desk.place(11, m.BUY, 1, 1)) == ["OrderAccepted"]
+
+
+def traded(price=100, lots=5):
+    """Return a venue with a second session of the operator, and one trade that is kept."""
+    desk = venue()
+    desk.open(2, 0)
+    limits(desk)  # nothing is limited, but from now on trades are kept
+    desk.place(12, m.SELL, price, lots)
+    trade = desk.place(11, m.BUY, price, lots)[1]
+    return desk, {"trade_sequence": trade["sequence"], "trade_index": trade["trade_index"]}
+
+
+def change(desk, trade, action=sm.BUST, price=0, by=1, approved_by=2):
+    events = desk.send(sm.ProposeTradeChange, by, **trade, action=action, price_ticks=price)
+    if names(events) != ["TradeChangeProposed"]:
+        return events
+    return desk.send(sm.ApproveTradeChange, approved_by, proposal_sequence=events[0]["sequence"])
+
+
+def holdings(desk):
+    cash = desk.state().participants["cash"]["balance_minor"][1:3]
+    used = desk.state().position_at[1, 1:3]
+    return [*cash.tolist(), *desk.state().positions["lots"]["balance_minor"][used].tolist()]
+
+
+@pytest.mark.parametrize("price", [100, -100])
+def test_a_bust_takes_cash_and_lots_back(price):
+    desk, trade = traded(price)
+    events = change(desk, trade)
+    assert [(e["account_id"], e["amount_minor"], e["position_change_lots"]) for e in events] == [
+        (1, price * 5_000, -5), (2, -price * 5_000, 5),
+    ]  # fmt: skip
+    assert holdings(desk) == [10**12, 10**12, 0, 0]
+    assert reasons(change(desk, trade)) == ["ALREADY_BUSTED"]
+    check_books(desk.state())
+
+
+def test_a_correction_moves_the_difference_and_a_bust_then_the_new_price():
+    desk, trade = traded()
+    change(desk, trade, sm.CORRECT, price=90)
+    assert holdings(desk) == [10**12 - 90 * 5_000, 10**12 + 90 * 5_000, 5, -5]
+    change(desk, trade)
+    assert holdings(desk) == [10**12, 10**12, 0, 0]
+    check_books(desk.state())
+
+
+def test_a_change_needs_two_sessions_of_the_operator_in_time():
+    desk, trade = traded()
+    assert reasons(change(desk, trade, by=11)) == ["OPERATOR_ONLY"]
+    assert reasons(change(desk, trade, approved_by=1)) == ["APPROVED_BY_PROPOSER"]
+    assert reasons(change(desk, trade, approved_by=11)) == ["OPERATOR_ONLY"]
+    sequence = desk.sequence - 1
+    desk.now_ns += (ss.PROPOSAL_S + 1) * SECOND_NS
+    late = desk.send(sm.ApproveTradeChange, 2, proposal_sequence=sequence)
+    assert reasons(late) == ["PROPOSAL_EXPIRED"]
+    assert reasons(desk.send(sm.ApproveTradeChange, 2, proposal_sequence=10**6)) == ["UNKNOWN_PROPOSAL"]
+    for _ in range(ss.PROPOSALS):
+        desk.send(sm.ProposeTradeChange, 1, **trade, action=sm.BUST, price_ticks=0)
+    assert reasons(change(desk, trade)) == ["PROPOSALS_FULL"]
+
+
+def test_a_bust_that_would_overdraw_an_account_is_refused_until_it_has_credit():
+    desk, trade = traded()
+    desk.send(m.Withdraw, 1, account_id=2, amount_minor=10**12 + 100 * 5_000)
+    assert reasons(change(desk, trade)) == ["INSUFFICIENT_FUNDS"]
+    desk.account(2, cash=0, credit=100 * 5_000)
+    assert names(change(desk, trade)) == 2 * ["TradeChanged"]
+    check_books(desk.state())
+
+
+def test_a_bust_that_would_break_a_position_limit_is_refused():
+    desk, trade = traded()
+    desk.account(1, cash=0, short=0)
+    desk.place(11, m.SELL, 500, 5)
+    assert reasons(change(desk, trade)) == ["POSITION_LIMIT_EXCEEDED"]
+    check_books(desk.state())
+
+
+def test_a_trade_of_long_ago_is_no_longer_known():
+    desk, trade = traded(lots=1)
+    desk.twin = None
+    for _ in range(ss.TRADES_KEPT):
+        desk.place(12, m.SELL, 1, 1)
+        desk.place(11, m.BUY, 1, 1)
+    assert reasons(change(desk, trade)) == ["UNKNOWN_TRADE"]
+    latest = {"trade_sequence": desk.sequence - 1, "trade_index": 0}
+    assert names(change(desk, latest)) == 2 * ["TradeChanged"]
+    check_books(desk.state())

@@ -118,12 +118,32 @@ def operate(desk, dice, product):
         desk.open(15, dice.choice([3, 3, 9]), 1)
 
 
+def change_trade(desk, dice, session):
+    """Propose to bust or correct a trade, and mostly approve it."""
+    kept = desk.twin.trades
+    trade = dice.choice(kept[-20:]) if kept else None
+    found = {"trade_sequence": trade.sequence, "trade_index": trade.index} if trade else {}
+    wrong = {
+        "trade_sequence": dice.choice([-1, 0, desk.sequence]),
+        "trade_index": dice.choice([0, 2**32 - 1]),
+    }
+    events = desk.send(
+        sm.ProposeTradeChange, session, **(wrong | (found if dice.random() < 0.95 else {})),
+        price_ticks=wild(dice, dice.randint(-30, 30)), action=dice.choice([1, 1, 2, 2, wild(dice, 1) % 256]),
+    )  # fmt: skip
+    if dice.random() < 0.9:
+        proposal = dice.choice([events[-1]["sequence"]] * 9 + [0, -1])
+        desk.send(sm.ApproveTradeChange, dice.choice([2, 2, 2, 2, 1, 12]), proposal_sequence=proposal)
+
+
 def guard(desk, dice, session, product):
     """Send one random command about safeguards; what is stopped soon goes on."""
     account = dice.choice([0, 1, 2, 3, 4, wild(dice, 5) % 2**32])
     group, span = dice.choice([0, 0, 1, wild(dice, 2) % 256]), dice.choice([0, 4, 8, 20, wild(dice, 50)])
-    ask = dice.randrange(7)
-    if ask < 2:
+    ask = dice.randrange(9)
+    if ask > 6:
+        change_trade(desk, dice, session)
+    elif ask < 2:
         scope = dice.choice([1, 2, 3, 4, wild(dice, 1) % 256])
         target = {1: dice.choice([11, 12, 15]), 2: account, 3: product}.get(scope, dice.choice([0, 0, 0, 1]))
         kill = {"scope": scope, "target_id": target, "cause": dice.randrange(9)}
@@ -177,6 +197,7 @@ def opened(dice):
     """Return a desk with accounts of all means, and products in all phases."""
     desk = Desk()
     desk.open(1, 0)
+    desk.open(2, 0)
     for account, cash, limit in ((1, 10**8, 10**6), (2, 10**8, 10**6), (3, 10**6, 100), (4, 10**5, 50)):
         desk.account(account, cash=cash, long=limit, short=limit)
         desk.open(10 + account, account)

@@ -354,7 +354,7 @@ class Orders:
         one.product.positions[buyer.account] += lots
         one.product.positions[seller.account] -= lots
         one.product.last = price
-        self._note_trade(one, other)
+        self._note_trade(buyer, seller, price, lots)
 
     def _rest(self, order, is_new):
         if is_new:

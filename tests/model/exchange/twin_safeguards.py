@@ -83,9 +83,10 @@ class Safeguards:
             )  # fmt: skip
         limit.tripped = True
 
-    def _note_trade(self, *orders):
+    def _note_trade(self, buyer, seller, price, lots):
         if self.counting:
-            for order in orders:
+            self._keep_trade(buyer, seller, price, lots)
+            for order in (buyer, seller):
                 day = self.days[order.account]
                 day.begin(self.command["time_ns"])
                 day.trades += 1

@@ -160,8 +160,7 @@ def _settle(exchange: Any, slot: int, bought: Any, sold: Any) -> None:
     exchange.products[slot].last_ticks = bought.price_ticks
     exchange.products[slot].has_traded = 1
     if exchange.safeguards.are_on:
-        note_trade(exchange, bought.account_id, bought.time_ns)
-        note_trade(exchange, sold.account_id, sold.time_ns)
+        note_trade(exchange, bought, sold)
 
 
 @kernel

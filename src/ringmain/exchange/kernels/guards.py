@@ -9,6 +9,7 @@ from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer
 from ringmain.exchange.messages import REJECTIONS
 from ringmain.exchange.safeguards_messages import ORDER_TO_TRADE, RATE, SafeguardTripped
+from ringmain.exchange.safeguards_state import TRADES_KEPT
 from ringmain.exchange.state import ACCOUNTS
 
 OPERATOR, EVERYBODY = 0, 0
@@ -75,9 +76,26 @@ def _orders_allowed(account: Any) -> int:
 
 
 @kernel
-def note_trade(exchange: Any, account_id: int, now_ns: int) -> None:
-    """Count one trade of an account."""
-    account = exchange.safeguards.accounts[account_id]
+def note_trade(exchange: Any, bought: Any, sold: Any) -> None:
+    """Count a trade for both of its accounts, and keep it for a while: it may be busted."""
+    safeguards = exchange.safeguards
+    _count_trade(safeguards.accounts[bought.account_id], bought.time_ns)
+    _count_trade(safeguards.accounts[sold.account_id], sold.time_ns)
+    before = safeguards.trades[(safeguards.trade_count - 1) % TRADES_KEPT]
+    trade = safeguards.trades[safeguards.trade_count % TRADES_KEPT]
+    trade.trade_index = before.trade_index + 1 if before.sequence == bought.sequence else 0
+    trade.sequence = bought.sequence
+    trade.product_id = bought.product_id
+    trade.price_ticks = bought.price_ticks
+    trade.lots = bought.quantity_lots
+    trade.buyer_id = bought.account_id
+    trade.seller_id = sold.account_id
+    trade.is_busted = 0
+    safeguards.trade_count += 1
+
+
+@kernel
+def _count_trade(account: Any, now_ns: int) -> None:
     begin_day(account, now_ns)
     account.trade_count += 1
 
