@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.figures import Row, goal_of
 
 FAMILIES = ("ring", "journal", "order_book", "wire", "recovery")
-EXCHANGE = ("fanout", "history")
+EXCHANGE = ("fanout", "fix", "dayahead", "history")
 GROUPS = {"core": FAMILIES, "exchange": EXCHANGE} | {family: (family,) for family in FAMILIES + EXCHANGE}
 
 

@@ -38,7 +38,10 @@ GOALS = {
     "fan-out, 100 subscribers, messages": Goal("value", 2, True, "≥ 2 M/s"),
     "fan-out, 100 subscribers, orders": Goal("ratio", 0.95, True, "≥ 95 % of without"),
     "fan-out, 100 subscribers, the node": Goal("ratio", 1.05, False, "≤ 5 % more"),
+    "FIX 4.4 new orders acknowledged, fdatasync": Goal("value", 100, True, "≥ 100 k/s"),
     "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
+    "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, time": Goal("value", 10, False, "≤ 10 s"),
+    "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, gap": Goal("value", 1e-4, False, "≤ 1e-4"),
     "start after kill -9": Goal("value", 3, False, "≤ 3 s"),
 }
 

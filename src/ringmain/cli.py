@@ -45,12 +45,13 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_node(commands)
     _add_gateway(commands)
+    _add_fix(commands)
     _add_token(commands)
     doors.add(commands, DATA, _say)
     _add_status(commands)
     _add_journal(commands)
     _add_replay(commands)
-    exchange.add(commands)
+    _add_dayahead(exchange.add(commands))
     _add_bench(commands)
     _add_docs(commands)
     return root
@@ -108,6 +109,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--report", type=Path, metavar="DIR", help="write a report with pictures at the end")
     run.add_argument("--exchange-port", type=int, default=0, help="port of the exchange (default: any)")
     run.add_argument("--vpp-port", type=int, default=0, help="port of the fleet (default: any)")
+    run.add_argument("--fix-port", type=int, default=0, help="FIX port of the exchange (default: any)")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -183,6 +185,24 @@ def _port_of(text: str) -> tuple[str, int]:
     if not port.isdigit() or int(port) > 65535:
         raise RingmainError("RM402", "cli", f"--port {text} names no port", "Write it as exchange=7001")
     return name, int(port)
+
+
+def _add_fix(commands: Any) -> None:
+    fix = _command(commands, "fix", "Serve FIX 4.4 and 5.0 SP2 of the running exchange over TCP.", _fix)
+    _add_data(fix)
+    fix.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    fix.add_argument("--port", type=int, default=0, help="port (default: the former one, or any free one)")
+    fix.add_argument("--comp-id", default="RINGMAIN", help="the venue's CompID (default: RINGMAIN)")
+    hours = "when sessions may be logged on, in UTC; numbers begin anew each day (default: always)"
+    fix.add_argument("--hours", metavar="HH:MM-HH:MM", help=hours)
+
+
+def _fix(options: argparse.Namespace) -> None:
+    from ringmain.gateway.fix.app import Options, run, schedule_of
+    from ringmain.gateway.fix.limits import Limits
+
+    limits = Limits(schedule=schedule_of(options.hours)) if options.hours else Limits()
+    run(Options(options.data, options.host, options.port, options.comp_id, limits))
 
 
 def _add_token(commands: Any) -> None:
@@ -356,6 +376,56 @@ def _replay(options: argparse.Namespace) -> None:
         f"{report.market}: {report.sequence:,} commands gave {report.events:,} events in {seconds:.2f} s; "
         f"{report.digests_checked} digests agree{compared}; digest {report.digest:016x}"
     )
+
+
+def _add_dayahead(parts: Any) -> None:
+    dayahead = parts.add_parser("dayahead", help="The day-ahead auction.")
+    actions = dayahead.add_subparsers(title="actions", required=True, metavar="ACTION")
+    solve = _command(actions, "solve", "Clear the orders in a file, and print prices and gap.", _solve)
+    solve.add_argument("file", type=Path, help="orders as CSV or JSON")
+    solve.add_argument("--json", action="store_true", help="as JSON")
+    solve.add_argument("--svg", type=Path, metavar="DIR", help="draw each market's curves into DIR")
+    run = _command(actions, "run", "Propose results for auctions that freeze, beside the node.", _auctioneer)
+    _add_data(run)
+    run.add_argument("--host", default="127.0.0.1", help="of the exchange's gateway (default: 127.0.0.1)")
+    run.add_argument("--port", type=int, required=True, help="of the exchange's gateway")
+    run.add_argument(
+        "--token", type=Path, required=True, metavar="FILE", help="file with an operator's token"
+    )
+    run.add_argument("--auctions", type=int, default=0, help="end after so many; 0: never (default: 0)")
+    for action in (solve, run):
+        action.add_argument("--seconds", type=float, default=60.0, help="longest search (default: 60)")
+        action.add_argument("--gap", type=float, default=1e-5, help="good enough (default: 1e-05)")
+
+
+def _solve(options: argparse.Namespace) -> None:
+    from ringmain.exchange.advice.dayahead import report
+    from ringmain.exchange.advice.dayahead.files import read_book
+    from ringmain.exchange.advice.dayahead.solve import solve
+
+    named = read_book(options.file)
+    solution = solve(named.book, options.seconds, options.gap)
+    print(json.dumps(report.as_dict(named, solution)) if options.json else report.as_text(named, solution))
+    if options.svg is not None:
+        options.svg.mkdir(parents=True, exist_ok=True)
+        for zone in range(named.book.zone_count):
+            for period in range(named.book.period_count):
+                file = options.svg / f"zone-{zone}-period-{period:02}.svg"
+                file.write_text(report.picture(named, solution, zone, period), "utf-8")
+
+
+def _auctioneer(options: argparse.Namespace) -> None:
+    from ringmain.client import Client
+    from ringmain.exchange.advice.dayahead.app import Auctioneer, run
+    from ringmain.exchange.messages import schema
+
+    try:
+        token = options.token.read_text("utf-8").strip()
+    except OSError as error:
+        what = f"{options.token}: {error.strerror}"
+        raise RingmainError("RM626", "cli", what, "Give the file that holds the token") from None
+    with Client.connect(options.host, options.port, token, schema) as session:
+        run(options.data, session, Auctioneer(options.seconds, options.gap), options.auctions)
 
 
 def _add_bench(commands: Any) -> None:

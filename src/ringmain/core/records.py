@@ -171,6 +171,7 @@ class Schema:
     ) -> Record:
         assert 0 < kind < 0x10000, f"{name}: kind {kind}"
         assert kind not in kinds, f"{name}: kind {kind} is taken by {kinds[kind].name}"
+        assert all(record.name != name for record in kinds.values()), f"{name} is declared twice"
         kinds[kind] = Record(self, kind, name, doc, fields)
         return kinds[kind]
 

@@ -29,8 +29,8 @@ THRESHOLDS: dict[str, tuple[type, str]] = {
 }
 
 
-def add(commands: Any) -> None:
-    """Add ``exchange`` and its actions to the command's subparsers."""
+def add(commands: Any) -> Any:
+    """Add ``exchange`` and its actions to the command's subparsers; return those of the actions."""
     about = "Look at an exchange, live or stopped: state, history, statements, surveillance."
     exchange = commands.add_parser("exchange", help=about, description=about)
     actions = exchange.add_subparsers(title="actions", required=True, metavar="ACTION")
@@ -42,6 +42,7 @@ def add(commands: Any) -> None:
     public.add_argument("--delay", default="15m", help="30s, 15m, 1h, in logical time (default: 15m)")
     public.add_argument("--product", type=int, default=None, metavar="ID", help="of this product only")
     _add_output(public, csv=False)
+    return actions
 
 
 def _add_state(actions: Any) -> None:

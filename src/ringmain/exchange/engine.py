@@ -5,7 +5,12 @@ from typing import Any
 from ringmain.core.engine import Market
 from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
+from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
+from ringmain.exchange.kernels.block_entry import place_block
+from ringmain.exchange.kernels.blocks import cancel_blocks_of
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
+from ringmain.exchange.kernels.dayahead import carry_out_dayahead, is_dayahead, schedule_unless_held
+from ringmain.exchange.kernels.dayahead_booking import auction_is_due, run_auction
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.kill_switch import engage, release
 from ringmain.exchange.kernels.lookahead import look_ahead
@@ -15,11 +20,11 @@ from ringmain.exchange.kernels.products import (
     define,
     end_balancing,
     expire,
-    schedule,
     schedule_calls,
     set_rules,
     switch,
 )
+from ringmain.exchange.kernels.quotes import allow_quoting, place_quote
 from ringmain.exchange.kernels.safeguards import (
     assign_group,
     enter_guarded,
@@ -53,6 +58,13 @@ from ringmain.exchange.messages import (
     Withdraw,
     schema,
 )
+from ringmain.exchange.multileg_messages import (
+    AddBasketLeg,
+    AllowQuoting,
+    BeginBasket,
+    PlaceBlock,
+    PlaceQuote,
+)
 from ringmain.exchange.safeguards_messages import (
     ApproveTradeChange,
     AssignProductGroup,
@@ -73,6 +85,9 @@ HALT_PRODUCT, RESUME_PRODUCT = HaltProduct.kind, ResumeProduct.kind
 SET_PRODUCT_RULES, SCHEDULE_CALLS = SetProductRules.kind, ScheduleCalls.kind
 START_BALANCING, END_BALANCING = StartBalancing.kind, EndBalancing.kind
 EXPIRE_PRODUCT = ExpireProduct.kind
+BEGIN_BASKET, ADD_BASKET_LEG, PLACE_BLOCK = BeginBasket.kind, AddBasketLeg.kind, PlaceBlock.kind
+ALLOW_QUOTING, PLACE_QUOTE = AllowQuoting.kind, PlaceQuote.kind
+FIRST_MULTILEG, LAST_MULTILEG = 32, 47
 ENGAGE_KILL_SWITCH, RELEASE_KILL_SWITCH = EngageKillSwitch.kind, ReleaseKillSwitch.kind
 SET_ORDER_LIMITS, ASSIGN_PRODUCT_GROUP = SetOrderLimits.kind, AssignProductGroup.kind
 SET_VOLATILITY_RANGE, SET_ORDER_RATE = SetVolatilityRange.kind, SetOrderRate.kind
@@ -117,6 +132,8 @@ def _carry_out(exchange: Any, request: Any, events: Any, count: int) -> int:
 
 @kernel
 def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == TIMER and auction_is_due(exchange, request.head.time_ns):
+        return run_auction(exchange, request, events, count)
     if kind == TIMER:
         return run_timers(exchange, request, events, count)
     if kind == MASS_CANCEL:
@@ -127,6 +144,8 @@ def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: 
         return _open_session(exchange, request.open_session, count)
     if kind == CLOSE_SESSION:
         return _close_session(exchange, request, events, count)
+    if FIRST_MULTILEG <= kind <= LAST_MULTILEG:
+        return _carry_out_multileg(exchange, request, kind, events, count)
     if FIRST_SAFEGUARD <= kind <= LAST_SAFEGUARD:
         return _carry_out_safeguard(exchange, request, kind, events, count)
     return _carry_out_setup(exchange, request, kind, events, count)
@@ -155,7 +174,23 @@ def _carry_out_safeguard(exchange: Any, request: Any, kind: int, events: Any, co
 
 
 @kernel
+def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == BEGIN_BASKET:
+        return begin_basket(exchange, request, events, count)
+    if kind == ADD_BASKET_LEG:
+        return add_leg(exchange, request, events, count)
+    if kind == PLACE_BLOCK:
+        return place_block(exchange, request, events, count)
+    if kind == PLACE_QUOTE:
+        return place_quote(exchange, request, events, count)
+    assert kind == ALLOW_QUOTING
+    return allow_quoting(exchange, request, events, count)
+
+
+@kernel
 def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if is_dayahead(kind):
+        return carry_out_dayahead(exchange, request, kind, events, count)
     if kind == OPEN_ACCOUNT:
         return open_participant(exchange, request, events, count)
     if kind == DEPOSIT:
@@ -165,7 +200,7 @@ def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count:
     if kind == DEFINE_PRODUCT:
         return define(exchange, request, events, count)
     if kind == SCHEDULE_PRODUCT:
-        return schedule(exchange, request, events, count)
+        return schedule_unless_held(exchange, request, events, count)
     if kind == SET_PRODUCT_RULES:
         return set_rules(exchange, request, events, count)
     if kind == SCHEDULE_CALLS:
@@ -198,12 +233,14 @@ def _open_session(exchange: Any, opening: Any, count: int) -> int:
 
 @kernel
 def _close_session(exchange: Any, request: Any, events: Any, count: int) -> int:
-    """Cancel what rests of a session that asked for it."""
+    """Forget what the session was preparing, and cancel what rests of one that asked for it."""
     session_id = request.head.session_id
     seat = exchange.seats[session_id]
+    count = drop_basket(exchange, request, SESSION_CLOSED, events, count)
     if seat.cancel_on_disconnect == 0:
         return count
     start_sweep(exchange, session_id, ALL_PRODUCTS, seat.last_order_number, SESSION_CLOSED, 0)
+    count = cancel_blocks_of(exchange, request, ALL_PRODUCTS, SESSION_CLOSED, 0, events, count)
     count = sweep_step(exchange, request, events, count)
     set_deadline(exchange, request.head.time_ns)
     return count

@@ -341,3 +341,6 @@ PositionDelivered = schema.event(
         DELIVERY_START, PRODUCT_ID, ACCOUNT_ID, PRODUCT_KIND,
     ),
 )  # fmt: skip
+
+import ringmain.exchange.dayahead_messages  # noqa: E402  whoever has the schema has all of it
+import ringmain.exchange.multileg_messages  # noqa: E402, F401

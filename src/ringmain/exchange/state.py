@@ -10,7 +10,9 @@ import numpy as np
 
 from ringmain.core.records import Record
 from ringmain.core.sessions import SESSIONS
+from ringmain.exchange.dayahead_state import DAYAHEAD
 from ringmain.exchange.messages import schema
+from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE, QUOTERS, QUOTES_STATE
 from ringmain.exchange.safeguards_state import safeguards_dtype
 from ringmain.ledger.accounts import ACCOUNT
 
@@ -143,6 +145,7 @@ PRODUCT = np.dtype(
         ("first_position", "i4"),
         ("last_ticks", "i4"),  # price of the last trade
         ("stop_count", "i4"),  # orders that wait for a stop price
+        ("block_count", "i4"),  # resting blocks that span it
         ("price_step_ticks", "i4"),
         ("lot_step_lots", "i4"),
         ("quantity_min_lots", "i4"),
@@ -159,6 +162,7 @@ PRODUCT = np.dtype(
         ("allocation", "u1"),
         ("has_traded", "u1"),
         ("stops_due", "u1"),  # the last price has brought in more than the command had room for
+        ("blocks_due", "u1"),  # the book has changed since its blocks were tried
     ],
     align=True,
 )
@@ -206,6 +210,11 @@ EXCHANGE = np.dtype(
         ("positions", POSITION, (POSITIONS,)),
         ("safeguards", safeguards_dtype(PRODUCTS, ACCOUNTS, SESSIONS)),
         ("matching", MATCHING),
+        ("dayahead", DAYAHEAD),
+        ("preparing", BASKETS_STATE),
+        ("blocks", BLOCKS_STATE),
+        ("quoting", QUOTES_STATE),
+        ("quote_numbers", "i8", (QUOTERS + 1, PRODUCTS)),  # of each quoter's last one in a product
     ],
     align=True,
 )

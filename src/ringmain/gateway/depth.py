@@ -220,7 +220,7 @@ def note_trade(product: Any, sequence: int, price_ticks: int, lots: int) -> None
     product.low_ticks = min(product.low_ticks, price_ticks)
     product.last_ticks = price_ticks
     product.volume_lots += lots
-    product.turnover += price_ticks * lots
+    product.turnover += int(price_ticks) * int(lots)
     product.trade_sequence = sequence
     product.has_traded = 1
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 
-OWNER_PRIME, NUMBER_PRIME = 0x9E3779B1, 0x85EBCA6B
+OWNER_PRIME, NUMBER_PRIME = 0x1E3779B1, 0x45EBCA6B  # small enough that no sum leaves 63 bits
 
 
 def buckets_for(rows: int) -> int:
@@ -19,7 +19,7 @@ def buckets_for(rows: int) -> int:
 @kernel
 def home(table: Any, owner: int, number: int) -> int:
     """Return the bucket where the search for a key begins."""
-    mixed = owner * OWNER_PRIME + number * NUMBER_PRIME
+    mixed = (int(owner) & 0xFFFFFFFF) * OWNER_PRIME + (int(number) & 0x7FFFFFFF) * NUMBER_PRIME
     return int((mixed ^ (mixed >> 17)) & (table.directory.size - 1))
 
 

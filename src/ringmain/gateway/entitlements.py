@@ -154,6 +154,7 @@ class ProductScreen:
     def __init__(self, schema: Schema) -> None:
         self._words = schema.record_bytes // 4
         self._places = np.zeros((0x10000, 2), np.int16)  # by kind: first word, how many words
+        self._counts = np.zeros(0x10000, np.int16)  # by kind: byte that counts products from that one on
         self.changes_orders = np.zeros(0x10000, bool)  # kinds that name an order, and no product
         for kind, record in schema.commands.items():
             if kind >= FIRST_CORE_KIND or "Cancel" in record.name:
@@ -162,19 +163,31 @@ class ProductScreen:
             for field in record.fields:
                 if field.name.endswith(("product_id", "product_ids")):
                     self._places[kind] = _words_of(record.dtype, field.name)
+                if field.name == "product_count":
+                    self._counts[kind] = record.dtype.fields[field.name][1]  # type: ignore[index]
             self.changes_orders[kind] = "order_number" in names and not self._places[kind, 1]
         self.allowed(schema.empty(0), UNLIMITED)
 
     def allowed(self, frames: Any, rights: Rights) -> int:
         """Return how many commands, from the first on, are for products that the account may trade."""
         words = frames.view(np.uint32).reshape(-1, self._words)
-        return int(allowed(bare(frames), words, self._places, rights.rules))
+        data = frames.view(np.uint8).reshape(-1, 4 * self._words)
+        return int(allowed(bare(frames), words, data, self._places, self._counts, rights.rules))
 
 
 def _words_of(dtype: np.dtype[Any], name: str) -> tuple[int, int]:
     field_dtype, offset = dtype.fields[name][:2]  # type: ignore[index]
     assert field_dtype.base == np.dtype("<u4"), f"{name} is no product"
     return offset // 4, field_dtype.itemsize // 4
+
+
+@kernel
+def may_trade_all(rules: Any, first_product_id: int, count: int) -> bool:
+    """Tell whether products on end may all be traded."""
+    for product_id in range(first_product_id, first_product_id + count):
+        if not may_trade(rules, product_id):
+            return False
+    return True
 
 
 @kernel
@@ -187,22 +200,25 @@ def may_trade(rules: Any, product_id: int) -> bool:
 
 
 @kernel
-def allowed(frames: Any, words: Any, places: Any, rules: Any) -> int:
+def allowed(frames: Any, words: Any, data: Any, places: Any, counts: Any, rules: Any) -> int:
     """Return how many frames come before the first for a product that is not to be traded.
 
     Parameters
     ----------
     frames : recarray of shape (n,), the market's header dtype
-    words : uint32 array of shape (n, words a record)
+    words, data : uint32 and uint8 arrays of shape (n, record)
         The same.
     places : int16 array of shape (65536, 2)
         By kind: the first word that holds a product, and how many do. Product 0 is none.
+    counts : int16 array of shape (65536,)
+        By kind: the byte that says how many products follow on end from that one; 0: no such byte.
     rules : recarray of shape (m,), RULE
     """
     for i in range(frames.size):
         kind = frames[i].kind
         for place in range(places[kind, 0], places[kind, 0] + places[kind, 1]):
             product_id = words[i, place]
-            if product_id != 0 and not may_trade(rules, product_id):
+            count = data[i, counts[kind]] if counts[kind] != 0 else 1
+            if product_id != 0 and not may_trade_all(rules, product_id, count):
                 return i
     return frames.size

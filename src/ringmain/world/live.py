@@ -190,7 +190,7 @@ class World:
             yield now_ns
 
     def _open_accounts(self) -> None:
-        accounts = [*seats.TRADER_ACCOUNTS.values(), seats.FLEET_ACCOUNT]
+        accounts = [*seats.TRADER_ACCOUNTS.values(), seats.FLEET_ACCOUNT, seats.GUEST_ACCOUNT]
         for account_id in accounts:
             self.operator.send(exchange.OpenAccount(
                 credit_minor=CREDIT_MINOR, long_limit_lots=LIMIT_LOTS, short_limit_lots=LIMIT_LOTS,

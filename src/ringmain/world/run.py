@@ -41,7 +41,7 @@ def main(options: Any) -> int:
         data (Path), days (int or None: as many as there are prices for), prices (Path or None: a
         generated year), day (text or None), seed (int), speed (text: a number of logical seconds a
         second, or ``max``), batteries (int or None: the folder's fleet, or BATTERIES), fleet (Path or
-        None), report (Path or None), exchange_port and vpp_port (int, 0: any).
+        None), report (Path or None), exchange_port, vpp_port and fix_port (int, 0: any).
 
     Returns
     -------
@@ -104,7 +104,7 @@ def _lived_until_ns(data: Path) -> int | None:
 
 
 def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int]) -> Running:
-    """Start nodes, gateway and world, each when those before it are ready; return the world."""
+    """Start nodes, gateways and world, each when those before it are ready; return the world."""
     markets = MARKETS if plan.fleet else MARKETS[:1]
     Clock.stepped(data / "clock", plan.start_ns - STEP_NS)
     seats.prepare(data)
@@ -125,6 +125,10 @@ def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int])
     before = _modified(data / "ports.json")
     supervisor.start(Child("gateway", doors))
     supervisor.wait_until(lambda: _modified(data / "ports.json") != before, START_S, "that the gateway is up")
+    before = _modified(data / "fix.json")
+    fix_port = str(ports.get("fix", 0))
+    supervisor.start(Child("fix", _ringmain("fix", "--data", str(data), "--port", fix_port)))
+    supervisor.wait_until(lambda: _modified(data / "fix.json") != before, START_S, "that FIX is served")
     command = [sys.executable, "-m", "ringmain.world.live", str(plan_file)]
     return supervisor.start(Child("world", command, may_end=True))
 
@@ -137,6 +141,7 @@ def _ports(options: Any) -> dict[str, int]:
     return {
         "exchange": getattr(options, "exchange_port", 0) or 0,
         "vpp": getattr(options, "vpp_port", 0) or 0,
+        "fix": getattr(options, "fix_port", 0) or 0,
     }
 
 

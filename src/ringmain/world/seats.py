@@ -14,6 +14,7 @@ from ringmain.world.traders import TRADERS
 TOKENS_FILE = "world/tokens.json"
 FIRST_TRADER_ACCOUNT = 1
 FLEET_ACCOUNT = 100  # on the exchange
+GUEST_ACCOUNT = 90  # likewise: nobody's of the world; for whoever connects a program of his own
 LINK_ACCOUNT = 1  # on the fleet's node: the device link
 HEARTBEAT_MS = 60_000
 RECONNECT_S = 60.0

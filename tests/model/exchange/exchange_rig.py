@@ -83,11 +83,13 @@ class Desk:
         reference=0,
         reach=100,
         rules=None,
+        start=None,
         calls=None,
     ):
         """Define and open a product, as session 1."""
+        start = closure if start is None else start
         self.send(
-            m.DefineProduct, 1, product_id=number, product_kind=kind, delivery_start_ns=closure,
+            m.DefineProduct, 1, product_id=number, product_kind=kind, delivery_start_ns=start,
             value_minor=value, reference_price_ticks=reference, market_range_ticks=reach,
         )  # fmt: skip
         if rules:
@@ -152,12 +154,35 @@ def check_books(state):
     accounts = matching.orders["account_id"][resting]
     needed = np.zeros(cash.size, np.int64)
     np.add.at(needed, accounts, owed)
+    block_lots = needed_by_blocks(state, needed)
     assert (needed == cash["reserved_minor"]).all()
-    assert lots["expected_minor"][used].sum() == open_lots[is_bid].sum()
-    assert lots["reserved_minor"][used].sum() == open_lots[~is_bid].sum()
+    assert lots["expected_minor"][used].sum() == open_lots[is_bid].sum() + block_lots[0]
+    assert lots["reserved_minor"][used].sum() == open_lots[~is_bid].sum() + block_lots[1]
     special = matching.orders["is_special"][resting] == 1
     assert (
         not matching.specials.view(np.uint8).reshape(-1, matching.specials.itemsize)[resting[~special]].any()
     )
     assert np.count_nonzero(matching.specials["expires_ns"]) == matching.expiries.count
     assert np.count_nonzero(matching.specials["is_waiting"]) == state.products["stop_count"].sum()
+
+
+def needed_by_blocks(state, needed):
+    """Add the cash that resting blocks set aside to `needed`; return their lots, bought and sold."""
+    table, lots, spans = state.blocks, [0, 0], np.zeros(s.PRODUCTS, np.int64)
+    assert np.count_nonzero(table.blocks["session_id"][1:]) == table.counts.sum()
+    for row in range(2):
+        blocks = table.blocks[table.queues[row, : table.counts[row]]]
+        assert (np.diff(blocks["price_ticks"].astype(np.int64)) * (1 if row else -1) >= 0).all()
+        for block in blocks:
+            assert block["side"] == row + m.BUY
+            for number in range(
+                block["first_product_id"], block["first_product_id"] + block["product_count"]
+            ):
+                product = state.products[number % s.PRODUCTS]
+                assert product["product_id"] == number
+                value = int(block["price_ticks"]) * int(product["value_minor"]) * int(block["quantity_lots"])
+                needed[block["account_id"]] += max(-value if row else value, 0)
+                lots[row] += int(block["quantity_lots"])
+                spans[number % s.PRODUCTS] += 1
+    assert (spans == state.products["block_count"]).all()
+    return lots

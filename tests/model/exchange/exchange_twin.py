@@ -4,7 +4,10 @@ Commands and events are dicts, as ``schema.unpack_command`` and ``unpack_event``
 and positions are kept as sums per account; what is set aside is computed anew from the orders.
 """
 
+from twin_blocks import Block, Blocks
+from twin_multileg import Basket, Multileg
 from twin_orders import Orders
+from twin_quotes import Quotes
 from twin_records import Account, Order, Product, Seat
 from twin_safeguards import Safeguards
 from twin_setup import Setup
@@ -14,7 +17,7 @@ from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Setup, Safeguards, TradeChanges):
+class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeChanges):
     def __init__(self):
         Safeguards.__init__(self)
         TradeChanges.__init__(self)
@@ -30,6 +33,10 @@ class ExchangeTwin(Orders, Setup, Safeguards, TradeChanges):
         self.arrivals = 0
         self.swept = 0
         self.sweeps: list[int] = []  # sessions
+        self.baskets: dict[int, Basket] = {}  # by session
+        self.quotes: dict[int, dict[int, int]] = {}  # by session: number of the last quote by product
+        self.blocks: list[Block] = []
+        self.covering: list[Order] = []  # what an order over several products needs besides
 
     def apply(self, command):
         """Apply one command; return its events."""
@@ -43,6 +50,11 @@ class ExchangeTwin(Orders, Setup, Safeguards, TradeChanges):
         due = [p.due for p in self.products.values() if p.due]
         due += [o.expires for o in self.orders.values() if o.expires]
         return min(([max(self.command["time_ns"], 1)] if self.sweeps else []) + due, default=0)
+
+    def _standing(self):
+        """All orders for which something is set aside."""
+        hours = [hour for block in self.blocks for hour in block.hours]
+        return [*self.orders.values(), *hours, *self.covering]
 
     # Answers.
 
@@ -83,6 +95,8 @@ class ExchangeTwin(Orders, Setup, Safeguards, TradeChanges):
         self.seat.account, self.seat.cancel_on_disconnect = c["account_id"], c["cancel_on_disconnect"]
 
     def _CloseSession(self, c):
+        self._drop_basket("SESSION_CLOSED")
         if self.seat.cancel_on_disconnect:
             self._start_sweep(m.ALL_PRODUCTS, self.seat.last_order, "SESSION_CLOSED", 0)
+            self._cancel_blocks_of(c["session_id"], m.ALL_PRODUCTS, "SESSION_CLOSED", 0)
             self._sweep()

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ringmain.exchange import messages as m
+from ringmain.exchange import multileg_messages as mm
 from ringmain.exchange import safeguards_messages as sm
 from ringmain.exchange import state as s
 
@@ -73,6 +74,64 @@ def special_terms(desk, dice, side, price, spread):
     return m.LIMIT, force, terms | {"post_only": int(what < 0.85), "balancing": int(what > 0.95)}
 
 
+def join(desk, dice, spread):
+    """Send a random basket, now and then not all of it, or none that anybody announced."""
+    session = dice.choice([11, 11, 12, 13, 14, 15])
+    products = dice.sample([1, 2, 3, 6, 7, 5 + s.PRODUCTS], 4)
+    count = dice.choice([1, 2, 2, 3, 4])
+    if dice.random() < 0.97:
+        announced = dice.choice([0, 101, 2**32 - 1]) if dice.random() < 0.03 else count
+        desk.send(mm.BeginBasket, session, leg_count=announced)
+    for product in products[: count if dice.random() < 0.95 else count - 1]:
+        side = dice.choice([m.BUY, m.SELL]) if dice.random() < 0.99 else 3
+        price = wild(dice, dice.randint(0, 2 * spread) * (1 if side == m.BUY else -1))
+        desk.send(
+            mm.AddBasketLeg, session, price_ticks=price, quantity_lots=wild(dice, dice.randint(1, 12)),
+            product_id=wild(dice, product) % 2**32 if dice.random() < 0.99 else products[0], side=side,
+        )  # fmt: skip
+
+
+def span(desk, dice, spread):
+    """Send a random block, or orders of its size into the books that blocks span."""
+    session = dice.choice([11, 11, 12, 12, 13, 14, 15])
+    first, count = dice.choice([10, 10, 11, 12, 9, 14]), dice.choice([1, 2, 2, 3, 4])
+    side = dice.choice([m.BUY, m.SELL]) if dice.random() < 0.99 else 3
+    if dice.random() < 0.6:
+        price = dice.randint(-spread // 2, spread) * (1 if side == m.BUY else -1)
+        desk.place(session, side, price, dice.randint(1, 9), dice.randint(10, 13))
+        return
+    force = dice.choices([m.GOOD_FOR_SESSION, m.IOC, m.FOK, m.GOOD_TILL_DATE], [80, 8, 8, 1])[0]
+    desk.send(
+        mm.PlaceBlock, session, price_ticks=wild(dice, dice.randint(-spread, spread)),
+        quantity_lots=wild(dice, dice.choice([1, 2, 2, 3, 5])), first_product_id=first,
+        product_count=count if dice.random() < 0.99 else dice.choice([0, 25]), side=side, time_in_force=force,
+    )  # fmt: skip
+    if dice.random() < 0.2:
+        number = dice.choice([desk.numbers[session], *[b.name[1] for b in desk.twin.blocks]])
+        desk.send(m.CancelOrder, session, order_number=number)
+    if dice.random() < 0.03:
+        desk.send(dice.choice([m.HaltProduct, m.ResumeProduct]), 1, product_id=dice.randint(10, 13))
+
+
+def quote(desk, dice, spread):
+    """Send a random quote, now and then by a session that may not, or about one that may."""
+    session = dice.choice([11, 11, 13, 14, 15, 12])
+    product = dice.choice([1, 2, 3, 6, 7, 8, 10, 11]) if dice.random() < 0.98 else 4
+    middle, width = dice.randint(-spread, spread), dice.choice([1, 2, 5, 5, 0])
+    lots = [dice.choice([0, 1, 5, 20, 20]), dice.choice([0, 1, 5, 20, 20])]
+    desk.send(
+        mm.PlaceQuote, session, product_id=product, bid_price_ticks=wild(dice, middle),
+        offer_price_ticks=wild(dice, middle + width), bid_lots=wild(dice, lots[0]),
+        offer_lots=wild(dice, lots[1]),
+    )  # fmt: skip
+    if dice.random() < 0.1:
+        number = desk.numbers[session] * dice.choice([1, -1])
+        desk.send(m.CancelOrder, session, order_number=number)
+    if dice.random() < 0.05:
+        quoter = dice.choice([11, 12, 13, 0, s.SESSIONS])
+        desk.send(mm.AllowQuoting, dice.choice([1, 1, 11]), quoter_id=quoter, is_allowed=dice.randrange(2))
+
+
 def operate(desk, dice, product):
     """Send one random operator's command, now and then by somebody who may not."""
     session = 1 if dice.random() < 0.9 else 11
@@ -115,7 +174,7 @@ def operate(desk, dice, product):
         schedule_session(desk, dice, session, dice.choice([6, 8]))
     else:
         desk.send(CloseSession, 15)
-        desk.open(15, dice.choice([3, 3, 9]), 1)
+        desk.open(15, dice.choice([3, 3, 9, 1]), dice.choice([1, 1, 0]))
 
 
 def change_trade(desk, dice, session):
@@ -208,6 +267,14 @@ def opened(dice):
     desk.product(5 + s.PRODUCTS, closure=600 * 10**9, kind=m.HOURLY, reach=3)
     desk.product(8, auction=20 * 10**9, closure=90 * 10**9, calls={"closing_call_ns": 60 * 10**9})
     desk.product(6, rules={"allocation": m.PRO_RATA})
+    for session in (11, 13, 14, 15):
+        desk.send(mm.AllowQuoting, 1, quoter_id=session, is_allowed=1)
+    for hour in range(5):
+        rules = {"allocation": m.PRO_RATA} if hour == 1 else None
+        kind, closure = m.HOURLY if hour < 4 else m.QUARTER_HOURLY, 1_000 + 30 * (hour // 3)
+        desk.product(
+            10 + hour, closure=closure * 10**9, kind=kind, rules=rules, start=hour * HOUR_NS, reach=5
+        )
     steps = {"price_step_ticks": 2, "lot_step_lots": 5, "quantity_min_lots": 10, "quantity_max_lots": 30}
     desk.product(7, auction=800 * 10**9, closure=900 * 10**9, kind=m.HOURLY, rules=steps)
     return desk
@@ -218,7 +285,14 @@ def test_the_same_events_on_a_random_day(seed):
     dice = random.Random(seed)
     desk = opened(dice)
     for step in range(1_200):
-        trade(desk, dice, spread=dice.choice([5, 30, 200_000]))
+        spread = dice.choice([5, 30, 200_000])
+        trade(desk, dice, spread)
+        if dice.random() < 0.15:
+            join(desk, dice, spread)
+        if dice.random() < 0.5:
+            span(desk, dice, min(spread, 30))
+        if dice.random() < 0.25:
+            quote(desk, dice, spread)
         desk.tick(desk.now_ns + 10**9)
         if step % 100 == 0:
             check_books(desk.state())
@@ -232,6 +306,12 @@ def test_the_same_events_on_any_stream(dice, length):
     desk = opened(dice)
     for _ in range(length):
         trade(desk, dice, spread=6)
+        if dice.random() < 0.3:
+            join(desk, dice, spread=6)
+        if dice.random() < 0.5:
+            span(desk, dice, spread=6)
+        if dice.random() < 0.5:
+            quote(desk, dice, spread=6)
         desk.tick(desk.now_ns + dice.randrange(40) * 10**9)
     check_books(desk.state())
 

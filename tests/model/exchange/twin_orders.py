@@ -48,6 +48,7 @@ class Orders:
         else:
             self._trade_and_rest(order, c["time_in_force"], 0, not self._is_special(order))
         self._trigger_stops(product, s.EVENTS_PER_COMMAND)
+        self._have_blocks_tried(product)
 
     def _is_special(self, order):
         terms = order.terms
@@ -145,7 +146,7 @@ class Orders:
     def _cover_fault(self, order, without=None):
         """Why an order cannot be afforded, beside all others of its account but `without`."""
         account = self.accounts[order.account]
-        others = [o for o in self.orders.values() if o.account == order.account and o is not without]
+        others = [o for o in self._standing() if o.account == order.account and o is not without]
         if without and order.lots <= without.lots and order.owed() <= without.owed():
             return None
         if 0 < order.owed() > account.cash + account.credit - sum(o.owed() for o in others):
@@ -190,11 +191,11 @@ class Orders:
             if not is_new:
                 self._free_slot(order)
 
-    def _match(self, order):
+    def _match(self, order, is_bounded=True):
         """Trade while the prices cross; return why what is left may not rest."""
         trades, anchor = 0, self._anchor(order.product)
         while order.lots and trades < s.FILLS_PER_COMMAND and (crossing := self._crossing(order)):
-            if self._is_outside(crossing[0].price, anchor, order.product):
+            if is_bounded and self._is_outside(crossing[0].price, anchor, order.product):
                 return None
             level = [o for o in crossing if o.price == crossing[0].price]
             shared = order.product.allocation == m.PRO_RATA
@@ -392,7 +393,10 @@ class Orders:
         self._free_slot(order)
 
     def _CancelOrder(self, c):
-        order = self.orders.get((c["session_id"], c["order_number"]))
+        name = (c["session_id"], c["order_number"])
+        order = self.orders.get(name)
+        if self._cancel_blocks(lambda b: b.name == name, "BY_OWNER", c["session_number"]):
+            return None
         why = None if order else "UNKNOWN_ORDER"
         if order and order.product.phase not in (m.CONTINUOUS, m.HALTED, m.CLOSED, *CALLS):
             why = "WRONG_PHASE"
@@ -431,6 +435,7 @@ class Orders:
             self._unqueue(order)
             self._trade_and_rest(order, m.GOOD_FOR_SESSION, number, False)
         self._trigger_stops(product, s.EVENTS_PER_COMMAND)
+        self._have_blocks_tried(product)
 
     def _replace_fault(self, c, order):
         if order is None:
@@ -465,7 +470,9 @@ class Orders:
             why = "MASS_CANCEL_RUNNING"
         if why:
             return self._reject_order(why, product=c["product_id"])
-        self._start_sweep(c["product_id"], c["session_number"], "MASS_CANCEL", c["session_number"])
+        number = c["session_number"]
+        self._start_sweep(c["product_id"], number, "MASS_CANCEL", number)
+        self._cancel_blocks_of(c["session_id"], c["product_id"], "MASS_CANCEL", number)
         self._sweep()
 
     def _start_sweep(self, product, until, why, number, session=None):

@@ -81,6 +81,7 @@ class Product:
     swept: int = 0
     last: int | None = None
     stops_due: bool = False
+    blocks_due: bool = False
     orders: list[Order] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)  # in the order in which they were opened
 

@@ -154,7 +154,7 @@ class Safeguards:
     def _sweep_of(self, order):
         """The sweep that means an order: its own session's, or the kill switches'."""
         own = self.seats[order.name[0]].sweep
-        if own and order.name[1] <= own["until"] and own["product"] in (0, order.product.id):
+        if own and abs(order.name[1]) <= own["until"] and own["product"] in (0, order.product.id):
             return own
         kill = self.seats.setdefault(0, Seat()).sweep
         return kill if kill and self._is_killed(order) else None

@@ -37,7 +37,7 @@ class Setup:
             why = "AMOUNT_OUT_OF_RANGE"
         if why is None:
             account = self.accounts[c["account_id"]]
-            owed = sum(o.owed() for o in self.orders.values() if o.account == c["account_id"])
+            owed = sum(o.owed() for o in self._standing() if o.account == c["account_id"])
             if c["amount_minor"] > max(0, account.cash + account.credit - owed):
                 why = "INSUFFICIENT_FUNDS"
         self._move_cash(c, -c["amount_minor"], why)
@@ -214,13 +214,15 @@ class Setup:
     def _enter(self, product, phase):
         self._say("PhaseChanged", product_id=product.id, phase=phase, previous_phase=product.phase)
         product.phase = phase
+        if phase == m.CONTINUOUS and any(b.over(product) for b in self.blocks):
+            product.blocks_due = True
 
     def _set_due(self, product):
         if product.phase == m.PRE_OPEN:
             product.due = product.call_start
         elif product.phase in (m.CALL, m.CLOSING_CALL):
             product.due = min(product.call_end, product.indicative_due or product.call_end)
-        elif product.phase == m.CONTINUOUS and product.stops_due:
+        elif product.phase == m.CONTINUOUS and (product.stops_due or product.blocks_due):
             self._due_now(product)
         elif product.phase == m.CONTINUOUS:
             product.due = product.closing_call or product.closure
@@ -288,7 +290,10 @@ class Setup:
             self._deliver(product)
         elif product.phase == m.CONTINUOUS and product.stops_due:
             self._trigger_stops(product, len(self.events) + s.EVENTS_PER_STEP)
+            self._have_blocks_tried(product)
             self._set_due(product)
+        elif product.phase == m.CONTINUOUS and product.blocks_due:
+            self._try_blocks(product)
         elif product.phase == m.CONTINUOUS and product.closing_call and now < product.closure:
             self._begin_call(product, m.CLOSING_CALL)
         else:
@@ -357,6 +362,9 @@ class Setup:
             self._set_due(product)
 
     def _close(self, product):
+        if any(b.over(product) for b in self.blocks):
+            self._cancel_blocks(lambda b: b.over(product), "GATE_CLOSURE", most=s.CANCELS_PER_STEP)
+            return None
         if not product.expiring:
             return self._end_session(product)
         for _ in range(s.CANCELS_PER_STEP):

@@ -32,7 +32,7 @@ from ringmain.gateway.tls import Tls, client_context
 
 MARKETS = {"parrot": PARROT, "exchange": EXCHANGE}
 NAME = schema.name
-START_S = 60
+START_S = 120  # kernels may have to be compiled first
 
 
 class Rig:
@@ -165,7 +165,9 @@ def main() -> None:
         from ringmain.gateway.app import run
 
         has_tls = (data / CERTIFICATE_FILE).exists()
-        tls = Tls(data / CERTIFICATE_FILE, data / KEY_FILE) if has_tls else None
+        client_ca = data / "clients" / CERTIFICATE_FILE  # a client's own certificate, if one is to be shown
+        authority = client_ca if client_ca.exists() else None
+        tls = Tls(data / CERTIFICATE_FILE, data / KEY_FILE, authority) if has_tls else None
         run(data, {name: market.schema}, limits=Limits(**limits), tls=tls)
 
 

@@ -52,3 +52,23 @@ def names(client, batch) -> list[str]:
 
 def market_rows(batch) -> list[bytes]:
     return [row.tobytes() for row in batch if row["kind"] < 0xFF00]
+
+
+def data_until(client, is_so) -> list[dict]:
+    """Return the market data that comes, up to what is waited for."""
+    heard: list[dict] = []
+    for _ in range(300):
+        heard += map(client.unpack, client.poll_data(0.1))
+        if any(map(is_so, heard)):
+            return heard
+    raise AssertionError(f"it does not come: {heard}")
+
+
+def follow(client, feeds, product_id: int) -> None:
+    """Subscribe, and wait for every snapshot."""
+    for feed in feeds:
+        client.subscribe(feed, product_id)
+    awaited = set(feeds)
+    while awaited:
+        heard = data_until(client, lambda e: e["record"] == "SnapshotEnded")
+        awaited -= {e["feed"] for e in heard if e["record"] == "SnapshotEnded"}

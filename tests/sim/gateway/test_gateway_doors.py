@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import hashlib
 import random
 import socket
+import ssl
 import time
 from collections import deque
 
 import numpy as np
 import pytest
 from gateway_rig import Rig, secure
-from gateway_venue import market_rows, names, order, set_up
+from gateway_venue import data_until, follow, market_rows, names, order, set_up
 
 from ringmain.client import AsyncClient
 from ringmain.core.errors import RingmainError
@@ -22,6 +24,7 @@ from ringmain.exchange.messages import (
     schema,
 )
 from ringmain.gateway import messages
+from ringmain.gateway.certificate import make
 from ringmain.gateway.sbe import Layout, Transcoder
 from ringmain.gateway.tls import Tls, client_context
 
@@ -88,19 +91,14 @@ def test_market_data_over_sbe_is_that_over_records(rig):
         rig.client(rig.new_token("mover")) as mover,
     ):
         for client in (one, two):
-            for feed in (messages.DEPTH, messages.ORDERS, messages.TOP):
-                client.subscribe(feed, 2)
-            client.settle()
-            while client.poll_data(0.2).size:
-                pass
+            follow(client, (messages.DEPTH, messages.ORDERS, messages.TOP), 2)
         for price in range(4_000, 4_030):
             mover.send(order(BUY, price, 1, product_id=2))
         mover.settle()
-        heard = [[], []]
-        for place, client in enumerate((one, two)):
-            client.settle()
-            while (batch := client.poll_data(0.3)).size:
-                heard[place] += [row.tobytes() for row in batch]
+        heard = [
+            data_until(client, lambda e: e["record"] == "TopChanged" and e["bid_ticks"] == 4_029)
+            for client in (one, two)
+        ]
         assert heard[0] == heard[1]
         assert len(heard[0]) >= 60
 
@@ -307,6 +305,27 @@ def test_files_that_are_no_certificate_are_named(tmp_path):
         Tls(bad, bad).context()
     with pytest.raises(RingmainError, match="RM350"):
         client_context(tmp_path / "missing.pem")
+
+
+def test_a_gateway_that_asks_for_a_clients_certificate_lets_no_other_in(rig):
+    """The same venue, with its gateway begun anew."""
+    certificate, key = make(rig.data / "clients", ["a client"])
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+    rig.stop("gateway")
+    rig.start("gateway")
+    try:
+        server = rig.data / "certificate.pem"
+        bound = rig.new_token("own key", certificate_sha256=digest)
+        with secure(rig, bound, tls=client_context(server, certificate, key)) as client:
+            client.wait_answer(client.send(order(BUY, 1, 1)))
+        with pytest.raises(RingmainError, match="RM301"):
+            secure(rig, bound, tls=client_context(server), reconnect_s=0)
+        with pytest.raises(RingmainError, match="WRONG_CERTIFICATE"):
+            rig.client(bound, reconnect_s=0)
+    finally:
+        certificate.unlink()
+        rig.stop("gateway")
+        rig.start("gateway")
 
 
 def test_a_credential_that_is_bound_to_a_certificate_is_good_with_it_alone(rig):

@@ -1,11 +1,12 @@
 """The public feed of a real exchange: snapshots, changes, nothing private, and slow subscribers."""
 
 import random
+import time
 
 import numpy as np
 import pytest
 from gateway_rig import Rig
-from gateway_venue import order, set_up
+from gateway_venue import data_until, order, set_up
 
 from ringmain.exchange.messages import (
     BUY,
@@ -16,13 +17,14 @@ from ringmain.exchange.messages import (
     SELL,
     CancelOrder,
     PlaceOrder,
+    schema,
 )
-from ringmain.gateway.messages import DEPTH, PHASES, TRADES
+from ringmain.gateway.messages import DELAYED, DEPTH, INDICATIVE, ORDERS, PHASES, STATISTICS, TOP, TRADES
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    rig = Rig(tmp_path_factory.mktemp("venue"), "exchange", unread_bytes=65_536)
+    rig = Rig(tmp_path_factory.mktemp("venue"), "exchange", unread_bytes=65_536, delay_s=3.0)
     set_up(rig)
     yield rig
     rig.close()
@@ -128,3 +130,90 @@ def test_the_screen_is_whole_again_after_the_gateway_died(rig):
         steady.send(order(BUY, 4_500, 1))
         steady.settle()
     screen.until(lambda: screen.resting.get((BUY, 4_500)) == 10 and screen.snapshots == 2)
+
+
+def test_depth_by_order_top_and_figures_tell_of_an_orders_life(rig):
+    eyes = rig.client(rig.new_token("all eyes", role="observer"))
+    with (
+        rig.client(rig.new_token("maker")) as maker,
+        rig.client(rig.new_token("taker", account_id=2)) as taker,
+    ):
+        bids = [maker.send(order(BUY, 4_700, lots)) for lots in (5, 6)]
+        maker.settle()
+        for feed in (ORDERS, TOP, STATISTICS):
+            eyes.subscribe(feed, 1)
+        heard = data_until(eyes, lambda e: e["record"] == "SnapshotEnded" and e["feed"] == STATISTICS)
+        queue = {
+            e["order_id"]: e["quantity_lots"]
+            for e in heard
+            if e["record"] == "OrderShown" and e["price_ticks"] == 4_700
+        }
+        first, second = sorted(queue)
+        assert (queue[first], queue[second]) == (5, 6), "at a price, the lower id is first"
+        taker.send(order(SELL, 4_700, 5, lasts=IOC))
+        taker.settle()
+        heard = data_until(eyes, lambda e: e["record"] == "StatisticsChanged")
+        shown = [(e["order_id"], e["quantity_lots"]) for e in heard if e["record"] == "OrderShown"]
+        assert shown == [(first, 0)]
+        figures = heard[-1]
+        assert figures["last_ticks"] == 4_700
+        assert figures["low_ticks"] <= figures["vwap_centiticks"] / 100 <= figures["high_ticks"]
+        tops = [e for e in heard if e["record"] == "TopChanged"]
+        assert (tops[-1]["bid_ticks"], tops[-1]["bid_lots"]) == (4_700, 6)
+        maker.send(CancelOrder(order_number=bids[1]))
+        maker.settle()
+        gone = data_until(eyes, lambda e: e["record"] == "OrderShown" and e["order_id"] == second)
+        shown = [(e["order_id"], e["quantity_lots"]) for e in gone if e["record"] == "OrderShown"]
+        assert shown == [(second, 0)]
+    eyes.close()
+
+
+def test_each_subject_counts_its_changes_without_gap(rig):
+    eyes = rig.client(rig.new_token("counting", role="observer"))
+    eyes.subscribe(DEPTH, 1)
+    heard = data_until(eyes, lambda e: e["record"] == "SnapshotEnded")
+    count = heard[-1]["session_number"]
+    with rig.client(rig.new_token("mover")) as mover:
+        for price in range(3_000, 3_060):
+            mover.send(order(BUY, price, 1))
+            mover.settle()
+        heard = data_until(eyes, lambda e: e["record"] == "LevelChanged" and e["price_ticks"] == 3_059)
+    numbers = [e["session_number"] for e in heard]
+    assert numbers == list(range(count + 1, count + len(numbers) + 1))
+    eyes.close()
+
+
+def test_delayed_data_comes_when_it_is_old_enough_and_not_before(rig):
+    late, now = (rig.client(rig.new_token(name, role="observer")) for name in ("late eyes", "quick eyes"))
+    late.subscribe(DELAYED | TRADES, 2)
+    now.subscribe(TRADES, 2)
+    for client, feed in ((late, DELAYED | TRADES), (now, TRADES)):
+        heard = data_until(client, lambda e: e["record"] == "SnapshotEnded")
+        assert heard[-1]["feed"] == feed
+    with (
+        rig.client(rig.new_token("maker2")) as maker,
+        rig.client(rig.new_token("taker2", account_id=2)) as taker,
+    ):
+        maker.send(order(BUY, 4_321, 2, product_id=2))
+        maker.settle()
+        sent_ns = time.time_ns()  # the rig's logical time is the wall's
+        taker.send(order(SELL, 4_321, 2, product_id=2, lasts=IOC))
+        taker.settle()
+        assert [taker.unpack(e)["record"] for e in taker.poll() if e["kind"] < 0xFF00] == [
+            "OrderAccepted",
+            "OrderFilled",
+        ]
+        data_until(now, lambda e: e["record"] == "TradePrinted" and e["price_ticks"] == 4_321)
+        data_until(late, lambda e: e["record"] == "TradePrinted" and e["price_ticks"] == 4_321)
+        assert time.time_ns() - sent_ns >= 3_000_000_000
+    late.close()
+    now.close()
+
+
+def test_a_feed_of_what_the_market_does_not_tell_is_refused_by_name(rig):
+    is_told = any(record.name == "IndicativeChanged" for record in schema.events.values())
+    with rig.client(rig.new_token("asking", role="observer")) as client:
+        client.subscribe(INDICATIVE, 1)
+        client.settle()
+        refused = [client.unpack(event)["record"] for event in client.poll()].count("Refused")
+        assert refused == (not is_told)

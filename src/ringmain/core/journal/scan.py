@@ -192,18 +192,20 @@ class JournalScan:
         self.end = End(segment, SECTOR_BYTES, end.last_sequence, end.time_ns, end.chain)
 
     def _next(self, segment: Segment, data: Any) -> Batch | None:
-        end = self.end
-        batch = read_batch(segment, data, end.offset, self.schema)
-        if (
-            batch is None
-            or batch.first_sequence != end.last_sequence + 1
-            or _chain(data, end.offset) != end.chain
-        ):
+        end, batch = self.end, self._peek(segment, data)
+        if batch is None:
             return None
         end.offset += batch_bytes(batch.commands.size, self.schema.record_bytes)
         end.last_sequence, end.chain = batch.last_sequence, batch.crc
         end.time_ns = batch.time_ns or end.time_ns
         return batch
+
+    def _peek(self, segment: Segment, data: Any) -> Batch | None:
+        """Return the next batch if it is whole and continues the one before."""
+        batch = read_batch(segment, data, self.end.offset, self.schema)
+        if batch is None or batch.first_sequence != self.end.last_sequence + 1:
+            return None
+        return batch if _chain(data, self.end.offset) == self.end.chain else None
 
     def _join(self, segment: Segment, data: Any, joined: Any) -> Batch | None:
         """Return the next batches as one, or None if the next is large, has a digest or is not whole."""
@@ -230,8 +232,8 @@ class JournalScan:
         for offset in range(self.end.offset + SECTOR_BYTES, data.size, SECTOR_BYTES):
             follower = read_batch(segment, data, offset, self.schema)
             if follower is not None and follower.first_sequence > last:
-                if read_batch(segment, data, self.end.offset, self.schema) is not None:
-                    return  # a writer that lives had not ended it: what it has written since comes after the end
+                if self._peek(segment, data) is not None:
+                    return  # a living writer was about to end it
                 raise self._damage(
                     name,
                     self.end.offset,

@@ -107,7 +107,7 @@ def _sweeper_of(exchange: Any, slot: int) -> int:
 def _is_swept(exchange: Any, order: Any) -> bool:
     """Tell whether its own session's sweep means an order."""
     seat = exchange.seats[order.session_id]
-    if seat.sweeping == 0 or order.session_number > seat.sweep_until_number:
+    if seat.sweeping == 0 or abs(order.session_number) > seat.sweep_until_number:
         return False
     if seat.sweep_product_id == ALL_PRODUCTS:
         return True

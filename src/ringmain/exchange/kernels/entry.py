@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ringmain.core.jit import kernel
+from ringmain.core.jit import kernel, leaf
 from ringmain.exchange.kernels.answers import (
     reject_order,
     report_accepted,
@@ -10,6 +10,7 @@ from ringmain.exchange.kernels.answers import (
     report_clip,
     report_replaced,
 )
+from ringmain.exchange.kernels.blocks import cancel_block_named, cancel_blocks_of
 from ringmain.exchange.kernels.book import reduce_order, rest, unhang
 from ringmain.exchange.kernels.cancelling import (
     MASS_CANCEL,
@@ -44,6 +45,7 @@ from ringmain.exchange.kernels.terms import (
     quantity_fault,
     rests_orders,
 )
+from ringmain.exchange.kernels.timers import have_blocks_tried
 from ringmain.exchange.kernels.volatility import bound_of, interrupt, is_interrupted, restore_limit
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
@@ -90,9 +92,7 @@ def place(exchange: Any, request: Any, events: Any, count: int) -> int:
         shown_lots = 0 if is_waiting_type(order) or order.display_lots > 0 else order.quantity_lots
         report_accepted(events[count], request, seat.account_id, limit_ticks, shown_lots)
         count = _enter_special(exchange, request, slot, ladder, limit_ticks, events, count + 1)
-    if exchange.products[slot].stop_count > 0:
-        return trigger_stops(exchange, request, slot, events, count, end)
-    return count
+    return _follow_up(exchange, request, slot, events, count, end)
 
 
 @kernel
@@ -103,6 +103,8 @@ def cancel(exchange: Any, request: Any, events: Any, count: int) -> int:
     reason = UNKNOWN_ORDER
     if order_slot != 0:
         reason = 0 if _may_cancel(exchange, order_slot) else WRONG_PHASE
+    elif cancel_block_named(exchange, request, order_number, BY_OWNER, events[count]):
+        return count + 1
     if reason != 0:
         reject_order(events[count], request, 0, order_number, reason)
     else:
@@ -126,8 +128,16 @@ def replace(exchange: Any, request: Any, events: Any, count: int) -> int:
         count = _replace_special(exchange, request, order_slot, slot, events, count)
     else:
         count = _replace_plain(exchange, request, order_slot, slot, events, count)
+    return _follow_up(exchange, request, slot, events, count, end)
+
+
+@leaf
+def _follow_up(exchange: Any, request: Any, slot: int, events: Any, count: int, end: int) -> int:
+    """Bring in what a changed book brings in: stop orders now, blocks soon; return the next event row."""
     if exchange.products[slot].stop_count > 0:
-        return trigger_stops(exchange, request, slot, events, count, end)
+        count = trigger_stops(exchange, request, slot, events, count, end)
+    if exchange.products[slot].block_count > 0:
+        have_blocks_tried(exchange, slot, request.head.time_ns)
     return count
 
 
@@ -209,6 +219,7 @@ def mass_cancel(exchange: Any, request: Any, events: Any, count: int) -> int:
         reject_order(events[count], request, product_id, 0, reason)
         return count + 1
     start_sweep(exchange, session_id, product_id, number, MASS_CANCEL, number)
+    count = cancel_blocks_of(exchange, request, product_id, MASS_CANCEL, number, events, count)
     return sweep_step(exchange, request, events, count)
 
 

@@ -237,9 +237,7 @@ def fillable(
     level_index = best_level(matching, against)
     trades = 0
     while level_index != 0 and matching.levels[level_index].key <= limit_key:
-        lots, trades, is_blocked = _count_on_level(
-            matching, level_index, lots, trades, account_id, self_trade
-        )
+        lots, trades, is_blocked = count_on_level(matching, level_index, lots, trades, account_id, self_trade)
         if lots <= 0:
             return trades <= FILLS_PER_COMMAND
         if is_blocked or trades >= FILLS_PER_COMMAND:
@@ -249,7 +247,7 @@ def fillable(
 
 
 @kernel
-def _count_on_level(
+def count_on_level(
     matching: Any, level_index: int, lots: int, trades: int, account_id: int, self_trade: int
 ) -> tuple[int, int, bool]:
     """Take what a level has off the wanted lots: what is shown first, then clip by clip."""

@@ -11,12 +11,21 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer, report_phase
 from ringmain.exchange.kernels.auction import auction_price, set_auction_price, uncross_portion
+from ringmain.exchange.kernels.block_trades import try_blocks
+from ringmain.exchange.kernels.blocks import cancel_blocks_over
 from ringmain.exchange.kernels.cancelling import cancel_resting, sweep_step
 from ringmain.exchange.kernels.credit import deliver_position
 from ringmain.exchange.kernels.expiries import next_expiry_ns
 from ringmain.exchange.kernels.levels import best_level, ladder_of, slot_of, stop_ladder_of
 from ringmain.exchange.kernels.stops import trigger_stops
-from ringmain.exchange.kernels.timers import MILLISECOND_NS, NEVER, set_call_end, set_deadline, set_due
+from ringmain.exchange.kernels.timers import (
+    MILLISECOND_NS,
+    NEVER,
+    have_blocks_tried,
+    set_call_end,
+    set_deadline,
+    set_due,
+)
 from ringmain.exchange.kernels.volatility import extend
 from ringmain.exchange.messages import (
     BALANCING,
@@ -105,8 +114,11 @@ def _step(exchange: Any, slot: int, request: Any, events: Any, count: int) -> in
         return _deliver(exchange, slot, request, events, count)
     if product.phase == CONTINUOUS and product.stops_due:
         count = trigger_stops(exchange, request, slot, events, count, count + EVENTS_PER_STEP)
+        have_blocks_tried(exchange, slot, now_ns)
         set_due(exchange, slot, now_ns)
         return count
+    if product.phase == CONTINUOUS and product.blocks_due:
+        return try_blocks(exchange, slot, request, events, count)
     if product.phase == CONTINUOUS and product.closing_call_ns != NEVER and now_ns < product.gate_closure_ns:
         return begin_call(exchange, slot, CLOSING_CALL, request, events, count)
     assert product.phase in (CONTINUOUS, HALTED, BALANCING)
@@ -205,6 +217,8 @@ def _uncross(exchange: Any, slot: int, request: Any, events: Any, count: int) ->
 def _close(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
     """Cancel a portion of the orders in a product's book, the best first."""
     matching = exchange.matching
+    if exchange.products[slot].block_count > 0:
+        return cancel_blocks_over(exchange, slot, request, GATE_CLOSURE, events, count)
     if exchange.products[slot].is_expiring == 0:
         return _end_session(exchange, slot, request, events, count)
     for _ in range(CANCELS_PER_STEP):
@@ -280,6 +294,8 @@ def enter_phase(exchange: Any, slot: int, phase: int, request: Any, event: Any) 
     product = exchange.products[slot]
     report_phase(event, request, product.product_id, phase, product.phase)
     product.phase = phase
+    if phase == CONTINUOUS and product.block_count > 0:
+        product.blocks_due = 1
 
 
 @kernel

@@ -97,6 +97,7 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.is_expiring = 0 if command.product_kind == INSTRUMENT else 1
     product.has_traded = 0
     product.last_ticks = 0
+    product.blocks_due = 0
     clear_guard(exchange, slot)
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)

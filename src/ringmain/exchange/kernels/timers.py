@@ -25,6 +25,7 @@ def set_deadline(exchange: Any, time_ns: int) -> None:
     """Ask for the next timer: now while mass cancels run, else when the next product or order is due."""
     deadline_ns = max(time_ns, 1) if exchange.sweep.count > 0 else NEVER
     deadline_ns = _earlier(deadline_ns, next_expiry_ns(exchange.matching))
+    deadline_ns = _earlier(deadline_ns, exchange.dayahead.due_ns)
     for slot in range(PRODUCTS):
         deadline_ns = _earlier(deadline_ns, exchange.due_ns[slot])
     exchange.next_deadline_ns = deadline_ns
@@ -45,7 +46,7 @@ def set_due(exchange: Any, slot: int, now_ns: int) -> None:
         due_ns = product.call_start_ns
     elif product.phase == CALL or product.phase == CLOSING_CALL:
         due_ns = _earlier(product.call_end_ns, product.indicative_due_ns)
-    elif product.phase == CONTINUOUS and product.stops_due:
+    elif product.phase == CONTINUOUS and (product.stops_due or product.blocks_due):
         due_ns = max(now_ns, 1)
     elif product.phase == CONTINUOUS and product.closing_call_ns != NEVER:
         due_ns = product.closing_call_ns
@@ -54,6 +55,16 @@ def set_due(exchange: Any, slot: int, now_ns: int) -> None:
     elif product.phase == CLOSED:
         due_ns = NEVER
     exchange.due_ns[slot] = due_ns
+
+
+@kernel
+def have_blocks_tried(exchange: Any, slot: int, now_ns: int) -> None:
+    """Ask for a timer at once that tries a product's resting blocks, if it has any."""
+    product = exchange.products[slot]
+    if product.block_count > 0 and product.phase == CONTINUOUS:
+        product.blocks_due = 1
+        set_due(exchange, slot, now_ns)
+        hasten(exchange, exchange.due_ns[slot])
 
 
 @kernel

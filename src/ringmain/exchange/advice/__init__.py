@@ -1,0 +1,1 @@
+"""Advice to the exchange: models that read its tape and send commands."""

@@ -1,0 +1,69 @@
+"""State of the orders over several products; a part of the exchange's.
+
+Slot 0 of each table is nobody's.
+"""
+
+import numpy as np
+
+from ringmain.core.sessions import SESSIONS
+from ringmain.exchange.multileg_messages import BASKET_LEGS_MAX, BLOCK_PRODUCTS_MAX
+
+BASKETS = 64  # in preparation at a time, one for a session
+BLOCKS = 1_024  # resting
+BLOCKS_OF_SESSION = 128
+BLOCK_TRIES = 16  # of each side, when a book that they span has changed
+QUOTERS = 64  # sessions that may quote
+PERIOD_MINOR_MAX = 10**15  # what a block may trade for in one of its products
+
+LEG = np.dtype(
+    [
+        ("session_number", "i8"),
+        ("product_id", "u4"),
+        ("price_ticks", "i4"),
+        ("quantity_lots", "i4"),
+        ("side", "u1"),
+    ],
+    align=True,
+)
+BASKET = np.dtype(
+    [
+        ("session_number", "i8"),
+        ("session_id", "u4"),  # 0: the slot is free
+        ("leg_count", "u4"),
+        ("added_count", "u4"),
+        ("legs", LEG, (BASKET_LEGS_MAX,)),
+    ],
+    align=True,
+)
+BASKETS_STATE = np.dtype([("basket_of", "u2", (SESSIONS,)), ("baskets", BASKET, (BASKETS + 1,))], align=True)
+
+BLOCK = np.dtype(
+    [
+        ("session_number", "i8"),
+        ("session_id", "u4"),  # 0: the slot is free
+        ("account_id", "u4"),
+        ("first_product_id", "u4"),
+        ("price_ticks", "i4"),
+        ("quantity_lots", "i4"),
+        ("product_count", "u1"),
+        ("side", "u1"),
+    ],
+    align=True,
+)
+BLOCKS_STATE = np.dtype(
+    [
+        ("counts", "i4", (2,)),  # resting bids and offers
+        ("queues", "i4", (2, BLOCKS)),  # the best price first, then the one that came first
+        ("worst_ticks", "i4", (BLOCK_PRODUCTS_MAX,)),  # of the sweep that was asked for last
+        ("blocks", BLOCK, (BLOCKS + 1,)),  # slot 0: the one that comes in
+    ],
+    align=True,
+)
+
+QUOTES_STATE = np.dtype(
+    [
+        ("quoter_of", "u2", (SESSIONS,)),
+        ("sessions", "u4", (QUOTERS + 1,)),  # 0: the row is free
+    ],
+    align=True,
+)

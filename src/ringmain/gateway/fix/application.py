@@ -1,0 +1,342 @@
+"""What a FIX client may ask of the exchange, message by message; the plain way, and the only one for most."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ringmain.exchange.messages import (
+    LIMIT,
+    CancelOrder,
+    MassCancel,
+    PlaceOrder,
+    ReplaceOrder,
+)
+from ringmain.gateway.fix import dictionary as d
+from ringmain.gateway.fix import mapping as m
+from ringmain.gateway.fix.codec import Fields, Message, decimal, scaled, timestamp
+from ringmain.gateway.fix.directory import (
+    CANCEL_REQUEST,
+    ENTRY,
+    MASS_CANCEL_REQUEST,
+    NEW_ORDER,
+    REPLACE_REQUEST,
+)
+from ringmain.gateway.fix.writing import average
+
+if TYPE_CHECKING:
+    from ringmain.gateway.fix.door import Door
+    from ringmain.gateway.fix.member import Member
+
+NOT_AVAILABLE, NOT_AUTHORISED, UNKNOWN_SECURITY = 4, 6, 2  # BusinessRejectReason
+I4_MIN, I4_MAX = -(2**31), 2**31 - 1
+ORDER_ENTRY = frozenset((d.NEW_ORDER_SINGLE, d.CANCEL_REQUEST, d.REPLACE_REQUEST, d.MASS_CANCEL_REQUEST))
+ENDED = frozenset((m.FILLED, m.CANCELLED, m.REJECTED, m.EXPIRED))
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818 - it is a decision, not a fault
+    """Why an order or a change of one goes no further: a FIX reason, and the words."""
+
+    reason: int
+    text: str
+
+
+class Application:
+    """The application layer of every member's session."""
+
+    def __init__(self, door: "Door") -> None:
+        self._door = door
+        market_data = door.market_data
+        self._handlers: dict[bytes, Callable[[Any, Message, int], None]] = {
+            d.NEW_ORDER_SINGLE: self._place,
+            d.CANCEL_REQUEST: self._cancel,
+            d.REPLACE_REQUEST: self._replace,
+            d.MASS_CANCEL_REQUEST: self._mass_cancel,
+            d.STATUS_REQUEST: self._status,
+            d.MARKET_DATA_REQUEST: market_data.request,
+            d.SECURITY_LIST_REQUEST: market_data.list_securities,
+            d.SECURITY_STATUS_REQUEST: market_data.request_status,
+            d.BUSINESS_REJECT: lambda member, message, now_ns: None,
+        }
+
+    def handle(self, member: "Member", message: Message, now_ns: int) -> None:
+        """Take a message that the session layer has passed."""
+        session = member.session
+        assert session is not None, "messages come over sessions"
+        if message.type in ORDER_ENTRY:
+            if member.is_observer:
+                text = "NOT_PERMITTED: an observer sends no orders"
+                session.business_reject(message, NOT_AUTHORISED, text, now_ns)
+                return
+            if self._door.is_refused:
+                text = "NOT_ACCEPTING: the market takes no commands just now"
+                session.business_reject(message, NOT_AVAILABLE, text, now_ns)
+                return
+            try:
+                assert member.store is not None
+                member.store.reserve(1)
+            except OSError:
+                text = "NOT_ACCEPTING: there is no room to write the order down"
+                session.business_reject(message, NOT_AVAILABLE, text, now_ns)
+                return
+        self._handlers[message.type](member, message, now_ns)
+
+    # Orders.
+
+    def _place(self, member: "Member", message: Message, now_ns: int) -> None:
+        known = self._number_of(member, message.values[11])
+        if known and message.flag(97):  # asked whether it has come: it has
+            self._send_status(member, message, known, now_ns)
+            return
+        try:
+            if known:
+                raise Refusal(m.DUPLICATE_ORDER, "the ClOrdID has been used")
+            entry, values = self._order_of(message)
+        except Refusal as refusal:
+            self._reject_order(member, message, refusal, now_ns)
+            return
+        number = self._next_number(member)
+        entry["order_number"] = entry["other_number"] = number
+        record = PlaceOrder(member.session_id, number, **values)
+        self._enter(member, message, entry, NEW_ORDER, record)
+
+    def _order_of(self, message: Message) -> tuple[Any, dict[str, int]]:
+        """Return the entry and the fields of an order as its message asks for it."""
+        side, order_type = m.SIDES[message.values[54]], m.ORDER_TYPES[message.values[40]]
+        lasting = m.TIMES_IN_FORCE[message.get(59) or b"0"]
+        product_id = m.product_of(message.get(55))
+        if not product_id:
+            raise Refusal(m.UNKNOWN_SYMBOL, "Symbol is a product's number")
+        ticks = 0
+        if order_type in m.PRICED_TYPES:
+            ticks = _ticks(message)
+        lots = _lots(message)
+        entry = _entry(message, product_id, side)
+        entry["quantity_lots"], entry["price_ticks"] = lots, ticks
+        entry["order_type"], entry["time_in_force"] = order_type, lasting
+        values = dict.fromkeys(_OWN_FIELDS[PlaceOrder.name], 0)
+        values |= {
+            "price_ticks": ticks, "quantity_lots": lots, "product_id": product_id, "side": side,
+            "order_type": order_type, "time_in_force": lasting,
+        }  # fmt: skip
+        return entry, values
+
+    def _cancel(self, member: "Member", message: Message, now_ns: int) -> None:
+        try:
+            order, other = self._named_order(member, message)
+        except Refusal as refusal:
+            self._reject_change(member, message, refusal, now_ns)
+            return
+        entry = _entry(message, int(order["product_id"]), int(order["side"]))
+        entry["order_number"], entry["other_number"] = order["order_number"], other
+        record = CancelOrder(
+            member.session_id, self._next_number(member), order_number=int(order["order_number"])
+        )
+        self._enter(member, message, entry, CANCEL_REQUEST, record)
+
+    def _replace(self, member: "Member", message: Message, now_ns: int) -> None:
+        """Change an order; FIX names its whole quantity, the exchange what is open of it."""
+        try:
+            order, other = self._named_order(member, message)
+            lots, ticks = _lots(message), _ticks(message)
+            if m.ORDER_TYPES[message.values[40]] != order["order_type"]:
+                raise Refusal(m.EXCHANGE_OPTION, "OrdType of an order does not change")
+            if m.TIMES_IN_FORCE[message.get(59) or b"0"] != order["time_in_force"]:
+                raise Refusal(m.EXCHANGE_OPTION, "TimeInForce of an order does not change")
+        except Refusal as refusal:
+            self._reject_change(member, message, refusal, now_ns)
+            return
+        traded, open_lots = self._standing(member, order, other)
+        entry = _entry(message, int(order["product_id"]), int(order["side"]))
+        entry["order_number"], entry["other_number"] = order["order_number"], other
+        entry["quantity_lots"], entry["price_ticks"] = lots, ticks
+        entry["order_type"], entry["time_in_force"] = order["order_type"], order["time_in_force"]
+        record = ReplaceOrder(
+            member.session_id, self._next_number(member), order_number=int(order["order_number"]),
+            price_ticks=ticks, quantity_lots=max(0, lots - traded), expected_lots=open_lots,
+        )  # fmt: skip
+        self._enter(member, message, entry, REPLACE_REQUEST, record)
+
+    def _standing(self, member: "Member", order: Any, other: int) -> tuple[int, int]:
+        """Return how much of an order has traded and how much is open, as far as the gateway can know.
+
+        A change that is still on its way counts as made; if it is not, or a trade comes first, the
+        market refuses the new change as one of another quantity.
+        """
+        assert member.store is not None
+        former = member.store.entry(other)
+        traded = int(order["cum_lots"])
+        if former["kind"] == REPLACE_REQUEST and int(order["other_number"]) < other:
+            return traded, max(0, int(former["quantity_lots"]) - traded)
+        return traded, int(order["quantity_lots"]) - traded
+
+    def _mass_cancel(self, member: "Member", message: Message, now_ns: int) -> None:
+        is_all = message.values[530] == b"7"
+        product_id = 0 if is_all else m.product_of(message.get(55))
+        refusal = ""
+        if not is_all and not product_id:
+            refusal = "Symbol is a product's number"
+        if self._number_of(member, message.values[11]):
+            refusal = "the ClOrdID has been used"
+        if not refusal and len(message.values[11]) > m.CL_ORD_ID_BYTES:
+            refusal = f"ClOrdID is longer than {m.CL_ORD_ID_BYTES} characters"
+        if refusal:
+            assert member.session is not None
+            fields: Fields = [(11, message.values[11]), (37, b"NONE")]
+            if member.session.begin_string == d.FIXT11:
+                fields.append((1369, b"NONE"))
+            fields += [(530, message.values[530]), (531, b"0"), (532, b"99"), (60, timestamp(now_ns)),
+                       (58, refusal.encode())]  # fmt: skip
+            member.session.send(d.MASS_CANCEL_REPORT, fields, now_ns)
+            return
+        entry = _entry(message, product_id, 0)
+        record = MassCancel(member.session_id, self._next_number(member), product_id=product_id)
+        self._enter(member, message, entry, MASS_CANCEL_REQUEST, record)
+
+    def _status(self, member: "Member", message: Message, now_ns: int) -> None:
+        number = self._number_of(member, message.values[11])
+        entry = member.store.entry(number) if number and member.store is not None else None
+        if entry is None or entry["kind"] not in (NEW_ORDER, REPLACE_REQUEST):
+            self._reject_order(member, message, Refusal(5, "UNKNOWN_ORDER"), now_ns, is_status=True)
+            return
+        self._send_status(member, message, number, now_ns)
+
+    # Inside.
+
+    def _number_of(self, member: "Member", cl_ord_id: bytes) -> int:
+        return member.store.find(cl_ord_id) if member.store is not None else 0
+
+    def _next_number(self, member: "Member") -> int:
+        assert member.store is not None
+        return member.store.last + 1
+
+    def _named_order(self, member: "Member", message: Message) -> tuple[Any, int]:
+        """Return the order that OrigClOrdID names, and the number of the command that bears that name."""
+        if self._number_of(member, message.values[11]):
+            raise Refusal(m.DUPLICATE_CL_ORD_ID, "the ClOrdID has been used")
+        if len(message.values[11]) > m.CL_ORD_ID_BYTES:
+            raise Refusal(m.EXCHANGE_OPTION, f"ClOrdID is longer than {m.CL_ORD_ID_BYTES} characters")
+        number = self._number_of(member, message.values[41])
+        store = member.store
+        assert store is not None
+        entry = store.entry(number) if number else None
+        order = store.entry(int(entry["order_number"])) if entry is not None else None
+        if entry is None or order is None or entry["kind"] not in (NEW_ORDER, REPLACE_REQUEST):
+            raise Refusal(m.UNKNOWN_ORDER, "UNKNOWN_ORDER")
+        if m.product_of(message.get(55)) != order["product_id"]:
+            raise Refusal(m.EXCHANGE_OPTION, "Symbol is not the order's")
+        if m.SIDES[message.values[54]] != order["side"]:
+            raise Refusal(m.EXCHANGE_OPTION, "Side is not the order's")
+        if message.get(38) is not None and scaled(message.values[38], m.QUANTITY_DECIMALS) is None:
+            raise Refusal(m.EXCHANGE_OPTION, "OrderQty is no multiple of the lot")
+        return order, number
+
+    def _enter(self, member: "Member", message: Message, entry: Any, kind: int, record: Any) -> None:
+        """Write a command down, and put it into the ring."""
+        store, session = member.store, member.session
+        assert store is not None and session is not None
+        words = record.view(np.int64).reshape(1, -1)
+        entry["kind"], entry["epoch"], entry["command"] = kind, store.epoch, words[0]
+        store.add(entry, session.next_in)
+        self._door.offer_fresh(member, words)
+
+    def _reject_order(
+        self, member: "Member", message: Message, refusal: Refusal, now_ns: int, is_status: bool = False
+    ) -> None:
+        session = member.session
+        assert session is not None
+        fields: Fields = [
+            (37, b"NONE"), (11, message.values[11]),
+            (17, b"0" if is_status else b"R%d-%d" % (member.session_id, now_ns)),
+            (150, bytes((m.ORDER_STATUS if is_status else m.REJECTED,))), (39, b"8"),
+            (103, b"%d" % refusal.reason), (55, message.values[55]), (54, message.values[54]),
+        ]  # fmt: skip
+        fields += [(tag, message.values[tag]) for tag in (38, 40, 44, 59) if tag in message.values]
+        fields += [(151, b"0"), (14, b"0"), (6, b"0"), (60, timestamp(now_ns)), (58, refusal.text.encode())]
+        if 790 in message.values:
+            fields.append((790, message.values[790]))
+        session.send(d.EXECUTION_REPORT, fields, now_ns)
+
+    def _reject_change(self, member: "Member", message: Message, refusal: Refusal, now_ns: int) -> None:
+        session, store = member.session, member.store
+        assert session is not None and store is not None
+        number = self._number_of(member, message.values[41])
+        entry = store.entry(number) if number else None
+        order = store.entry(int(entry["order_number"])) if entry is not None else None
+        order_id, status = b"NONE", m.REJECTED
+        if order is not None:
+            order_id = b"%d-%d" % (member.session_id, order["order_number"])
+            status = int(order["status"]) or m.PENDING_NEW
+        answers = b"1" if message.type == d.CANCEL_REQUEST else b"2"
+        session.send(d.CANCEL_REJECT, [
+            (37, order_id), (11, message.values[11]), (41, message.values[41]), (39, bytes((status,))),
+            (434, answers), (102, b"%d" % refusal.reason), (60, timestamp(now_ns)),
+            (58, refusal.text.encode()),
+        ], now_ns)  # fmt: skip
+
+    def _send_status(self, member: "Member", message: Message, number: int, now_ns: int) -> None:
+        """Report how an order stands, as far as the tape was read."""
+        session, store = member.session, member.store
+        assert session is not None and store is not None
+        order = store.entry(int(store.entry(number)["order_number"]))
+        status = int(order["status"]) or m.PENDING_NEW
+        traded, quantity = int(order["cum_lots"]), int(order["quantity_lots"])
+        open_lots = 0 if status in ENDED else quantity - traded
+        latest = store.entry(int(order["other_number"]))
+        fields: Fields = [
+            (37, b"%d-%d" % (member.session_id, order["order_number"])),
+            (11, latest["cl_ord_id"][: latest["id_bytes"]].tobytes()), (17, b"0"),
+            (150, bytes((m.ORDER_STATUS,))), (39, bytes((status,))),
+            (55, m.symbol(int(order["product_id"]))), (54, bytes((m.SIDE_CHARACTERS[order["side"]],))),
+            (38, decimal(quantity, m.QUANTITY_DECIMALS)),
+            (40, bytes((m.TYPE_CHARACTERS[order["order_type"]],))),
+        ]  # fmt: skip
+        if order["order_type"] == LIMIT:
+            fields.append((44, decimal(int(order["price_ticks"]), m.PRICE_DECIMALS)))
+        fields += [
+            (59, bytes((m.TIME_CHARACTERS[order["time_in_force"]],))),
+            (151, decimal(open_lots, m.QUANTITY_DECIMALS)), (14, decimal(traded, m.QUANTITY_DECIMALS)),
+            (6, decimal(average(int(order["notional"]), traded), m.AVERAGE_DECIMALS)),
+            (60, timestamp(now_ns)),
+        ]  # fmt: skip
+        if 790 in message.values:
+            fields.append((790, message.values[790]))
+        session.send(d.EXECUTION_REPORT, fields, now_ns)
+
+
+_OWN_FIELDS = {PlaceOrder.name: [field.name for field in PlaceOrder.fields]}
+
+
+def _entry(message: Message, product_id: int, side: int) -> Any:
+    """Return an entry with what every command's has."""
+    entry = np.zeros(1, ENTRY)[0]
+    name = message.values[11]
+    if len(name) > m.CL_ORD_ID_BYTES:
+        raise Refusal(m.OTHER, f"ClOrdID is longer than {m.CL_ORD_ID_BYTES} characters")
+    entry["cl_ord_id"][: len(name)] = np.frombuffer(name, np.uint8)
+    entry["id_bytes"], entry["in_number"] = len(name), message.number(34)
+    entry["product_id"], entry["side"] = product_id, side
+    return entry
+
+
+def _ticks(message: Message) -> int:
+    text = message.get(44)
+    ticks = scaled(text, m.PRICE_DECIMALS) if text is not None else None
+    if text is None:
+        raise Refusal(m.OTHER, "Price is missing")
+    if ticks is None:
+        raise Refusal(m.OTHER, "Price is no multiple of the tick 0.01")
+    if not I4_MIN <= ticks <= I4_MAX:
+        raise Refusal(m.OTHER, "PRICE_OUT_OF_RANGE")
+    return ticks
+
+
+def _lots(message: Message) -> int:
+    lots = scaled(message.values[38], m.QUANTITY_DECIMALS)
+    if lots is None:
+        raise Refusal(13, "OrderQty is no multiple of the lot 0.1")
+    if not I4_MIN <= lots <= I4_MAX:
+        raise Refusal(13, "QUANTITY_OUT_OF_RANGE")
+    return lots

@@ -1,0 +1,119 @@
+"""FIX's codes beside the exchange's: the one place where an order type or a time in force is added."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ringmain.exchange.messages import (
+    BALANCING,
+    BUY,
+    CALL,
+    CANCELLATIONS,
+    CLOSED,
+    CLOSING,
+    CLOSING_CALL,
+    CONTINUOUS,
+    DEFINED,
+    DELIVERING,
+    FOK,
+    FREE,
+    GOOD_FOR_SESSION,
+    HALTED,
+    IOC,
+    LIMIT,
+    MARKET,
+    PRE_OPEN,
+    REJECTIONS,
+    SELL,
+    UNCROSSING,
+)
+
+PRICE_DECIMALS = 2  # a tick is 0.01 EUR/MWh
+QUANTITY_DECIMALS = 1  # a lot is 0.1 MW
+AVERAGE_DECIMALS = 6  # of AvgPx, rounded half away from zero
+CL_ORD_ID_BYTES = 48
+
+SIDES: Mapping[bytes, int] = {b"1": BUY, b"2": SELL}  # 54
+ORDER_TYPES: Mapping[bytes, int] = {b"1": MARKET, b"2": LIMIT}  # 40
+TIMES_IN_FORCE: Mapping[bytes, int] = {b"0": GOOD_FOR_SESSION, b"3": IOC, b"4": FOK}  # 59
+PRICED_TYPES = frozenset((LIMIT,))  # order types that need Price
+
+NEW, PARTIALLY_FILLED, FILLED, CANCELLED, REPLACED, REJECTED, EXPIRED, TRADE, ORDER_STATUS = b"012458CFI"
+PENDING_NEW = ord("A")
+
+# Why the exchange ends an order, as OrdStatus and ExecType.
+ENDS: Mapping[int, int] = {
+    code: EXPIRED if name == "GATE_CLOSURE" else CANCELLED for name, code in CANCELLATIONS.items()
+}
+
+ORD_REJ_REASONS: Mapping[str, int] = {  # 103; what is not here is 99, Other
+    "UNKNOWN_PRODUCT": 1, "WRONG_PHASE": 2, "CREDIT_EXCEEDED": 3, "POSITION_LIMIT_EXCEEDED": 3,
+    "UNKNOWN_ORDER": 5, "WRONG_ORDER_TYPE": 11, "WRONG_TIME_IN_FORCE": 11, "QUANTITY_OUT_OF_RANGE": 13,
+    "ACCOUNT_NOT_OPEN": 15,
+}  # fmt: skip
+OTHER = 99
+DUPLICATE_ORDER, UNSUPPORTED_ORDER, UNKNOWN_SYMBOL = 6, 11, 1
+TOO_LATE, UNKNOWN_ORDER, EXCHANGE_OPTION, DUPLICATE_CL_ORD_ID = 0, 1, 2, 6  # CxlRejReason, 102
+
+TRADING_STATUS: Mapping[int, int] = {  # 326, by phase
+    FREE: 20, DEFINED: 18, CALL: 21, UNCROSSING: 22, CONTINUOUS: 17, HALTED: 2, CLOSING: 18, DELIVERING: 18,
+    PRE_OPEN: 21, CLOSING_CALL: 24, BALANCING: 23, CLOSED: 26,
+}  # fmt: skip
+
+LIQUIDITY = (0, 1, 2, 4)  # LastLiquidityInd (851) by role: maker added, taker removed, auction
+
+
+def _codes(table: Mapping[bytes, int]) -> Any:
+    """Return the exchange's code for each character, 0 for those that are none."""
+    codes = np.zeros(256, np.uint8)
+    for character, code in table.items():
+        codes[ord(character)] = code
+    return codes
+
+
+def _characters(table: Mapping[bytes, int]) -> Any:
+    """Return the character for each of the exchange's codes."""
+    characters = np.full(256, ord("0"), np.uint8)
+    for character, code in table.items():
+        characters[code] = ord(character)
+    return characters
+
+
+def _reason_texts() -> tuple[Any, Any]:
+    """Return each rejection's and cancellation's name, and its length, by code."""
+    names = {code: name.encode() for name, code in (REJECTIONS | CANCELLATIONS).items()}
+    texts = np.zeros((256, 32), np.uint8)
+    lengths = np.zeros(256, np.int64)
+    for code, name in names.items():
+        assert len(name) <= texts.shape[1], name
+        texts[code, : len(name)] = np.frombuffer(name, np.uint8)
+        lengths[code] = len(name)
+    return texts, lengths
+
+
+def _order_reject_reasons() -> Any:
+    reasons = np.full(256, OTHER, np.int64)
+    for name, reason in ORD_REJ_REASONS.items():
+        reasons[REJECTIONS[name]] = reason
+    return reasons
+
+
+SIDE_CODES, TYPE_CODES, TIME_CODES = _codes(SIDES), _codes(ORDER_TYPES), _codes(TIMES_IN_FORCE)
+SIDE_CHARACTERS, TYPE_CHARACTERS, TIME_CHARACTERS = (
+    _characters(SIDES), _characters(ORDER_TYPES), _characters(TIMES_IN_FORCE),
+)  # fmt: skip
+REASON_TEXTS, REASON_LENGTHS = _reason_texts()
+ORDER_REJECT_REASONS = _order_reject_reasons()
+
+
+def symbol(product_id: int) -> bytes:
+    """Return Symbol (55): the product's id in digits."""
+    return b"%d" % product_id
+
+
+def product_of(text: bytes | None) -> int:
+    """Return the product that a Symbol names; 0 for none."""
+    if text is None or not text.isdigit() or text.startswith(b"0") or len(text) > 9:
+        return 0
+    return int(text)

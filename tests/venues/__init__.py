@@ -1,0 +1,1 @@
+"""Whole venues of real processes, for tests of every kind."""
