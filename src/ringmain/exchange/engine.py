@@ -12,6 +12,7 @@ from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sw
 from ringmain.exchange.kernels.dayahead import carry_out_dayahead, is_dayahead, schedule_unless_held
 from ringmain.exchange.kernels.dayahead_booking import auction_is_due, run_auction
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
+from ringmain.exchange.kernels.kill_switch import engage, release
 from ringmain.exchange.kernels.lookahead import look_ahead
 from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
 from ringmain.exchange.kernels.phases import run_timers
@@ -24,7 +25,16 @@ from ringmain.exchange.kernels.products import (
     switch,
 )
 from ringmain.exchange.kernels.quotes import allow_quoting, place_quote
+from ringmain.exchange.kernels.safeguards import (
+    assign_group,
+    enter_guarded,
+    set_order_limits,
+    set_order_rate,
+    set_order_to_trade,
+    set_volatility,
+)
 from ringmain.exchange.kernels.timers import set_deadline
+from ringmain.exchange.kernels.trade_changes import approve, propose
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
     BALANCING,
@@ -55,6 +65,17 @@ from ringmain.exchange.multileg_messages import (
     PlaceBlock,
     PlaceQuote,
 )
+from ringmain.exchange.safeguards_messages import (
+    ApproveTradeChange,
+    AssignProductGroup,
+    EngageKillSwitch,
+    ProposeTradeChange,
+    ReleaseKillSwitch,
+    SetOrderLimits,
+    SetOrderRate,
+    SetOrderToTrade,
+    SetVolatilityRange,
+)
 from ringmain.exchange.state import COMMAND, EVENT, EVENTS_PER_COMMAND, EXCHANGE
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -67,6 +88,12 @@ EXPIRE_PRODUCT = ExpireProduct.kind
 BEGIN_BASKET, ADD_BASKET_LEG, PLACE_BLOCK = BeginBasket.kind, AddBasketLeg.kind, PlaceBlock.kind
 ALLOW_QUOTING, PLACE_QUOTE = AllowQuoting.kind, PlaceQuote.kind
 FIRST_MULTILEG, LAST_MULTILEG = 32, 47
+ENGAGE_KILL_SWITCH, RELEASE_KILL_SWITCH = EngageKillSwitch.kind, ReleaseKillSwitch.kind
+SET_ORDER_LIMITS, ASSIGN_PRODUCT_GROUP = SetOrderLimits.kind, AssignProductGroup.kind
+SET_VOLATILITY_RANGE, SET_ORDER_RATE = SetVolatilityRange.kind, SetOrderRate.kind
+SET_ORDER_TO_TRADE, PROPOSE_TRADE_CHANGE = SetOrderToTrade.kind, ProposeTradeChange.kind
+APPROVE_TRADE_CHANGE = ApproveTradeChange.kind
+FIRST_SAFEGUARD, LAST_SAFEGUARD = 64, 95
 
 
 def start(state: Any) -> None:
@@ -92,6 +119,8 @@ def apply(state: Any, commands: Any, events: Any) -> tuple[int, int]:
 def _carry_out(exchange: Any, request: Any, events: Any, count: int) -> int:
     """Answer one command; return the next event row."""
     kind = request.head.kind
+    if exchange.safeguards.are_on and kind in (PLACE_ORDER, REPLACE_ORDER):
+        return enter_guarded(exchange, request, events, count)
     if kind == PLACE_ORDER:
         return place(exchange, request, events, count)
     if kind == CANCEL_ORDER:
@@ -117,7 +146,31 @@ def _carry_out_rare(exchange: Any, request: Any, kind: int, events: Any, count: 
         return _close_session(exchange, request, events, count)
     if FIRST_MULTILEG <= kind <= LAST_MULTILEG:
         return _carry_out_multileg(exchange, request, kind, events, count)
+    if FIRST_SAFEGUARD <= kind <= LAST_SAFEGUARD:
+        return _carry_out_safeguard(exchange, request, kind, events, count)
     return _carry_out_setup(exchange, request, kind, events, count)
+
+
+@kernel
+def _carry_out_safeguard(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == ENGAGE_KILL_SWITCH:
+        return engage(exchange, request, events, count)
+    if kind == RELEASE_KILL_SWITCH:
+        return release(exchange, request, events, count)
+    if kind == SET_ORDER_LIMITS:
+        return set_order_limits(exchange, request, events, count)
+    if kind == ASSIGN_PRODUCT_GROUP:
+        return assign_group(exchange, request, events, count)
+    if kind == SET_VOLATILITY_RANGE:
+        return set_volatility(exchange, request, events, count)
+    if kind == SET_ORDER_RATE:
+        return set_order_rate(exchange, request, events, count)
+    if kind == SET_ORDER_TO_TRADE:
+        return set_order_to_trade(exchange, request, events, count)
+    if kind == PROPOSE_TRADE_CHANGE:
+        return propose(exchange, request, events, count)
+    assert kind == APPROVE_TRADE_CHANGE
+    return approve(exchange, request, events, count)
 
 
 @kernel

@@ -13,6 +13,7 @@ from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.dayahead_state import DAYAHEAD
 from ringmain.exchange.messages import schema
 from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE, QUOTERS, QUOTES_STATE
+from ringmain.exchange.safeguards_state import safeguards_dtype
 from ringmain.ledger.accounts import ACCOUNT
 
 PRODUCTS = 2_048  # books open at a time; a product's slot is its id modulo this
@@ -207,6 +208,7 @@ EXCHANGE = np.dtype(
         ("position_pool", POOL),
         ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
         ("positions", POSITION, (POSITIONS,)),
+        ("safeguards", safeguards_dtype(PRODUCTS, ACCOUNTS, SESSIONS)),
         ("matching", MATCHING),
         ("dayahead", DAYAHEAD),
         ("preparing", BASKETS_STATE),

@@ -9,14 +9,18 @@ from twin_multileg import Basket, Multileg
 from twin_orders import Orders
 from twin_quotes import Quotes
 from twin_records import Account, Order, Product, Seat
+from twin_safeguards import Safeguards
 from twin_setup import Setup
+from twin_trade_changes import TradeChanges
 
 from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup):
+class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeChanges):
     def __init__(self):
+        Safeguards.__init__(self)
+        TradeChanges.__init__(self)
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
         self.products: dict[int, Product] = {}  # by slot

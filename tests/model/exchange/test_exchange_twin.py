@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ringmain.exchange import messages as m
 from ringmain.exchange import multileg_messages as mm
+from ringmain.exchange import safeguards_messages as sm
 from ringmain.exchange import state as s
 
 HOUR_NS = 3_600_000_000_000
@@ -136,6 +137,8 @@ def operate(desk, dice, product):
     session = 1 if dice.random() < 0.9 else 11
     account = dice.choice([1, 2, 3, 4, 5, 0, 2**32 - 1])
     limits = {"long_limit_lots": wild(dice, 300), "short_limit_lots": wild(dice, 300)}
+    if dice.random() < 0.4:
+        return guard(desk, dice, session, product)
     ask = dice.randrange(13)
     if ask == 0:
         desk.send(
@@ -174,6 +177,64 @@ def operate(desk, dice, product):
         desk.open(15, dice.choice([3, 3, 9, 1]), dice.choice([1, 1, 0]))
 
 
+def change_trade(desk, dice, session):
+    """Propose to bust or correct a trade, and mostly approve it."""
+    kept = desk.twin.trades
+    trade = dice.choice(kept[-20:]) if kept else None
+    found = {"trade_sequence": trade.sequence, "trade_index": trade.index} if trade else {}
+    wrong = {
+        "trade_sequence": dice.choice([-1, 0, desk.sequence]),
+        "trade_index": dice.choice([0, 2**32 - 1]),
+    }
+    events = desk.send(
+        sm.ProposeTradeChange, session, **(wrong | (found if dice.random() < 0.95 else {})),
+        price_ticks=wild(dice, dice.randint(-30, 30)), action=dice.choice([1, 1, 2, 2, wild(dice, 1) % 256]),
+    )  # fmt: skip
+    if dice.random() < 0.9:
+        proposal = dice.choice([events[-1]["sequence"]] * 9 + [0, -1])
+        desk.send(sm.ApproveTradeChange, dice.choice([2, 2, 2, 2, 1, 12]), proposal_sequence=proposal)
+
+
+def guard(desk, dice, session, product):
+    """Send one random command about safeguards; what is stopped soon goes on."""
+    account = dice.choice([0, 1, 2, 3, 4, wild(dice, 5) % 2**32])
+    group, span = dice.choice([0, 0, 1, wild(dice, 2) % 256]), dice.choice([0, 4, 8, 20, wild(dice, 50)])
+    ask = dice.randrange(9)
+    if ask > 6:
+        change_trade(desk, dice, session)
+    elif ask < 2:
+        scope = dice.choice([1, 2, 3, 4, wild(dice, 1) % 256])
+        target = {1: dice.choice([11, 12, 15]), 2: account, 3: product}.get(scope, dice.choice([0, 0, 0, 1]))
+        kill = {"scope": scope, "target_id": target, "cause": dice.randrange(9)}
+        desk.send(sm.EngageKillSwitch, session, **kill)
+        for _ in range(dice.choice([0, 0, 4])):
+            trade(desk, dice)
+        desk.send(sm.ReleaseKillSwitch, 1, **kill)
+    elif ask == 2:
+        desk.send(
+            sm.SetOrderLimits, session, account_id=account, product_group=group,
+            value_max_minor=dice.choice([0, 10**6, -1]), quantity_max_lots=wild(dice, dice.choice([0, 30])),
+            static_collar_ticks=dice.choice([0, 25, span]), dynamic_collar_ticks=dice.choice([0, 0, span]),
+        )  # fmt: skip
+    elif ask == 3:
+        desk.send(sm.AssignProductGroup, session, product_id=product, product_group=group)
+    elif ask == 4:
+        desk.send(
+            sm.SetVolatilityRange, session, product_group=group, dynamic_range_ticks=span,
+            extension_range_ticks=dice.choice([0, 2, span]), call_s=dice.choice([5, 20, 20, 0, 86_401]),
+        )  # fmt: skip
+    elif ask == 5:
+        desk.send(
+            sm.SetOrderRate, session, target_session_id=dice.choice([11, 12, 13, 0, 2**32 - 1]),
+            orders_per_s=dice.choice([0, 1, 2, 10**6 + 1]), burst_orders=dice.choice([1, 3, 0]),
+        )  # fmt: skip
+    else:
+        desk.send(
+            sm.SetOrderToTrade, session, account_id=account, orders_per_trade=dice.choice([0, 2, 10**6 + 1]),
+            free_orders=dice.choice([0, 50, 100, 10**9 + 1]),
+        )  # fmt: skip
+
+
 def schedule_session(desk, dice, session, product):
     """Describe the next session of an instrument, and open it, mostly soundly."""
     second_ns, now_ns = 10**9, desk.now_ns
@@ -195,6 +256,7 @@ def opened(dice):
     """Return a desk with accounts of all means, and products in all phases."""
     desk = Desk()
     desk.open(1, 0)
+    desk.open(2, 0)
     for account, cash, limit in ((1, 10**8, 10**6), (2, 10**8, 10**6), (3, 10**6, 100), (4, 10**5, 50)):
         desk.account(account, cash=cash, long=limit, short=limit)
         desk.open(10 + account, account)

@@ -146,7 +146,7 @@ class Multileg:
         """Trade all of an order, which shows nothing, at prices up to `worst`; return the trades so far."""
         limit, start = order.price, len(self.events)
         order.price = limit if worst is None else worst
-        assert self._match(order) is None and order.lots == 0
+        assert self._match(order, is_bounded=False) is None and order.lots == 0
         order.price = limit
         for event in self.events[start:]:
             if event["record"] == "OrderFilled":

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from twin_records import HIGH, LOW, Order
+from twin_records import HIGH, LOW, Order, Seat
 
 from ringmain.exchange import messages as m
 from ringmain.exchange import state as s
@@ -15,11 +15,15 @@ class Orders:
 
     def _PlaceOrder(self, c):
         product = self._product(c["product_id"])
+        if why := self._admission_fault(c):
+            return self._reject_order(why, product=c["product_id"])
         why = self._place_fault(c, product)
         if why is None:
             price = self._limit(c, product)
             if price is None:
                 why = "NOTHING_TO_TRADE_WITH"
+        if why is None:
+            why = self._limits_fault(self.seat.account, product, price, c["quantity_lots"])
         if why is None:
             name = (c["session_id"], c["session_number"])
             order = Order(name, self.seat.account, c["side"], price, c["quantity_lots"], product, terms=c)
@@ -166,12 +170,18 @@ class Orders:
         if time_in_force == m.FOK and not self._fillable(order):
             why = "FOK_UNFILLED"
         elif order.product.trades_now(order.term("balancing")):
+            anchor = self._anchor(order.product)
             why = self._match(order)
-            if order.lots and why is None and self._crossing(order):
-                why = "FILL_LIMIT"
-            elif order.lots and why is None:
-                immediate = time_in_force in (m.IOC, m.FOK) or order.terms["order_type"] == m.STOP
-                why = "IOC_REMAINDER" if immediate else None
+            immediate = time_in_force in (m.IOC, m.FOK) or order.terms["order_type"] == m.STOP
+            crossing = self._crossing(order)
+            if order.lots and why is None:
+                if crossing and self._is_outside(crossing[0].price, anchor, order.product):
+                    self._interrupt(order, crossing[0].price, anchor)
+                    why = "VOLATILITY" if immediate else None
+                elif crossing:
+                    why = "FILL_LIMIT"
+                else:
+                    why = "IOC_REMAINDER" if immediate else None
         if order.lots and why is None:
             self._rest(order, is_new)
         else:
@@ -181,10 +191,12 @@ class Orders:
             if not is_new:
                 self._free_slot(order)
 
-    def _match(self, order):
+    def _match(self, order, is_bounded=True):
         """Trade while the prices cross; return why what is left may not rest."""
-        trades = 0
+        trades, anchor = 0, self._anchor(order.product)
         while order.lots and trades < s.FILLS_PER_COMMAND and (crossing := self._crossing(order)):
+            if is_bounded and self._is_outside(crossing[0].price, anchor, order.product):
+                return None
             level = [o for o in crossing if o.price == crossing[0].price]
             shared = order.product.allocation == m.PRO_RATA
             sharing = level[: s.PRO_RATA_ORDERS] if shared else level[:1]
@@ -272,7 +284,7 @@ class Orders:
     def _fillable(self, order):
         """Whether all of it would trade at once, in few enough trades."""
         wanted, trades, mode = order.lots, 0, order.term("self_trade")
-        crossing = self._crossing(order)
+        crossing = self._within_range(self._crossing(order), order.product)
         for price in dict.fromkeys(o.price for o in crossing):
             level = [o for o in crossing if o.price == price]
             clip = 0
@@ -343,6 +355,7 @@ class Orders:
         one.product.positions[buyer.account] += lots
         one.product.positions[seller.account] -= lots
         one.product.last = price
+        self._note_trade(buyer, seller, price, lots)
 
     def _rest(self, order, is_new):
         if is_new:
@@ -394,6 +407,8 @@ class Orders:
 
     def _ReplaceOrder(self, c):
         order = self.orders.get((c["session_id"], c["order_number"]))
+        if why := self._admission_fault(c):
+            return self._reject_order(why, order=c["order_number"])
         why = self._replace_fault(c, order)
         if why is None:
             new = replace(order, price=c["price_ticks"], lots=c["quantity_lots"])
@@ -443,7 +458,7 @@ class Orders:
             return "WOULD_TRADE"
         if c["expected_lots"] not in (0, order.lots):
             return "QUANTITY_CHANGED"
-        return None
+        return self._limits_fault(order.account, product, c["price_ticks"], c["quantity_lots"])
 
     # Mass cancel.
 
@@ -460,12 +475,14 @@ class Orders:
         self._cancel_blocks_of(c["session_id"], c["product_id"], "MASS_CANCEL", number)
         self._sweep()
 
-    def _start_sweep(self, product, until, why, number):
-        if self.seat.sweep is None:
-            self.seat.sweep = {"count": 0}
-            self.sweeps.append(self.command["session_id"])
+    def _start_sweep(self, product, until, why, number, session=None):
+        session = self.command["session_id"] if session is None else session
+        seat = self.seats.setdefault(session, Seat())
+        if seat.sweep is None:
+            seat.sweep = {"count": 0}
+            self.sweeps.append(session)
         goal = self.swept + s.ORDERS
-        self.seat.sweep |= {"product": product, "until": until, "why": why, "number": number, "goal": goal}
+        seat.sweep |= {"product": product, "until": until, "why": why, "number": number, "goal": goal}
 
     def _sweep(self):
         if not self.sweeps or any(p.phase == m.UNCROSSING for p in self.products.values()):
@@ -479,8 +496,8 @@ class Orders:
                 self.swept += s.ORDERS - slot
                 break
             order = self.slots.get(slot)
-            sweep = order and self.seats[order.name[0]].sweep
-            if sweep and abs(order.name[1]) <= sweep["until"] and sweep["product"] in (0, order.product.id):
+            sweep = order and self._sweep_of(order)
+            if sweep:
                 sweep["count"] += 1
                 self._cancelled(order, sweep["why"], sweep["number"])
                 self._remove(order)

@@ -278,6 +278,8 @@ class Setup:
             self._begin_call(product, m.CALL)
         elif product.phase in (m.CALL, m.CLOSING_CALL) and now < product.call_end:
             self._indicate(product)
+        elif product.phase == m.CALL and self._extended(product):
+            pass
         elif product.phase in (m.CALL, m.CLOSING_CALL):
             self._begin_uncrossing(product, m.CONTINUOUS if product.phase == m.CALL else m.CLOSING)
         elif product.phase == m.UNCROSSING:

@@ -40,6 +40,13 @@ def _cash(kind: str, condition: str) -> str:
 MOVEMENTS = (
     Movement("TRADE", "bought: paid to the seller, below zero received", _trade("buyer_account_id", "-")),
     Movement("TRADE", "sold: received from the buyer, below zero paid", _trade("seller_account_id", "")),
+    Movement(
+        "TRADE_CHANGE",
+        "a trade undone, or its price set right, by the operator",
+        f"""
+        SELECT {HEAD}, 'TRADE_CHANGE' AS kind, account_id::UINTEGER AS account_id, product_id, amount_minor
+        FROM trade_changed""",
+    ),
     Movement("DEPOSIT", "paid in by the operator", _cash("DEPOSIT", "amount_minor > 0")),
     Movement("WITHDRAWAL", "paid out by the operator", _cash("WITHDRAWAL", "amount_minor < 0")),
 )

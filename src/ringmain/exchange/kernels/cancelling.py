@@ -11,11 +11,14 @@ from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.kernels.answers import MASS_CANCELLED, head_order, report_cancelled
 from ringmain.exchange.kernels.book import remove_order
 from ringmain.exchange.kernels.credit import give_back
+from ringmain.exchange.kernels.guards import is_killed
 from ringmain.exchange.kernels.levels import side_of, slot_of
 from ringmain.exchange.kernels.orders import open_lots
 from ringmain.exchange.messages import ALL_PRODUCTS, CANCELLATIONS
 from ringmain.exchange.state import CANCELS_PER_STEP, ORDERS, SLOTS_SWEPT_PER_STEP
 
+NOBODY = 0  # the session in whose name kill switches sweep
+NO_SWEEP = -1
 SESSION_CLOSED = CANCELLATIONS["SESSION_CLOSED"]
 MASS_CANCEL = CANCELLATIONS["MASS_CANCEL"]
 
@@ -75,8 +78,9 @@ def sweep_step(exchange: Any, request: Any, events: Any, count: int) -> int:
         if slot > exchange.matching.order_pool.highest:
             sweep.swept += ORDERS - slot
             return _finish_sweeps(exchange, request, events, count, limit)
-        if _is_swept(exchange, slot):
-            seat = exchange.seats[exchange.matching.orders[slot].session_id]
+        sweeper = _sweeper_of(exchange, slot)
+        if sweeper != NO_SWEEP:
+            seat = exchange.seats[sweeper]
             seat.sweep_count += 1
             number = seat.sweep_command_number
             cancel_resting(exchange, request, slot, seat.sweep_reason, number, events[count])
@@ -86,11 +90,22 @@ def sweep_step(exchange: Any, request: Any, events: Any, count: int) -> int:
 
 
 @kernel
-def _is_swept(exchange: Any, slot: int) -> bool:
-    """Tell whether a sweep means the order in this slot."""
+def _sweeper_of(exchange: Any, slot: int) -> int:
+    """Return the session whose sweep means the order in this slot, or NO_SWEEP."""
     order = exchange.matching.orders[slot]
     if order.lots == 0:
-        return False
+        return NO_SWEEP
+    if _is_swept(exchange, order):
+        return order.session_id
+    if exchange.seats[NOBODY].sweeping == 0:
+        return NO_SWEEP
+    product_slot = slot_of(exchange.matching.levels[order.level].ladder)
+    return NOBODY if is_killed(exchange, order.session_id, order.account_id, product_slot) else NO_SWEEP
+
+
+@kernel
+def _is_swept(exchange: Any, order: Any) -> bool:
+    """Tell whether its own session's sweep means an order."""
     seat = exchange.seats[order.session_id]
     if seat.sweeping == 0 or abs(order.session_number) > seat.sweep_until_number:
         return False

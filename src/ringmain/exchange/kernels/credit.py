@@ -8,6 +8,7 @@ always covers it, and settling cannot fail.
 from typing import Any
 
 from ringmain.core.jit import kernel
+from ringmain.exchange.kernels.guards import note_trade
 from ringmain.exchange.messages import (
     BUY,
     REJECTIONS,
@@ -158,6 +159,8 @@ def _settle(exchange: Any, slot: int, bought: Any, sold: Any) -> None:
     post(given, received, lots)
     exchange.products[slot].last_ticks = bought.price_ticks
     exchange.products[slot].has_traded = 1
+    if exchange.safeguards.are_on:
+        note_trade(exchange, bought, sold)
 
 
 @kernel

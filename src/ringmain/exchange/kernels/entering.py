@@ -6,13 +6,16 @@ from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import report_cancelled
 from ringmain.exchange.kernels.book import rest
 from ringmain.exchange.kernels.credit import give_back, settle_trades
+from ringmain.exchange.kernels.guards import anchor_of
 from ringmain.exchange.kernels.icebergs import rest_iceberg
 from ringmain.exchange.kernels.levels import side_of, slot_of
 from ringmain.exchange.kernels.matching import crosses, match, trades_in
 from ringmain.exchange.kernels.orders import give_order
-from ringmain.exchange.messages import CANCELLATIONS, STOP
+from ringmain.exchange.kernels.volatility import bound_of, interrupt, is_interrupted, restore_limit
+from ringmain.exchange.messages import CANCELLATIONS, CONTINUOUS, STOP
 
 FILL_LIMIT, IOC_REMAINDER = CANCELLATIONS["FILL_LIMIT"], CANCELLATIONS["IOC_REMAINDER"]
+VOLATILITY = CANCELLATIONS["VOLATILITY"]
 
 
 @kernel
@@ -43,15 +46,25 @@ def enter_again(
     is_iceberg = order.is_special == 1 and special.display_lots > 0
     balancing = special.balancing if order.is_special else 0
     if trades_in(product.phase, balancing):
+        bound_ticks, anchor_ticks = limit_ticks, 0
+        if exchange.safeguards.are_on and product.phase == CONTINUOUS:
+            anchor_ticks = anchor_of(product)
+            bound_ticks = bound_of(exchange, slot, ladder, limit_ticks)
         left, end, reason = match(
             matching, request, order.session_id, order.session_number, account_id, product.product_id, ladder,
-            limit_ticks, left, not is_iceberg, order.self_trade, product.allocation, events, count,
+            bound_ticks, left, not is_iceberg, order.self_trade, product.allocation, events, count,
         )  # fmt: skip
+        if bound_ticks != limit_ticks:
+            restore_limit(events, count, end, order.session_id, order.session_number, limit_ticks)
         settle_trades(exchange, slot, account_id, events, count, end)
         count = end
         if reason == 0:
             may_rest = order.is_special == 0 or special.order_type != STOP
-            reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
+            if left > 0 and is_interrupted(matching, ladder, bound_ticks, limit_ticks):
+                count = interrupt(exchange, request, slot, ladder, anchor_ticks, events, count)
+                reason = 0 if may_rest else VOLATILITY
+            else:
+                reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
     if left > 0 and reason == 0:
         if not is_iceberg:
             rest(matching, order_slot, ladder, limit_ticks, left)

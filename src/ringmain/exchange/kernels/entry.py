@@ -19,7 +19,8 @@ from ringmain.exchange.kernels.cancelling import (
     sweep_step,
 )
 from ringmain.exchange.kernels.credit import give_back, hold, owed_minor, set_aside, settle_trades
-from ringmain.exchange.kernels.entering import enter_again, leftover_reason
+from ringmain.exchange.kernels.entering import VOLATILITY, enter_again, leftover_reason
+from ringmain.exchange.kernels.guards import anchor_of, limits_fault
 from ringmain.exchange.kernels.icebergs import cut_iceberg
 from ringmain.exchange.kernels.levels import (
     best_level,
@@ -45,6 +46,7 @@ from ringmain.exchange.kernels.terms import (
     rests_orders,
 )
 from ringmain.exchange.kernels.timers import have_blocks_tried
+from ringmain.exchange.kernels.volatility import bound_of, interrupt, is_interrupted, restore_limit
 from ringmain.exchange.messages import (
     ALL_PRODUCTS,
     CANCELLATIONS,
@@ -229,11 +231,15 @@ def _cover_fault(exchange: Any, request: Any, slot: int, ladder: int, limit_tick
     needs_other_side = order.order_type == MARKET or order.order_type == MARKET_TO_LIMIT
     if needs_other_side and best_level(matching, opposite(ladder)) == 0:
         return NOTHING_TO_TRADE_WITH
+    account_id, lots = exchange.seats[session_id].account_id, int(order.quantity_lots)
+    if exchange.safeguards.are_on:
+        reason = limits_fault(exchange, slot, account_id, limit_ticks, lots)
+        if reason != 0:
+            return reason
     if orders_full(matching, session_id, request.head.session_number):
         return ORDERS_FULL
     if levels_full(matching):
         return PRICE_LEVELS_FULL
-    account_id, lots = exchange.seats[session_id].account_id, int(order.quantity_lots)
     return set_aside(exchange, slot, account_id, side_of(ladder), limit_ticks, lots)
 
 
@@ -244,21 +250,30 @@ def _trade_and_rest(
     """Match an accepted order, settle its trades, and rest or cancel what is left."""
     matching, head, order = exchange.matching, request.head, request.place_order
     account_id, product = int(exchange.seats[head.session_id].account_id), exchange.products[slot]
-    left, reason = int(order.quantity_lots), 0
+    left, reason, bound_ticks, anchor_ticks = int(order.quantity_lots), 0, limit_ticks, 0
+    if exchange.safeguards.are_on and product.phase == CONTINUOUS:
+        anchor_ticks = anchor_of(product)
+        bound_ticks = bound_of(exchange, slot, ladder, limit_ticks)
     if order.time_in_force == FOK and not fillable(
-        matching, ladder, limit_ticks, left, account_id, order.self_trade
+        matching, ladder, bound_ticks, left, account_id, order.self_trade
     ):
         reason = FOK_UNFILLED
     elif trades_in(product.phase, order.balancing):
         left, end, reason = match(
             matching, request, head.session_id, head.session_number, account_id, order.product_id, ladder,
-            limit_ticks, left, True, order.self_trade, product.allocation, events, count,
+            bound_ticks, left, True, order.self_trade, product.allocation, events, count,
         )  # fmt: skip
+        if bound_ticks != limit_ticks:
+            restore_limit(events, count, end, head.session_id, head.session_number, limit_ticks)
         settle_trades(exchange, slot, account_id, events, count, end)
         count = end
         if reason == 0:
             may_rest = order.time_in_force != IOC and order.time_in_force != FOK
-            reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
+            if left > 0 and is_interrupted(matching, ladder, bound_ticks, limit_ticks):
+                count = interrupt(exchange, request, slot, ladder, anchor_ticks, events, count)
+                reason = 0 if may_rest else VOLATILITY
+            else:
+                reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
     if left == 0:
         return count
     if reason == 0:
@@ -317,6 +332,11 @@ def _replace_fault(exchange: Any, change: Any, order_slot: int) -> int:
         return reason
     if change.expected_lots != 0 and change.expected_lots != open_lots(matching, order_slot):
         return QUANTITY_CHANGED
+    if exchange.safeguards.are_on:
+        slot, lots = slot_of(level.ladder), int(change.quantity_lots)
+        reason = limits_fault(exchange, slot, order.account_id, int(change.price_ticks), lots)
+        if reason != 0:
+            return reason
     if levels_full(matching):
         return PRICE_LEVELS_FULL
     return _cover_change(exchange, change, order_slot)

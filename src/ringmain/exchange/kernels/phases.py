@@ -26,6 +26,7 @@ from ringmain.exchange.kernels.timers import (
     set_deadline,
     set_due,
 )
+from ringmain.exchange.kernels.volatility import extend
 from ringmain.exchange.messages import (
     BALANCING,
     BUY,
@@ -101,6 +102,8 @@ def _step(exchange: Any, slot: int, request: Any, events: Any, count: int) -> in
     if product.phase == CALL or product.phase == CLOSING_CALL:
         if now_ns < product.call_end_ns:
             return _indicate(exchange, slot, request, events, count)
+        if exchange.safeguards.are_on and extend(exchange, request, slot, events[count]):
+            return count + 1
         following = CONTINUOUS if product.phase == CALL else CLOSING
         return begin_uncrossing(exchange, slot, following, request, events, count)
     if product.phase == UNCROSSING:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer, reject_setup
+from ringmain.exchange.kernels.guards import clear_guard
 from ringmain.exchange.kernels.phases import begin_call, begin_closing, begin_uncrossing, enter_phase
 from ringmain.exchange.kernels.timers import MILLISECOND_NS, NEVER, set_call_end, set_deadline, set_due
 from ringmain.exchange.messages import (
@@ -97,6 +98,7 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.has_traded = 0
     product.last_ticks = 0
     product.blocks_due = 0
+    clear_guard(exchange, slot)
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)
     enter_phase(exchange, slot, DEFINED, request, events[count + 1])
