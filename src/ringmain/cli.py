@@ -362,10 +362,13 @@ def _add_docs(commands: Any) -> None:
 
 def _docs(options: argparse.Namespace) -> None:
     from ringmain.core.reference import write
+    from ringmain.gateway.fix.reference import page as fix_page
 
     schemas = [market_called(name).schema for name in MARKETS]
-    for page in write(options.into, schemas, parser()):
+    fix = options.into / "fix.md"
+    for page in [*write(options.into, schemas, parser()), fix]:
         print(page)
+    fix.write_text(fix_page(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("quickfix", reason="QuickFIX is not installed: pip install quickfix==1.16.0")
 
 from quickfix_client import QuickFix, now
-from venues.fix_venue import Venue
 
 from ringmain.core.replay import replay
 from ringmain.exchange.engine import MARKET
 from ringmain.exchange.messages import BUY, GOOD_FOR_SESSION, LIMIT, PlaceOrder
+from venues.fix_venue import Venue
 
 VERSIONS = ["FIX.4.4", "FIXT.1.1"]
 
