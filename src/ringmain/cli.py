@@ -474,10 +474,12 @@ def message_schemas() -> dict[str, str]:
 
 def _docs(options: argparse.Namespace) -> None:
     from ringmain.core.reference import write
+    from ringmain.gateway.fix.reference import page as fix_page
 
     for page in write(options.into, documented(), parser()):
         print(page)
-    for name, text in message_schemas().items():
+    pages = message_schemas() | {"fix.md": fix_page()}
+    for name, text in pages.items():
         (options.into / name).write_text(text, "utf-8")
         print(options.into / name)
 

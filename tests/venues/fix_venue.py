@@ -33,11 +33,14 @@ class Venue:
         self.data, self.fix_options = data, fix_options
         self.processes: dict[str, subprocess.Popen] = {}
         self.operator_token = add_token(data, "exchange", 0, "operator", role="operator")
-        self.start("node")
-        self.start("gateway")
-        self.start("fix")
-        with self.operator() as operator:
-            self._prepare(operator, products)
+        try:
+            for part in ("node", "gateway", "fix"):
+                self.start(part)
+            with self.operator() as operator:
+                self._prepare(operator, products)
+        except BaseException:
+            self.close()
+            raise
 
     def token(self, name: str, account_id: int = 1, **values) -> str:
         return add_token(self.data, "exchange", account_id, name, **values)

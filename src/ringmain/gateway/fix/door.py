@@ -116,8 +116,9 @@ class Door:
         for member in list(self.members.values()):
             if member.session is not None and member.link is not None:
                 link = member.link
-                member.session.end("STOPPING", now_ns)
-                member.flush(now_ns)
+                if member.is_logged_on:
+                    member.session.end("STOPPING", now_ns)
+                    member.flush(now_ns)
                 self.leave(link)
                 link.end()
         self._intake.flush()
@@ -312,7 +313,7 @@ class Door:
     def _note_opened(self, member: Member, nonce: int, last_number: int, now_ns: int) -> None:
         if nonce != member.nonce or not nonce:
             is_foreign = nonce >> 20 != self._nonce_base
-            if is_foreign and member.is_open and member.session is not None:
+            if is_foreign and member.is_open and member.session is not None and member.is_logged_on:
                 member.session.end("TAKEN_OVER: the credential is used at another door", now_ns)
                 member.flush(now_ns)
                 self._finish(member.link)

@@ -95,9 +95,14 @@ class Member:
         return self.credential.account_id if self.is_observer else ALL_ACCOUNTS
 
     @property
+    def is_logged_on(self) -> bool:
+        """Whether the session's Logon was answered: until then messages are recorded as for nobody."""
+        return self.session is not None and self.logon is None
+
+    @property
     def is_live(self) -> bool:
         """Whether messages are written as they come."""
-        return self.link is not None and self.cursor is None
+        return self.link is not None and self.is_logged_on and self.cursor is None
 
     @property
     def is_behind(self) -> bool:
@@ -158,16 +163,17 @@ class Member:
         row = 0
         while row < reports.size:
             times = _bytes(b"\x0152=%s\x01%s" % (timestamp(now_ns), POSS_RESEND if is_doubtful else b""))
-            number = self.session.next_out if self.session is not None else store.next_out
+            session = self.session if self.is_logged_on else None
+            number = session.next_out if session is not None else store.next_out
             row, size, count, told = write_reports(
                 reports, row, self.session_id, self.drop_copy_account, store.told_until, number,
                 prefix, ids, times, begin_string == d.FIXT11, out,
             )  # fmt: skip
             if count == 0:
                 break
-            if self.session is not None:
-                self.session.next_out += count
-                self.session.spoke_ns = now_ns
+            if session is not None:
+                session.next_out += count
+                session.spoke_ns = now_ns
             self._emit(Block(number, count, 0, told, now_ns, out[:size].tobytes()))
 
     def _emit(self, block: Block) -> None:
@@ -191,7 +197,7 @@ class Member:
 
     def fall_behind(self) -> None:
         """Write no more until the client reads; then from the store."""
-        if self.session is not None and self.cursor is None:
+        if self.session is not None and self.is_logged_on and self.cursor is None:
             self.cursor = self.session.next_out
 
     def begin_resend(self, begin: int, end: int) -> None:

@@ -365,7 +365,7 @@ def fold(state: Any, events: Any, position: int, reports: Any) -> int:
             change(book, event, report, position + i)
         elif kind == REFUSED:
             refuse(book, event, report, position + i)
-        elif kind == SWEPT:
+        elif kind == SWEPT and event.mass_cancelled.command_number > 0:  # somebody has asked for it
             head(report, event, MASS_CANCEL_ANSWERED, position + i)
             swept = event.mass_cancelled
             report.cl_number = swept.command_number

@@ -104,7 +104,7 @@ def _put_id(out: Any, number: int, entries: Any, first: int, last: int) -> int:
     if first <= number <= last:
         entry = entries[number - first]
         if entry.kind != 0:
-            for i in range(entry.id_bytes):
+            for i in range(int(entry.id_bytes)):
                 out[i] = entry.cl_ord_id[i]
             return int(entry.id_bytes)
     return put_number(out, 0, number)
@@ -244,9 +244,9 @@ def average(notional: int, lots: int) -> int:
 def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bool) -> int:
     """Write the body of an ExecutionReport."""
     at = put_order_id(out, at, report)
-    at = put_text(out, at, 11, report.cl_ord_id, report.id_bytes)
+    at = put_text(out, at, 11, report.cl_ord_id, int(report.id_bytes))
     if report.orig_bytes > 0:
-        at = put_text(out, at, 41, report.orig_cl_ord_id, report.orig_bytes)
+        at = put_text(out, at, 41, report.orig_cl_ord_id, int(report.orig_bytes))
     at = put_int(out, at, 17, int(report.position))
     at = put_char(out, at, 150, report.execution)
     at = put_char(out, at, 39, report.status)
@@ -288,7 +288,7 @@ def put_reason(out: Any, at: int, report: Any) -> int:
     """Write the exchange's own name for why, as Text."""
     reason = report.reason & 255
     if reason != 0 and REASON_LENGTHS[reason] > 0:
-        at = put_text(out, at, 58, REASON_TEXTS[reason], REASON_LENGTHS[reason])
+        at = put_text(out, at, 58, REASON_TEXTS[reason], int(REASON_LENGTHS[reason]))
     return at
 
 
@@ -296,8 +296,8 @@ def put_reason(out: Any, at: int, report: Any) -> int:
 def put_cancel_reject(out: Any, at: int, report: Any) -> int:
     """Write the body of an OrderCancelReject."""
     at = put_order_id(out, at, report)
-    at = put_text(out, at, 11, report.cl_ord_id, report.id_bytes)
-    at = put_text(out, at, 41, report.orig_cl_ord_id, report.orig_bytes)
+    at = put_text(out, at, 11, report.cl_ord_id, int(report.id_bytes))
+    at = put_text(out, at, 41, report.orig_cl_ord_id, int(report.orig_bytes))
     at = put_char(out, at, 39, report.status)
     at = put_char(out, at, 434, report.response_to)
     reason = EXCHANGE_OPTION
@@ -311,7 +311,7 @@ def put_cancel_reject(out: Any, at: int, report: Any) -> int:
 @kernel
 def put_mass_cancel(out: Any, at: int, report: Any, is_sp2: bool) -> int:
     """Write the body of an OrderMassCancelReport."""
-    at = put_text(out, at, 11, report.cl_ord_id, report.id_bytes)
+    at = put_text(out, at, 11, report.cl_ord_id, int(report.id_bytes))
     at = put_order_id(out, at, report)
     if is_sp2:
         at = put_int(out, at, 1369, int(report.position))

@@ -23,7 +23,7 @@ def logon(number=1, heartbeat=30, fields=(), **values):
     return message(b"A", number, [(98, b"0"), (108, b"%d" % heartbeat), *fields], **values)
 
 
-def order(number, name=b"A1", **changes):
+def order(number, name=b"A1", **changes):  # the name may be given as _11 too
     """Return a NewOrderSingle; changes are `_TAG=text`, None leaves a field out."""
     fields = {11: name, 21: b"1", 55: b"1", 54: b"1", 60: timestamp(START), 38: b"1.0", 40: b"2",
               44: b"50.00", 59: b"0"}  # fmt: skip

@@ -1,0 +1,80 @@
+"""The reference page of the FIX door, made from its dictionary and its mapping."""
+
+from collections.abc import Iterable, Mapping
+
+from ringmain.exchange.messages import ORDER_TYPES, PHASES, REJECTIONS, SIDES, TIMES_IN_FORCE
+from ringmain.gateway.fix import dictionary as d
+from ringmain.gateway.fix import mapping as m
+from ringmain.gateway.fix.rules import REASON_TEXTS
+
+HEAD = """# FIX
+
+<!-- Made by `ringmain docs reference`. Do not edit. -->
+
+FIX 4.4 (`BeginString` FIX.4.4) and FIX 5.0 SP2 (FIXT.1.1, `DefaultApplVerID` 9). Fields in **bold** have to
+be there. A field that is not listed for its message is refused by its tag; tags from 5000 on are passed over.
+How to connect: [Trade over FIX](../howto/fix.md).
+"""
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    parts = [HEAD, "## What the venue takes\n", _taken(), "## What the venue gives\n", _given()]
+    parts += ["## Values\n", _values()]
+    faults = _table(("373", "SessionRejectReason"), REASON_TEXTS.items())
+    parts += ["## Why a message is rejected\n", faults]
+    reasons = [(name, m.ORD_REJ_REASONS.get(name, m.OTHER)) for name in REJECTIONS]
+    parts += ["## Why an order is rejected\n",
+              "`Text` (58) names the exchange's reason; `OrdRejReason` (103):\n",
+              _table(("Text", "103"), reasons)]  # fmt: skip
+    return "\n".join(parts)
+
+
+def _taken() -> str:
+    rows = []
+    for code, kind in d.TAKEN.items():
+        groups = [
+            f"{_names([tag])}: {_names(group.tags)}" for tag, group in kind.groups.items()
+        ]  # fmt: skip
+        needed = (*kind.required, *d.GROUPS_REQUIRED.get(code, ()))
+        fields = [f"**{_names([tag])}**" for tag in needed] + [_names([tag]) for tag in kind.optional]
+        rows.append(
+            (f"`{code.decode()}` {kind.name}", ", ".join(fields), "; ".join(groups), _names(kind.ignored))
+        )
+    return _table(("message", "fields", "groups", "passed over"), rows)
+
+
+def _given() -> str:
+    rows = [(f"`{code.decode()}` {name}", _names(tags)) for code, (name, tags) in d.GIVEN.items()]
+    return _table(("message", "fields"), rows)
+
+
+def _values() -> str:
+    rows: list[tuple[str, str, str]] = []
+    for tag, table, names in ((54, m.SIDES, SIDES), (40, m.ORDER_TYPES, ORDER_TYPES),
+                              (59, m.TIMES_IN_FORCE, TIMES_IN_FORCE)):  # fmt: skip
+        rows += [(_names([tag]), key.decode(), _name_of(names, code)) for key, code in table.items()]
+    rows += [(_names([326]), str(m.TRADING_STATUS[code]), f"phase {name}") for name, code in PHASES.items()]
+    rows += [
+        (_names([44]), "decimal", f"in EUR/MWh; a tick is {10**-m.PRICE_DECIMALS}"),
+        (_names([38]), "decimal", f"in MW; a lot is {10**-m.QUANTITY_DECIMALS}"),
+        (_names([11]), f"up to {m.CL_ORD_ID_BYTES} characters", "used once, until the numbers begin again"),
+        (_names([55]), "digits", "the product's id"),
+        (_names([37]), "SESSION-NUMBER", "the order's name at the venue"),
+        (_names([17]), "digits", "the event's position on the tape; the same whenever it is sent again"),
+        (_names([527]), "SEQUENCE-INDEX", "the trade's name, the same on both sides"),
+    ]
+    return _table(("field", "value", "meaning"), rows)
+
+
+def _name_of(names: Mapping[str, int], code: int) -> str:
+    return next(name for name, value in names.items() if value == code)
+
+
+def _names(tags: Iterable[int]) -> str:
+    return ", ".join(f"{d.FIELDS[tag][0]} ({tag})" for tag in tags)
+
+
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [headings, tuple("---" for _ in headings), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
