@@ -11,8 +11,8 @@ HEAD = """# FIX
 
 <!-- Made by `ringmain docs reference`. Do not edit. -->
 
-FIX 4.4 (`BeginString` FIX.4.4) and FIX 5.0 SP2 (FIXT.1.1, `DefaultApplVerID` 9). Fields in **bold** have to be
-there. A field that is not listed for its message is refused by its tag; tags from 5000 on are passed over.
+FIX 4.4 (`BeginString` FIX.4.4) and FIX 5.0 SP2 (FIXT.1.1, `DefaultApplVerID` 9). Fields in **bold** have to
+be there. A field that is not listed for its message is refused by its tag; tags from 5000 on are passed over.
 How to connect: [Trade over FIX](../howto/fix.md).
 """
 
@@ -24,7 +24,7 @@ def page() -> str:
     faults = _table(("373", "SessionRejectReason"), REASON_TEXTS.items())
     parts += ["## Why a message is rejected\n", faults]
     reasons = [(name, m.ORD_REJ_REASONS.get(name, m.OTHER)) for name in REJECTIONS]
-    parts += ["## Why an order is rejected\n\n`Text` (58) names the exchange's reason; `OrdRejReason` (103):\n",
+    parts += ["## Why an order is rejected\n\n`Text` (58) names the exchange's reason.\n",
               _table(("Text", "103"), reasons)]  # fmt: skip
     return "\n".join(parts)
 

@@ -96,6 +96,7 @@ class Store:
 
     @next_in.setter
     def next_in(self, number: int) -> None:
+        """Expect this one next."""
         self.words[_NEXT_IN] = number
 
     @property
@@ -110,6 +111,7 @@ class Store:
 
     @period.setter
     def period(self, start_s: int) -> None:
+        """Note that the numbers are of this one."""
         self.words[_PERIOD] = start_s
 
     @property
@@ -129,6 +131,7 @@ class Store:
 
     @identity.setter
     def identity(self, identity: Identity) -> None:
+        """Bind the numbers to a counterparty."""
         temporary = self.folder / f".session.{os.getpid()}"
         temporary.write_bytes(msgspec.json.encode(identity))
         temporary.replace(self.folder / "session.json")

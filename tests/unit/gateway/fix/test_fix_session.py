@@ -359,11 +359,13 @@ def request(*groups):
 
 GROUPS = {
     "the count too high": (request((267, b"2"), (269, b"0"), (146, b"1"), (55, b"1")), b"16", b"267"),
-    "the count too low": (request((267, b"1"), (269, b"0"), (269, b"1"), (146, b"1"), (55, b"1")), b"16", b"267"),
+    "the count too low": (request((267, b"1"), (269, b"0"), (269, b"1"), (146, b"1"), (55, b"1")),
+                          b"16", b"267"),
     "no entries": (request((267, b"1"), (146, b"1"), (55, b"1")), b"16", b"267"),
     "out of order": (request((267, b"1"), (269, b"0"), (146, b"1"), (55, b"1"), (22, b"8"), (48, b"x")),
                      b"15", b"48"),
-    "another field first": (request((267, b"1"), (269, b"0"), (146, b"1"), (48, b"x"), (55, b"1")), b"15", b"48"),
+    "another field first": (request((267, b"1"), (269, b"0"), (146, b"1"), (48, b"x"), (55, b"1")),
+                            b"15", b"48"),
     "twice in an entry": (request((267, b"1"), (269, b"0"), (146, b"1"), (55, b"1"), (48, b"x"), (48, b"y")),
                           b"13", b"48"),
     "an entry without its count": (request((267, b"1"), (269, b"0"), (55, b"1")), b"16", b"55"),
@@ -417,7 +419,8 @@ def streams(draw):
         if draw(st.booleans()):
             head = {"_43": b"Y", "_122": timestamp(START - draw(st.integers(-2, 5)) * 10**9)}
         fields = draw(st.sampled_from([
-            order_fields(number), [(112, b"x")], [(7, b"1"), (16, b"0")], [(123, b"Y"), (36, b"%d" % (number + 2))],
+            order_fields(number), [(112, b"x")], [(7, b"1"), (16, b"0")],
+            [(123, b"Y"), (36, b"%d" % (number + 2))],
             [(36, b"%d" % (number + 1))], [], [(98, b"0"), (108, b"5"), (141, b"Y")], [(45, b"1")],
         ]))  # fmt: skip
         raw = bytearray(message(kind, number, fields, **head))
