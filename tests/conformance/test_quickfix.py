@@ -4,6 +4,10 @@ QuickFIX checks what it is sent against its own data dictionaries: it answers a 
 as FIX says, and no test here passes with one.
 """
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("quickfix", reason="QuickFIX is not installed: pip install quickfix==1.16.0")
@@ -286,3 +290,14 @@ def test_the_journal_replays_as_it_was(venue, connect):
     assert report.events_compared > 0
     for part in ("node", "gateway", "fix"):
         venue.start(part)
+
+
+@pytest.mark.parametrize("begin_string", VERSIONS)
+def test_the_example_trades(venue, begin_string):
+    example = Path(__file__).parents[2] / "examples" / "fix_client" / "client.py"
+    token = venue.token(f"example {begin_string}")
+    command = [sys.executable, str(example), "--port", str(venue.port), "--token", token]
+    done = subprocess.run(
+        [*command, "--version", begin_string], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "placed, replaced and cancelled" in done.stdout, done.stdout + done.stderr

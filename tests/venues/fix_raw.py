@@ -32,10 +32,8 @@ class Raw:
 
     def order(self, name: bytes, side=b"1", price=b"50.00", quantity=b"1.0", **head) -> bytes:
         now = timestamp(time.time_ns())
-        return self.message(b"D", [
-            (11, name), (55, b"1"), (54, side), (60, now), (38, quantity), (40, b"2"), (44, price),
-            (59, b"0"),
-        ], **head)  # fmt: skip
+        fields = [(11, name), (55, b"1"), (54, side), (60, now), (38, quantity), (40, b"2"), (44, price)]
+        return self.message(b"D", [*fields, (59, b"0")], **head)
 
     def hear(self) -> Message | None:
         """Return the next message, None at the end."""

@@ -24,8 +24,7 @@ def page() -> str:
     faults = _table(("373", "SessionRejectReason"), REASON_TEXTS.items())
     parts += ["## Why a message is rejected\n", faults]
     reasons = [(name, m.ORD_REJ_REASONS.get(name, m.OTHER)) for name in REJECTIONS]
-    parts += ["## Why an order is rejected\n",
-              "`Text` (58) names the exchange's reason; `OrdRejReason` (103):\n",
+    parts += ["## Why an order is rejected\n\n`Text` (58) names the exchange's reason.\n",
               _table(("Text", "103"), reasons)]  # fmt: skip
     return "\n".join(parts)
 

@@ -96,7 +96,7 @@ class Store:
 
     @next_in.setter
     def next_in(self, number: int) -> None:
-        """Note it; it is in the file when the process dies."""
+        """Expect this one next."""
         self.words[_NEXT_IN] = number
 
     @property
@@ -111,7 +111,7 @@ class Store:
 
     @period.setter
     def period(self, start_s: int) -> None:
-        """Note it; it is in the file when the process dies."""
+        """Note that the numbers are of this one."""
         self.words[_PERIOD] = start_s
 
     @property
@@ -131,7 +131,7 @@ class Store:
 
     @identity.setter
     def identity(self, identity: Identity) -> None:
-        """Note it; it is in the file when the process dies."""
+        """Bind the numbers to a counterparty."""
         temporary = self.folder / f".session.{os.getpid()}"
         temporary.write_bytes(msgspec.json.encode(identity))
         temporary.replace(self.folder / "session.json")

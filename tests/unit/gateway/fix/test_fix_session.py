@@ -359,15 +359,13 @@ def request(*groups):
 
 GROUPS = {
     "the count too high": (request((267, b"2"), (269, b"0"), (146, b"1"), (55, b"1")), b"16", b"267"),
-    "the count too low": (
-        request((267, b"1"), (269, b"0"), (269, b"1"), (146, b"1"), (55, b"1")), b"16", b"267",
-    ),
+    "the count too low": (request((267, b"1"), (269, b"0"), (269, b"1"), (146, b"1"), (55, b"1")),
+                          b"16", b"267"),
     "no entries": (request((267, b"1"), (146, b"1"), (55, b"1")), b"16", b"267"),
     "out of order": (request((267, b"1"), (269, b"0"), (146, b"1"), (55, b"1"), (22, b"8"), (48, b"x")),
                      b"15", b"48"),
-    "another field first": (
-        request((267, b"1"), (269, b"0"), (146, b"1"), (48, b"x"), (55, b"1")), b"15", b"48",
-    ),
+    "another field first": (request((267, b"1"), (269, b"0"), (146, b"1"), (48, b"x"), (55, b"1")),
+                            b"15", b"48"),
     "twice in an entry": (request((267, b"1"), (269, b"0"), (146, b"1"), (55, b"1"), (48, b"x"), (48, b"y")),
                           b"13", b"48"),
     "an entry without its count": (request((267, b"1"), (269, b"0"), (55, b"1")), b"16", b"55"),
