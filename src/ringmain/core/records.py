@@ -150,11 +150,12 @@ class Schema:
         return np.frombuffer(joined, self.header).view(np.recarray)
 
     def digest(self) -> str:
-        """Name the layout: it changes when any field of any record does."""
+        """Name the layout: it changes when any field of any record does, not with the order of declaring."""
         text = [f"{self.name} {self.version} {self.slots}"]
         text += [
             f"{record.kind} {record.name} {[(f.name, f.format) for f in record.fields]}"
-            for record in (*self.commands.values(), *self.events.values())
+            for kinds in (self.commands, self.events)
+            for _, record in sorted(kinds.items())
         ]
         return hashlib.blake2b("\n".join(text).encode(), digest_size=8).hexdigest()
 

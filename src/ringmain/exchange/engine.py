@@ -5,6 +5,7 @@ from typing import Any
 from ringmain.core.engine import Market
 from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
+from ringmain.exchange.kernels.answers import reject_order
 from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
 from ringmain.exchange.kernels.block_entry import place_block
 from ringmain.exchange.kernels.blocks import cancel_blocks_of
@@ -12,6 +13,7 @@ from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sw
 from ringmain.exchange.kernels.dayahead import carry_out_dayahead, is_dayahead, schedule_unless_held
 from ringmain.exchange.kernels.dayahead_booking import auction_is_due, run_auction
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
+from ringmain.exchange.kernels.guards import admit
 from ringmain.exchange.kernels.kill_switch import engage, release
 from ringmain.exchange.kernels.lookahead import look_ahead
 from ringmain.exchange.kernels.operator import deposit, open_operator, open_participant, withdraw
@@ -175,6 +177,11 @@ def _carry_out_safeguard(exchange: Any, request: Any, kind: int, events: Any, co
 
 @kernel
 def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if exchange.safeguards.are_on and kind != ALLOW_QUOTING:
+        reason, count = admit(exchange, request, events, count)
+        if reason != 0:
+            reject_order(events[count], request, 0, 0, reason)
+            return count + 1
     if kind == BEGIN_BASKET:
         return begin_basket(exchange, request, events, count)
     if kind == ADD_BASKET_LEG:

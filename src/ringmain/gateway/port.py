@@ -261,7 +261,12 @@ class Port:
     def _first_frame(self, link: Link, frame: Any) -> int:
         """Log in; 0 if the connection has ended."""
         header = frame[0]
-        if header["slots"] != self.schema.slots or header["version"] != messages.GATEWAY_VERSION:
+        is_login = header["kind"] == messages.LOGIN
+        version = messages.GATEWAY_VERSION if is_login else self.schema.version
+        if header["slots"] != self.schema.slots or header["version"] not in (
+            version,
+            messages.GATEWAY_VERSION,
+        ):
             self.dismiss(link, messages.BAD_FRAME)
             return 0
         if header["kind"] != messages.LOGIN:

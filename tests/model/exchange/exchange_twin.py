@@ -43,7 +43,11 @@ class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeCha
         self.command, self.events = command, []
         session = command["session_id"]
         self.seat = self.seats.setdefault(session, Seat())
-        getattr(self, "_" + command["record"])(command)
+        is_multileg = command["record"] in ("BeginBasket", "AddBasketLeg", "PlaceBlock", "PlaceQuote")
+        if is_multileg and (why := self._admission_fault(command)):
+            self._reject_order(why)
+        else:
+            getattr(self, "_" + command["record"])(command)
         return self.events
 
     def deadline(self):

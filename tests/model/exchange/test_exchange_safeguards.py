@@ -8,6 +8,7 @@ from test_exchange_twin import guard, opened, trade
 
 from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
+from ringmain.exchange import multileg_messages as mm
 from ringmain.exchange import safeguards_messages as sm
 from ringmain.exchange import safeguards_state as ss
 from ringmain.exchange import state as s
@@ -328,3 +329,16 @@ def test_a_trade_of_long_ago_is_no_longer_known():
     latest = {"trade_sequence": desk.sequence - 1, "trade_index": 0}
     assert names(change(desk, latest)) == 2 * ["TradeChanged"]
     check_books(desk.state())
+
+
+def test_a_kill_switch_stops_blocks_baskets_and_quotes_too():
+    desk = venue()
+    desk.send(mm.AllowQuoting, 1, quoter_id=11, is_allowed=1)
+    desk.send(sm.EngageKillSwitch, 1, scope=sm.ACCOUNT_SCOPE, target_id=1, cause=1)
+    desk.tick()
+    quote = {"bid_price_ticks": 40, "bid_lots": 1, "offer_price_ticks": 60, "offer_lots": 1}
+    for record, values in (
+        (mm.PlaceQuote, {"product_id": 1, **quote}),
+        (mm.BeginBasket, {"leg_count": 1}),
+    ):
+        assert desk.send(record, 11, **values)[0]["reason"] == "KILL_SWITCH_ENGAGED"

@@ -16,7 +16,9 @@ from ringmain.gateway.fix.orders import REPORT, Orders
 
 SESSION = 11
 TIMES = b"\x0152=20240101-00:00:00.000\x01"
-FIX_TYPES, FIX_TIMES = {m.LIMIT: "2", m.MARKET: "1"}, {m.GOOD_FOR_SESSION: "0", m.IOC: "3", m.FOK: "4"}
+FIX_TYPES = {m.LIMIT: "2", m.MARKET: "1", m.MARKET_TO_LIMIT: "K", m.STOP: "3", m.STOP_LIMIT: "4"}
+FIX_TIMES = {m.GOOD_FOR_SESSION: "0", m.IOC: "3", m.FOK: "4"}
+FIX_TIMES |= {m.GOOD_TILL_CANCELLED: "1", m.GOOD_TILL_DATE: "6"}
 
 
 class ReportTwin:

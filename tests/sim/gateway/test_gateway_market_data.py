@@ -234,6 +234,8 @@ def test_what_a_call_would_give_is_told_while_it_runs(rig):
         observer.subscribe(INDICATIVE, 9)
         bidder.send(order(BUY, 5_010, 7, product_id=9))
         offerer.send(order(SELL, 4_990, 5, product_id=9))
+        bidder.settle()
+        offerer.settle()
         heard = data_until(observer, lambda e: e["record"] == "IndicativeChanged" and e["volume_lots"] == 5)
         assert heard[-1]["price_ticks"] == 5_010 and heard[-1]["surplus_lots"] == 2
 
@@ -250,9 +252,11 @@ def test_nobody_is_shown_what_an_iceberg_hides(rig):
             time_in_force=GOOD_FOR_SESSION, display_lots=10,
         )  # fmt: skip
         owner.send(clip)
+        owner.settle()
         heard = data_until(observer, lambda e: e["record"] == "LevelChanged" and e["price_ticks"] == 6_100)
         assert heard[-1]["quantity_lots"] == 10
         taker.send(order(BUY, 6_100, 13, product_id=2, lasts=IOC))
+        taker.settle()
         heard = data_until(observer, lambda e: e["record"] == "LevelChanged" and e["price_ticks"] == 6_100)
         assert heard[-1]["quantity_lots"] == 7
         owner.settle()

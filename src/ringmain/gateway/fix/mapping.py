@@ -19,13 +19,18 @@ from ringmain.exchange.messages import (
     FOK,
     FREE,
     GOOD_FOR_SESSION,
+    GOOD_TILL_CANCELLED,
+    GOOD_TILL_DATE,
     HALTED,
     IOC,
     LIMIT,
     MARKET,
+    MARKET_TO_LIMIT,
     PRE_OPEN,
     REJECTIONS,
     SELL,
+    STOP,
+    STOP_LIMIT,
     UNCROSSING,
 )
 
@@ -37,6 +42,9 @@ CL_ORD_ID_BYTES = 48
 SIDES: Mapping[bytes, int] = {b"1": BUY, b"2": SELL}  # 54
 ORDER_TYPES: Mapping[bytes, int] = {b"1": MARKET, b"2": LIMIT}  # 40
 TIMES_IN_FORCE: Mapping[bytes, int] = {b"0": GOOD_FOR_SESSION, b"3": IOC, b"4": FOK}  # 59
+# What FIX has no field for yet may come by another door, and is reported.
+REPORTED_TYPES = {**ORDER_TYPES, b"K": MARKET_TO_LIMIT, b"3": STOP, b"4": STOP_LIMIT}
+REPORTED_TIMES = {**TIMES_IN_FORCE, b"1": GOOD_TILL_CANCELLED, b"6": GOOD_TILL_DATE}
 PRICED_TYPES = frozenset((LIMIT,))  # order types that need Price
 
 NEW, PARTIALLY_FILLED, FILLED, CANCELLED, REPLACED, REJECTED, EXPIRED, TRADE, ORDER_STATUS = b"012458CFI"
@@ -101,7 +109,7 @@ def _order_reject_reasons() -> Any:
 
 SIDE_CODES, TYPE_CODES, TIME_CODES = _codes(SIDES), _codes(ORDER_TYPES), _codes(TIMES_IN_FORCE)
 SIDE_CHARACTERS, TYPE_CHARACTERS, TIME_CHARACTERS = (
-    _characters(SIDES), _characters(ORDER_TYPES), _characters(TIMES_IN_FORCE),
+    _characters(SIDES), _characters(REPORTED_TYPES), _characters(REPORTED_TIMES),
 )  # fmt: skip
 REASON_TEXTS, REASON_LENGTHS = _reason_texts()
 ORDER_REJECT_REASONS = _order_reject_reasons()
