@@ -99,6 +99,26 @@ def test_sessions_are_closed_outside_of_their_hours(tmp_path):
         venue.close()
 
 
+def test_a_second_door_is_refused(venue, capfd):
+    from ringmain import cli
+
+    assert cli.main(["fix", "--data", str(venue.data)]) == 1
+    assert "RM106" in capfd.readouterr().err
+
+
+def test_two_resends_at_once_are_both_made(raw, token):
+    client = raw()
+    client.log_on(token)
+    client.socket.sendall(b"".join(client.order(b"T%d" % n, price=b"1.00") for n in range(5)))
+    for _ in range(5):
+        client.hear_until(b"8")
+    client.socket.sendall(
+        client.message(b"2", [(7, b"2"), (16, b"3")]) + client.message(b"2", [(7, b"5"), (16, b"0")])
+    )
+    again = [client.hear_until(b"8", _43=b"Y").number(34) for _ in range(4)]
+    assert again == [2, 3, 5, 6]
+
+
 # Bytes.
 
 

@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 
 from ringmain.core.errors import RingmainError
+from ringmain.core.files import FolderLock
 from ringmain.exchange.messages import schema
 from ringmain.gateway.app import NODE_RETRY_S, NODE_WAIT_S, SWITCH_S
 from ringmain.gateway.credentials import Credentials
@@ -57,12 +58,16 @@ def run(options: Options) -> None:
     Raises
     ------
     RingmainError
-        RM331 for a store of another version, RM332 if the exchange's node does not come up, RM333 if the
-        port is taken.
+        RM106 if another FIX door has the folder, RM331 for a store of another version, RM332 if the
+        exchange's node does not come up, RM333 if the port is taken.
     """
     sys.setswitchinterval(SWITCH_S)
-    with contextlib.closing(uvloop.new_event_loop()) as loop:
-        loop.run_until_complete(_serve(options))
+    lock = FolderLock(options.data / schema.name / "fix", "fix")
+    try:
+        with contextlib.closing(uvloop.new_event_loop()) as loop:
+            loop.run_until_complete(_serve(options))
+    finally:
+        lock.release()
 
 
 def read_port(data: Path) -> int:

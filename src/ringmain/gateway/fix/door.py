@@ -496,7 +496,7 @@ class Door:
                 member.begin_resend(event.begin, event.end)
             elif isinstance(event, Reset) and member.store is not None:
                 member.store.begin_again()
-                member.cursor = None
+                member.begin_again()
 
     def _finish(self, link: Link | None) -> None:
         """Close the connection of a session that has ended."""

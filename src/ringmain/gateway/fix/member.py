@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from ringmain.gateway.fix.writing import ALL_ACCOUNTS, repeat, write_reports
 LOG = logging.getLogger("ringmain.fix")
 OUT_BYTES = 4 << 20
 CHUNK_BYTES = 256 << 10  # of a resend, between looks at whether the client reads
+RESENDS = 16  # resend requests of one session that wait for one another; the oldest gives way
 FULL_RETRY_S = 0.1
 POSS_RESEND = b"97=Y\x01"
 
@@ -74,6 +76,7 @@ class Member:
         self.cursor: int | None = None
         self.doubtful_until = 0
         self._resend: tuple[int, int] | None = None
+        self._resends: deque[tuple[int, int]] = deque(maxlen=RESENDS)  # asked for meanwhile
         self._resend_blocks: Iterator[Block] = iter(())
         self._gap_from = 0
         self._context: Any = records(np.zeros(1, CONTEXT))
@@ -204,6 +207,9 @@ class Member:
         """Write stored messages again before anything new."""
         assert self.store is not None
         self.fall_behind()
+        if self._resend is not None:
+            self._resends.append((begin, end))
+            return
         self._resend = (begin, end)
         self._resend_blocks = self.store.out.read(begin)
         self._gap_from = 0
@@ -257,6 +263,8 @@ class Member:
             pieces += self._filled(session, end + 1, now_ns)
         self._resend, self._resend_blocks = None, iter(())
         link.write(b"".join(pieces))
+        if self._resends:
+            self.begin_resend(*self._resends.popleft())
 
     def _filled(self, session: Session, number: int, now_ns: int) -> list[bytes]:
         """Return the gap fill up to `number`, if there is a gap."""
@@ -277,11 +285,17 @@ class Member:
         size, _ = repeat(data, prefix_size, block.first, begin, end, time_text, out)
         return out[:size].tobytes()
 
+    def begin_again(self) -> None:
+        """Forget what was to be resent: the numbers have begun at 1 again."""
+        self.cursor, self._resend, self._resend_blocks = None, None, iter(())
+        self._resends.clear()
+
     # Coming and going.
 
     def attach(self, link: Link, session: Session) -> None:
         """Take a session that is being logged on."""
-        self.link, self.session, self.cursor, self._resend = link, session, None, None
+        self.link, self.session = link, session
+        self.begin_again()
         link.member = self
 
     def detach(self) -> None:
@@ -290,7 +304,8 @@ class Member:
             self.link.member = None
         if self.session is not None and self.store is not None and self.session.phase != LIVE:
             self.store.next_in = self.session.next_in
-        self.link = self.session = self.logon = self.cursor = self._resend = None
+        self.link = self.session = self.logon = None
+        self.begin_again()
 
     def note_numbers(self) -> None:
         """Keep the number that is expected next."""

@@ -219,7 +219,7 @@ class Session:
             self.send(d.HEARTBEAT, [(112, message.values[112])], now_ns)
         elif kind == d.LOGOUT:
             self._answer_logout(now_ns)
-        elif kind not in d.ADMIN_TYPES and self.phase == LIVE:
+        elif kind not in d.ADMIN_TYPES:  # what was sent before our Logout came is still carried out
             return [Application(message)]
         return []
 

@@ -265,6 +265,13 @@ def test_our_logout_waits_for_its_answer_but_not_for_ever():
         assert talk.session.phase == ENDED
 
 
+def test_what_was_sent_before_our_logout_came_is_carried_out():
+    talk = Talk()
+    talk.session.log_out("closing", talk.now_ns)
+    assert names(talk.hear(order(2, b"late"))) == [b"late"]
+    assert talk.session.next_in == 3
+
+
 def test_nothing_is_taken_after_the_end():
     talk = Talk()
     talk.say(b"5", 2)
