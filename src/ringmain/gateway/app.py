@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ import uvloop
 from ringmain.core.errors import RingmainError
 from ringmain.core.records import Schema
 from ringmain.gateway.credentials import Credentials
+from ringmain.gateway.fix import holding
 from ringmain.gateway.limits import Limits
 from ringmain.gateway.port import Port
 from ringmain.gateway.server import Server
@@ -119,7 +121,9 @@ async def _attach(
     deadline = asyncio.get_running_loop().time() + NODE_WAIT_S
     while not stopping.is_set():
         try:
-            return Port(options.data / name, schema, credentials, options.limits)
+            folder = options.data / name
+            is_held = functools.partial(holding.is_held, folder)
+            return Port(folder, schema, credentials, options.limits, is_held=is_held)
         except RingmainError as error:
             if asyncio.get_running_loop().time() > deadline:
                 what = f"{name} cannot be served: {error}"

@@ -67,13 +67,15 @@ class Port:
     limits : Limits
     entitlements : Entitlements, optional
         Those of the credentials' folder if not given.
+    is_held : callable, optional
+        ``is_held(session_id)``: whether another door has the session open, and it is not to be closed.
     """
 
     def __init__(
         self, folder: Path, schema: Schema, credentials: Credentials, limits: Limits,
-        entitlements: Entitlements | None = None,
+        entitlements: Entitlements | None = None, is_held: Callable[[int], bool] = lambda session_id: False,
     ) -> None:  # fmt: skip
-        self.schema, self.limits = schema, limits
+        self.schema, self.limits, self._is_held = schema, limits, is_held
         self.tape = TapeReader(folder, schema)
         self.tape.position = self.tape.readable()
         self._history = TapeReader(folder, schema)
@@ -330,8 +332,10 @@ class Port:
     def _close_absent(self) -> None:
         """Close what a gateway that died, or a market that lost our word, has left open."""
         for credential in self._credentials.all():
-            if credential.market == self.schema.name and credential.session_id not in self._links:
-                self._intake.close_session(credential.session_id)
+            session_id = credential.session_id
+            is_absent = credential.market == self.schema.name and session_id not in self._links
+            if is_absent and not self._is_held(session_id):
+                self._intake.close_session(session_id)
 
     def _restart(self) -> None:
         """Ask a restarted node what it knows of each session."""

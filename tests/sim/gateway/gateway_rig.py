@@ -56,11 +56,23 @@ class Rig:
         ports = self.data / "ports.json"
         was = ports.stat().st_mtime_ns if ports.exists() else 0
         command = [sys.executable, __file__, part, str(self.data), json.dumps(self.limits), self.market]
-        self.processes[part] = subprocess.Popen(command)
+        with self.log(part).open("ab") as log:
+            self.processes[part] = subprocess.Popen(command, stderr=log)
         deadline = time.monotonic() + START_S
         while part == "gateway" and (not ports.exists() or ports.stat().st_mtime_ns == was):
             assert self.processes[part].poll() is None, "the gateway ended"
             assert time.monotonic() < deadline, "the gateway does not come up"
+            time.sleep(0.02)
+
+    def log(self, part: str) -> Path:
+        """Return the file with what a part has said on stderr."""
+        return self.data / f"{part}.log"
+
+    def wait_said(self, part: str, text: str, since: int) -> None:
+        """Wait until a part has said something behind a place in its log, in bytes."""
+        deadline = time.monotonic() + 20
+        while text.encode() not in self.log(part).read_bytes()[since:]:
+            assert time.monotonic() < deadline, f"{text} is not said"
             time.sleep(0.02)
 
     def kill(self, part: str) -> None:

@@ -174,6 +174,20 @@ def test_numbers_survive_the_door(venue, raw, token, how):
     assert again.hear_until(b"8", _150=b"8").get(103) == b"6"  # the name is still taken
 
 
+def test_a_gateway_that_comes_up_leaves_the_orders_of_fix_sessions_alone(venue, raw, token):
+    client = raw()
+    client.log_on(token)
+    client.socket.sendall(client.order(b"stays", price=b"5.00"))
+    client.hear_until(b"8", _150=b"0")
+    venue.kill("gateway")
+    venue.start("gateway")
+    with venue.operator() as operator:  # behind all that the gateway had to say
+        operator.settle()
+    client.socket.sendall(client.order(b"next", price=b"5.00"))
+    report = client.hear_until(b"8")
+    assert (report.get(11), report.get(150)) == (b"next", b"0")
+
+
 def test_possibly_resent_orders_count_once(raw, token):
     client = raw()
     client.log_on(token)

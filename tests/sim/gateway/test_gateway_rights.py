@@ -92,9 +92,9 @@ def test_a_credential_ends_in_its_time(rig):
 def test_a_damaged_file_of_credentials_logs_nobody_out(rig):
     path, token = rig.data / credentials.FILE_NAME, rig.new_token("steady")
     with rig.client(token) as client:
-        good = path.read_bytes()
+        good, said = path.read_bytes(), rig.log("gateway").stat().st_size
         path.write_bytes(b"[{")
-        time.sleep(1.5)  # the gateway looks once a second
+        rig.wait_said("gateway", "RM311", said)  # it has looked, and could not read it
         client.wait_answer(client.send(order(BUY, 3_000, 1)))
         path.write_bytes(good)
 
@@ -123,7 +123,6 @@ def rules(rig):
     """Replace the rules; they are gone behind the test."""
     yield lambda *rules: entitlements.write(rig.data, rules)
     (rig.data / entitlements.FILE_NAME).unlink(missing_ok=True)
-    time.sleep(1.5)
 
 
 def rule(account_id, products=None, **values) -> Entitlement:
@@ -152,16 +151,27 @@ def test_rights_change_while_a_session_runs_but_cancelling_stays(rig, rules):
         client.send(order(BUY, 3_001, 5))
         client.settle()
         rules(rule(3, trade=False))
-        time.sleep(1.5)
-        assert refusal(client, client.send(order(BUY, 3_000, 1))) == "NOT_ENTITLED"
+        until_answered(client, "Refused")
         replace = ReplaceOrder(order_number=placed, price_ticks=3_002, quantity_lots=9, expected_lots=0)
         until_known(client, replace)
         cancelled = client.send(CancelOrder(order_number=placed))
         assert names(client, client.wait_answer(cancelled)) == ["OrderCancelled"]
         client.wait_answer(client.send(MassCancel(product_id=0)))
         rules()
-        time.sleep(1.5)
-        client.wait_answer(client.send(order(BUY, 3_000, 1)))
+        until_answered(client, "OrderAccepted")
+
+
+def until_answered(client, record) -> None:
+    """Place orders until one is answered so: changed rules hold from the gateway's next look at them on."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        number = client.send(order(BUY, 3_000, 1))
+        client.settle()
+        heard = [client.unpack(event) for event in client.poll()]
+        if any(e["record"] == record and e["session_number"] == number for e in heard):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no order is answered by {record}")
 
 
 def until_known(client, replace) -> None:
@@ -232,8 +242,9 @@ def test_a_subscription_ends_with_the_right_to_it(rig, rules):
 def test_a_damaged_file_of_rules_changes_nothing_and_lets_nobody_new_in(rig, rules, text):
     rules(rule(3, (1, 1)))
     with rig.client(rig.new_token("inside", account_id=3)) as client:
+        said = rig.log("gateway").stat().st_size
         (rig.data / entitlements.FILE_NAME).write_text(text)
-        time.sleep(1.2)
+        rig.wait_said("gateway", "RM353", said)  # it has looked, and could not use it
         client.wait_answer(client.send(order(BUY, 3_000, 1)))
         assert refusal(client, client.send(order(BUY, 3_000, 1, product_id=2))) == "NOT_ENTITLED"
         with pytest.raises(RingmainError, match="RM302"):
