@@ -177,6 +177,9 @@ def _gateway(options: argparse.Namespace) -> None:
         what = "TLS needs a certificate and its key"
         raise RingmainError("RM358", "cli", what, "Give --tls-cert and --tls-key")
     schemas = {name: market_called(name).schema for name in ports}
+    if not 0 <= options.delay_s < 1e9:
+        what = f"--delay-s {options.delay_s} is no delay"
+        raise RingmainError("RM362", "cli", what, "Give seconds, 0 or more")
     run(options.data, schemas, options.host, ports, Limits(delay_s=options.delay_s), tls)
 
 
@@ -220,7 +223,7 @@ def _add_token(commands: Any) -> None:
         "--expires-in", metavar="TIME", help="time to live, such as 12h or 30d (default: no end)"
     )
     bound = "the one client certificate it may be used with: SHA-256 of its DER form"
-    token.add_argument("--certificate", metavar="HEX", default="", help=bound)
+    token.add_argument("--certificate", metavar="HEX", default=None, help=bound)
 
 
 def _token(options: argparse.Namespace) -> None:
@@ -232,6 +235,10 @@ def _token(options: argparse.Namespace) -> None:
         raise RingmainError(
             "RM407", "cli", f"--account {options.account} is no account", "Give 0 to 2^32 - 1"
         )
+    certificate = (options.certificate or "").lower().replace(":", "")
+    if options.certificate is not None and not certificate:
+        what = "--certificate is empty, and would bind the token to nothing"
+        raise RingmainError("RM359", "cli", what, "Give the digest, or leave the option out")
     options.data.mkdir(parents=True, exist_ok=True)
     token = add_token(
         options.data, options.market, options.account, options.name,
@@ -241,7 +248,7 @@ def _token(options: argparse.Namespace) -> None:
         ),
         cancel_on_disconnect=not options.keep_on_disconnect,
         expires_s=int(time.time()) + doors.lifetime_s(options.expires_in) if options.expires_in else 0,
-        certificate_sha256=options.certificate.lower().replace(":", ""),
+        certificate_sha256=certificate,
     )  # fmt: skip
     print(token)
 

@@ -97,12 +97,21 @@ def _revoke(options: argparse.Namespace) -> str:
 
 def _entitle(options: argparse.Namespace) -> str:
     from ringmain.gateway import entitlements
+    from ringmain.gateway.credentials import changing
 
-    rules = list(entitlements.Entitlements(options.data).all())
     if options.market is None:
+        rules = entitlements.Entitlements(options.data).all()
         return "\n".join(map(_described, rules)) or "no rules: every account may trade and see everything"
     if options.account is None and not options.others:
         raise RingmainError("RM357", "entitle", "whose rule it is was not said", "Give --account or --others")
+    with changing(options.data / entitlements.FILE_NAME):
+        return _change_rules(options)
+
+
+def _change_rules(options: argparse.Namespace) -> str:
+    from ringmain.gateway import entitlements
+
+    rules = list(entitlements.Entitlements(options.data).all())
     whose = options.market, options.account
     if options.clear:
         kept = [each for each in rules if (each.market, each.account_id) != whose]

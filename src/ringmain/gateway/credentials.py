@@ -1,11 +1,14 @@
 """Who may log in: tokens, kept as hashes, and what each stands for."""
 
+import contextlib
+import fcntl
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +21,8 @@ from ringmain.gateway.messages import TOKEN_BYTES, TOKEN_EXPIRED, TOKEN_REVOKED
 OPERATOR_ACCOUNT = 0
 SESSION_IDS = 4_096  # the engine's sessions are numbered below this
 FILE_NAME = "credentials.json"
+NO_FILE = (0, 0, 0)
+DIGEST = re.compile("[0-9a-f]{64}")
 
 Role = Literal["operator", "participant", "observer", "drop_copy"]
 READ_ONLY: tuple[Role, ...] = ("observer", "drop_copy")
@@ -88,19 +93,26 @@ class Credentials:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
-        self._stamp = (0, 0)
+        self._stamp = NO_FILE
         self._all: list[Credential] = []
 
     def all(self) -> list[Credential]:
         """Return every credential; RM311 if the file is not one of credentials."""
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
+        stamp = stamp_of(self.path)
+        if stamp == NO_FILE:
             return []
-        stamp = (status.st_mtime_ns, status.st_ino)
         if stamp != self._stamp:
             self._all, self._stamp = _checked(_decode(self.path), self.path), stamp
         return self._all
+
+    def last_known(self) -> list[Credential]:
+        """Return every credential as of when the file could last be read; RM311 if it never could."""
+        try:
+            return self.all()
+        except RingmainError:
+            if self._stamp == NO_FILE:
+                raise
+            return self._all
 
     def find(self, market: str, token: bytes) -> Credential | None:
         """Return the market's credential with that token; the time it takes does not tell which."""
@@ -151,15 +163,10 @@ def add_token(
     RingmainError
         RM311 for a file that cannot be read, RM312 for a credential that cannot be.
     """
-    known = Credentials(data).all()
-    taken = {credential.session_id for credential in known if credential.market == market}
-    if session_id is None:
-        session_id = next(number for number in range(1, SESSION_IDS + 1) if number not in taken)
-    token = secrets.token_urlsafe(TOKEN_BYTES * 3 // 4)
     credential = Credential(
-        _digest(token.encode()),
+        "",
         market,
-        session_id,
+        session_id or 0,
         account_id,
         name,
         role,
@@ -168,7 +175,19 @@ def add_token(
         expires_s,
         certificate_sha256=certificate_sha256,
     )
-    write(data, _checked([*known, credential], data / FILE_NAME))
+    with changing(data / FILE_NAME):
+        return _add(data, credential, session_id is None)
+
+
+def _add(data: Path, credential: Credential, is_next: bool) -> str:
+    """Give a credential a token, and the market's next session if it is to have that; return the token."""
+    known, session_id = Credentials(data).all(), credential.session_id
+    if is_next:
+        taken = {each.session_id for each in known if each.market == credential.market}
+        session_id = next(number for number in range(1, SESSION_IDS + 1) if number not in taken)
+    token = secrets.token_urlsafe(TOKEN_BYTES * 3 // 4)
+    added = msgspec.structs.replace(credential, token_sha256=_digest(token.encode()), session_id=session_id)
+    write(data, _checked([*known, added], data / FILE_NAME))
     return token
 
 
@@ -177,6 +196,11 @@ def revoke(data: Path, market: str, name: str) -> int:
 
     A session that is logged in with one is logged out. RM354 if there is none.
     """
+    with changing(data / FILE_NAME):
+        return _revoke(data, market, name)
+
+
+def _revoke(data: Path, market: str, name: str) -> int:
     known = Credentials(data).all()
     ended = [c for c in known if c.market == market and c.name == name and not c.revoked]
     if not ended:
@@ -184,6 +208,24 @@ def revoke(data: Path, market: str, name: str) -> int:
         raise RingmainError("RM354", "credentials", what, 'Look them up with "ringmain tokens"')
     write(data, [msgspec.structs.replace(c, revoked=True) if c in ended else c for c in known])
     return len(ended)
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Let nobody else read a file of the folder in order to write it anew, until this has been done."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """Return what differs when a file was written anew; NO_FILE if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return NO_FILE
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def write(data: Path, credentials: Iterable[Credential]) -> None:
@@ -230,6 +272,8 @@ def _checked(credentials: list[Credential], path: Path) -> list[Credential]:
 
 
 def _fault(credential: Credential) -> str:
+    if credential.certificate_sha256 and not DIGEST.fullmatch(credential.certificate_sha256):
+        return "certificate_sha256 is no SHA-256 in hex"
     if not 0 < credential.session_id < SESSION_IDS:
         return f"sessions run from 1 to {SESSION_IDS - 1}"
     if not 0 <= credential.account_id < 1 << 32:

@@ -11,7 +11,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.jit import bare, kernel, records
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.gateway import messages
-from ringmain.gateway.credentials import replace_file
+from ringmain.gateway.credentials import NO_FILE, OPERATOR_ACCOUNT, replace_file, stamp_of
 
 FILE_NAME = "entitlements.json"
 ANY_PRODUCT = (0, 2**32 - 1)
@@ -30,7 +30,8 @@ class Entitlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Of a session's account, the first rule with the product in its range holds, and without one, nothing
     is allowed. An account without rules has those whose `account_id` is None; without these, it may
-    trade and see everything.
+    trade and see everything. The operator's account has its own rules alone: what holds for others
+    never keeps a product from being halted.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ class Rights:
             (each.first_product, each.last_product, each.trade, LEVELS[each.data]) for each in rules or ()
         ]
         self.rules = bare(records(np.array(rows, RULE)))
+        self.trades_something = rules is None or any(row[2] for row in rows)
 
     def may_trade(self, product_id: int) -> bool:
         """Tell whether it may send orders for a product."""
@@ -89,19 +91,15 @@ class Entitlements:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
-        self._stamp = (0, 0)
+        self._stamp = NO_FILE
         self._all: list[Entitlement] = []
         self._rights: dict[tuple[str, int], Rights] = {}
 
     def all(self) -> list[Entitlement]:
         """Return every rule in order; RM353 if the file is not one of rules."""
-        try:
-            status = self.path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
-        except FileNotFoundError:
-            stamp = (0, 0)
+        stamp = stamp_of(self.path)
         if stamp != self._stamp:
-            self._all = _decode(self.path) if stamp != (0, 0) else []
+            self._all = _decode(self.path) if stamp != NO_FILE else []
             self._stamp = stamp
             self._rights.clear()
         return self._all
@@ -112,8 +110,9 @@ class Entitlements:
         key = market, account_id
         if key not in self._rights:
             own = [each for each in rules if each.market == market and each.account_id == account_id]
-            default = [each for each in rules if each.market == market and each.account_id is None]
-            self._rights[key] = Rights(own or default) if own or default else UNLIMITED
+            if not own and account_id != OPERATOR_ACCOUNT:
+                own = [each for each in rules if each.market == market and each.account_id is None]
+            self._rights[key] = Rights(own) if own else UNLIMITED
         return self._rights[key]
 
 
@@ -155,17 +154,16 @@ class ProductScreen:
         self._words = schema.record_bytes // 4
         self._places = np.zeros((0x10000, 2), np.int16)  # by kind: first word, how many words
         self._counts = np.zeros(0x10000, np.int16)  # by kind: byte that counts products from that one on
-        self.changes_orders = np.zeros(0x10000, bool)  # kinds that name an order, and no product
+        self.names_none = np.zeros(0x10000, bool)  # kinds without a product, but those that cancel
         for kind, record in schema.commands.items():
             if kind >= FIRST_CORE_KIND or "Cancel" in record.name:
                 continue
-            names = record.dtype.names or ()
             for field in record.fields:
                 if field.name.endswith(("product_id", "product_ids")):
                     self._places[kind] = _words_of(record.dtype, field.name)
                 if field.name == "product_count":
                     self._counts[kind] = record.dtype.fields[field.name][1]  # type: ignore[index]
-            self.changes_orders[kind] = "order_number" in names and not self._places[kind, 1]
+            self.names_none[kind] = not self._places[kind, 1]
         self.allowed(schema.empty(0), UNLIMITED)
 
     def allowed(self, frames: Any, rights: Rights) -> int:

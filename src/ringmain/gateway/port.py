@@ -237,9 +237,10 @@ class Port:
 
     def _withdraw(self, link: Link, rights: Rights) -> None:
         """End the subscriptions that an account has no right to."""
-        for feed, product_id in sorted(self._feed.subjects(link)) if self._feed is not None else ():
+        if self._feed is None:
+            return
+        for feed, product_id in sorted(self._feed.subjects(link)):
             if not rights.may_see(feed, product_id):
-                assert self._feed is not None, "subjects are a feed's"
                 self._feed.unsubscribe(link, (feed, product_id))
                 fields = {"feed": feed, "product_id": product_id, "reason": messages.NOT_ENTITLED}
                 link.write(self._record("SubscriptionEnded", **fields))
@@ -331,7 +332,7 @@ class Port:
 
     def _close_absent(self) -> None:
         """Close what a gateway that died, or a market that lost our word, has left open."""
-        for credential in self._credentials.all():
+        for credential in self._credentials.last_known():
             session_id = credential.session_id
             is_absent = credential.market == self.schema.name and session_id not in self._links
             if is_absent and not self._is_held(session_id):
@@ -376,17 +377,19 @@ class Port:
 
     def _entitled(self, session: Session, frames: Any) -> int:
         """Return how many commands come before the first for a product that the account may not trade."""
-        count = self._products.allowed(frames, session.rights)
-        if self._feed is None:
-            return count
-        for row in np.flatnonzero(self._products.changes_orders[frames["kind"][:count]]).tolist():
-            kind = int(frames["kind"][row])
-            number = int(frames[row : row + 1].view(self.schema.commands[kind].dtype)["order_number"][0])
-            # An order that the public book does not know yet was let in a moment ago, by the same rules.
-            product_id = self._feed.product_of(session.session_id, number)
-            if product_id and not session.rights.may_trade(product_id):
+        rights, count = session.rights, self._products.allowed(frames, session.rights)
+        for row in np.flatnonzero(self._products.names_none[frames["kind"][:count]]).tolist():
+            product_id = self._product_of(session, frames[row : row + 1])
+            if not (rights.may_trade(product_id) if product_id else rights.trades_something):
                 return row
         return count
+
+    def _product_of(self, session: Session, frame: Any) -> int:
+        """Return the product of the order that a command names; 0 if the public book does not show it."""
+        named = frame.view(self.schema.commands[int(frame["kind"][0])].dtype)
+        if self._feed is None or "order_number" not in (named.dtype.names or ()):
+            return 0
+        return self._feed.product_of(session.session_id, int(named["order_number"][0]))
 
     def _other_frame(self, link: Link, session: Session, frame: Any, is_read_only: bool) -> None:
         fault = frame_fault(self.schema, frame[0], is_read_only)

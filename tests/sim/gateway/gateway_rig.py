@@ -166,7 +166,7 @@ def main() -> None:
     part, data, limits = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     market = MARKETS[sys.argv[4]]
     name = market.schema.name
-    logging.basicConfig(level=os.environ.get("RIG_LOG", "ERROR"), format=f"{part}: %(message)s")
+    logging.basicConfig(level=os.environ.get("RIG_LOG", "INFO"), format=f"{part}: %(message)s")
     if part == "node":
         from ringmain.core.clock import Clock
         from ringmain.core.node import Node

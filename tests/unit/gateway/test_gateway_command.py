@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -128,3 +129,26 @@ def test_too_many_rules_are_refused_by_name(tmp_path):
     path.write_text(json.dumps([{"market": "exchange", "account_id": 1, "colour": "red"}]))
     with pytest.raises(RingmainError, match=r"RM353.*colour"):
         Entitlements(tmp_path).all()
+
+
+def test_tokens_that_are_made_at_once_are_all_kept(tmp_path):
+    """Each reads the file, adds its own and writes it anew: only one at a time may."""
+    names = [f"member {number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: credentials.add_token(tmp_path, "exchange", 1, name), names))
+    kept = credentials.Credentials(tmp_path).all()
+    assert sorted(each.name for each in kept) == sorted(names)
+    assert len({each.session_id for each in kept}) == len(names)
+
+
+@pytest.mark.parametrize(("digest", "code"), [("", "RM359"), ("ab", "RM312"), ("x" * 64, "RM312")])
+def test_a_token_is_bound_to_a_digest_or_not_made(tmp_path, capsys, digest, code):
+    made = run("token", "exchange", "bound", "--account", "1", "--certificate", digest, data=tmp_path)
+    assert made == 1 and code in capsys.readouterr().err
+    assert not credentials.Credentials(tmp_path).all()
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_delayed_data_has_a_delay(tmp_path, capsys, seconds):
+    assert run("gateway", "--delay-s", seconds, data=tmp_path) == 1
+    assert "RM362" in capsys.readouterr().err
