@@ -132,7 +132,7 @@ def _add_node(commands: Any) -> None:
 def _node(options: argparse.Namespace) -> None:
     from ringmain.core.clock import Clock
     from ringmain.core.journal.writer import JournalOptions
-    from ringmain.core.node import Node, NodeOptions
+    from ringmain.core.node import NodeOptions, serve
 
     market = market_called(options.market)
     options.data.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def _node(options: argparse.Namespace) -> None:
     node_options = NodeOptions(
         journal, keep_journal=not options.drop_journal, tape_segments=options.tape_segments
     )
-    Node(options.data / market.schema.name, market, clock, node_options).run()
+    serve(options.data / market.schema.name, market, clock, node_options)
 
 
 def _add_gateway(commands: Any) -> None:

@@ -65,6 +65,18 @@ class NodeOptions:
     tape_segments: int = 0
 
 
+HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+def serve(folder: Path, market: Market, clock: Clock, options: NodeOptions | None = None) -> None:
+    """Run a node in this process until it is told to stop; what it is told while it recovers is heeded then.
+
+    Parameters and errors are :class:`Node`'s.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
+    Node(folder, market, clock, options).run()
+
+
 @kernel
 def stamp(commands: Any, first_sequence: int, time_ns: int) -> None:
     """Give each command its place and its time."""
@@ -127,6 +139,7 @@ class Node:
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
         signal.signal(signal.SIGINT, lambda *_: self.stop())
         signal.signal(signal.SIGUSR1, lambda *_: self.want_snapshot())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEEDED)
         while not self._is_stopping:
             self.turn()
         self.close()

@@ -10,7 +10,13 @@ from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
 from ringmain.exchange.kernels.block_entry import place_block
 from ringmain.exchange.kernels.blocks import cancel_blocks_of
 from ringmain.exchange.kernels.cancelling import SESSION_CLOSED, start_sweep, sweep_step
-from ringmain.exchange.kernels.dayahead import carry_out_dayahead, is_dayahead, schedule_unless_held
+from ringmain.exchange.kernels.dayahead import (
+    carry_out_dayahead,
+    expire_unless_held,
+    is_dayahead,
+    schedule_unless_held,
+)
+from ringmain.exchange.kernels.dayahead_blocks import drop_filling
 from ringmain.exchange.kernels.dayahead_booking import auction_is_due, run_auction
 from ringmain.exchange.kernels.entry import cancel, mass_cancel, place, replace
 from ringmain.exchange.kernels.guards import admit
@@ -21,7 +27,6 @@ from ringmain.exchange.kernels.phases import run_timers
 from ringmain.exchange.kernels.products import (
     define,
     end_balancing,
-    expire,
     schedule_calls,
     set_rules,
     switch,
@@ -227,7 +232,7 @@ def _carry_out_switch(exchange: Any, request: Any, kind: int, events: Any, count
     if kind == END_BALANCING:
         return end_balancing(exchange, request, events, count)
     assert kind == EXPIRE_PRODUCT
-    return expire(exchange, request, events, count)
+    return expire_unless_held(exchange, request, events, count)
 
 
 @kernel
@@ -244,6 +249,7 @@ def _close_session(exchange: Any, request: Any, events: Any, count: int) -> int:
     session_id = request.head.session_id
     seat = exchange.seats[session_id]
     count = drop_basket(exchange, request, SESSION_CLOSED, events, count)
+    drop_filling(exchange.dayahead, request.head.session_id)
     if seat.cancel_on_disconnect == 0:
         return count
     start_sweep(exchange, session_id, ALL_PRODUCTS, seat.last_order_number, SESSION_CLOSED, 0)

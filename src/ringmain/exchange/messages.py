@@ -116,6 +116,7 @@ CANCELLATIONS = {
     "SELF_TRADE": 71,
     "EXPIRED": 72,
     "SESSION_END": 73,
+    "NO_PRICE_LEVEL_LEFT": 74,
 }
 
 schema = market_schema("exchange", version=2)

@@ -191,19 +191,20 @@ def book_by_price(venue: Venue, product_id: int) -> Rows:
 
 def book_by_order(venue: Venue, product_id: int) -> Rows:
     """Return a product's resting orders in their priority, offers then bids; RM649 if it is in no phase."""
-    orders = venue.state["matching"]["orders"]
+    orders, specials = (venue.state["matching"][name] for name in ("orders", "specials"))
     rows: Rows = []
     for side in (SELL, BUY):
         for level in _levels(venue, product_id, side):
             slot = int(level["first"])
             while slot:
                 order = orders[slot]
+                lots = int(order["lots"]) + int(specials["hidden_lots"][slot])
                 rows.append({
                     "side": SIDE_NAMES[side],
                     "price_ticks": int(level["price_ticks"]),
                     "price_eur_mwh": int(level["price_ticks"]) / 100,
-                    "quantity_lots": int(order["lots"]),
-                    "quantity_mw": int(order["lots"]) / 10,
+                    "quantity_lots": lots,
+                    "quantity_mw": lots / 10,
                     "session_id": int(order["session_id"]),
                     "session_number": int(order["session_number"]),
                     "account_id": int(order["account_id"]),

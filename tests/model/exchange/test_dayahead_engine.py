@@ -2,9 +2,11 @@
 
 import pytest
 from dayahead_rig import Floor, check_ledger, of
+from exchange_rig import CloseSession
 
 from ringmain.exchange import dayahead_messages as d
-from ringmain.exchange.messages import BUY, SELL
+from ringmain.exchange.messages import BUY, SELL, ExpireProduct, HaltProduct
+from ringmain.exchange.safeguards_messages import EngageKillSwitch
 
 ONE = d.RATIO_ONE
 
@@ -239,6 +241,41 @@ def test_a_block_with_a_profile_counts_when_all_its_quantities_are_in():
     assert (run["first_period"], block["record"]) == (2, "BlockAccepted")
     assert floor.auction().blocks[1].lots[:5].tolist() == [-5, 0, -9, -9, 0]
     assert floor.auction().block_count == 1
+
+
+def test_a_product_that_awaits_awards_does_not_expire(floor):
+    floor.segment(11, BUY, 9_000, 30)
+    floor.send(HaltProduct, 1, product_id=1)
+    assert reason(floor.send(ExpireProduct, 1, product_id=1)) == "HELD_BY_AUCTION"
+    floor.segment(12, SELL, 4_000, 30)
+    floor.freeze()
+    floor.propose([[6_000, 0]])
+    floor.book()
+    check_ledger(floor)
+
+
+@pytest.mark.parametrize("scope", [(1, 11), (2, 1), (4, 0)], ids=["session", "account", "venue"])
+def test_a_kill_switch_keeps_orders_from_the_auction_and_lets_them_leave(floor, scope):
+    floor.segment(11, BUY, 9_000, 30)
+    floor.send(EngageKillSwitch, 1, scope=scope[0], target_id=scope[1], cause=1)
+    assert reason(floor.segment(11, BUY, 8_000, 30)) == "KILL_SWITCH_ENGAGED"
+    assert reason(floor.block(11, SELL, 1_000, 10)) == "KILL_SWITCH_ENGAGED"
+    cancelled = floor.operate(d.CancelAuctionOrder, 11, block_id=0, zone=0, period=0)
+    assert [event["record"] for event in cancelled] == ["AuctionOrderCancelled"]
+
+
+def test_nobody_finishes_a_block_that_another_account_has_begun(floor):
+    floor.block(11, BUY, 9_000, 5, count=2, run=1)
+    floor.open(11, 2)
+    more = {"quantity_lots": 5, "run_periods": 1}
+    assert reason(floor.operate(d.ExtendBlock, 11, **more)) == "NO_BLOCK_TO_EXTEND"
+
+
+def test_a_session_that_closes_leaves_no_unfinished_block(floor):
+    floor.block(11, BUY, 9_000, 5, count=2, run=1)
+    assert floor.state().dayahead.filling[11] != 0
+    floor.send(CloseSession, 11)
+    assert floor.state().dayahead.filling[11] == 0
 
 
 def test_setting_up_is_guarded():

@@ -104,8 +104,8 @@ def test_pro_rata_fills_a_leg_that_many_share():
     desk = venue(rules={"allocation": m.PRO_RATA})
     for _ in range(100):
         desk.place(11, m.SELL, 5, 2)
-    assert basket(desk, 12, (1, m.BUY, 5, 58))[0]["reason"] == "BASKET_LEG_UNFILLED"  # up to 129 trades
-    assert basket(desk, 12, (1, m.BUY, 5, 56))[0]["record"] == "BasketExecuted"
+    assert basket(desk, 12, (1, m.BUY, 5, 86))[0]["reason"] == "BASKET_LEG_UNFILLED"  # up to 129 trades
+    assert basket(desk, 12, (1, m.BUY, 5, 84))[0]["record"] == "BasketExecuted"
     check_books(desk.state())
 
 

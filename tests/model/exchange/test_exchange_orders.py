@@ -3,6 +3,7 @@
 from exchange_rig import check_books, venue
 
 from ringmain.exchange import messages as m
+from ringmain.exchange import state as s
 
 SECOND_NS = 10**9
 
@@ -167,4 +168,40 @@ def test_in_a_balancing_phase_orders_rest_crossed_and_balancing_ones_alone_trade
     assert fills(desk.place(14, m.SELL, 55, 1, tif=m.IOC, balancing=1)) == [(11, 60, 1)]
     events = desk.send(m.EndBalancing, 1, product_id=1) + desk.tick()
     assert told(events, "AuctionUncrossed")[0]["volume_lots"] == 3
+    check_books(desk.state())
+
+
+def test_fill_or_kill_counts_with_all_who_share():
+    desk = venue(rules={"allocation": m.PRO_RATA})
+    for session in (11, 12):
+        for _ in range(75):
+            desk.place(session, m.SELL, 50, 3)
+    events = desk.place(14, m.BUY, 50, 140, tif=m.FOK)  # 150 shares are too many
+    assert names(events) == ["OrderAccepted", "OrderCancelled:FOK_UNFILLED"]
+    filled = fills(desk.place(14, m.BUY, 50, 100, tif=m.FOK))
+    assert sum(lots for _, _, lots in filled) == 100
+
+
+def test_fill_or_kill_sees_an_own_order_among_those_who_share():
+    desk = venue(rules={"allocation": m.PRO_RATA})
+    desk.place(13, m.SELL, 49, 5)
+    desk.place(13, m.SELL, 50, 10)
+    desk.place(11, m.SELL, 50, 10)
+    events = desk.place(11, m.BUY, 50, 10, tif=m.FOK, self_trade=m.CANCEL_NEWEST)
+    assert names(events) == ["OrderAccepted", "OrderCancelled:FOK_UNFILLED"]
+
+
+def test_when_price_levels_run_out_an_order_is_cancelled_and_the_exchange_lives():
+    desk = venue(twin=False)
+    for limit in range(70, 76):
+        desk.place(11, m.BUY, limit, 1, type=m.STOP_LIMIT, stop_ticks=60)
+    pool = desk.state().matching.level_pool
+    desk.place(12, m.SELL, 60, 1)
+    taken = int(pool.count)
+    pool.count = s.LEVELS - 2  # as if other books had all the others
+    events = desk.place(13, m.BUY, 60, 1)
+    pool.count += taken - (s.LEVELS - 2)
+    ends = [event["reason"] for event in told(events, "OrderCancelled")]
+    assert len(told(events, "OrderTriggered")) == 6 > len(ends)
+    assert set(ends) == {"NO_PRICE_LEVEL_LEFT"}
     check_books(desk.state())

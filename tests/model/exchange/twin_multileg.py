@@ -123,7 +123,7 @@ class Multileg:
         wanted, trades, cost = order.lots, 0, 0
         for price in dict.fromkeys(o.price for o in queue):
             level = [o for o in queue if o.price == price]
-            clips, found = 0, True
+            clips, found, last = 0, True, wanted
             while found and wanted > 0 and trades <= s.FILLS_PER_COMMAND:
                 found = False
                 for maker in level:
@@ -136,7 +136,7 @@ class Multileg:
                 clips += 1
             if wanted <= 0:
                 if order.product.allocation == m.PRO_RATA:
-                    trades += min(len(level), s.PRO_RATA_ORDERS)
+                    trades += min(len(level), s.PRO_RATA_ORDERS, last)
                 return (trades, cost, price) if trades <= s.FILLS_PER_COMMAND else None
             if trades >= s.FILLS_PER_COMMAND:
                 return None

@@ -287,7 +287,7 @@ class Orders:
         crossing = self._within_range(self._crossing(order), order.product)
         for price in dict.fromkeys(o.price for o in crossing):
             level = [o for o in crossing if o.price == price]
-            clip = 0
+            clip, last, before = 0, wanted, trades
             while True:
                 seen = False
                 for maker in level:
@@ -299,7 +299,7 @@ class Orders:
                     wanted -= lots
                     trades += steps
                     if wanted <= 0:
-                        return trades <= s.FILLS_PER_COMMAND
+                        return self._with_sharing(order, level, last, before, trades) <= s.FILLS_PER_COMMAND
                     if trades > s.FILLS_PER_COMMAND:
                         return False
                 if not seen and clip:
@@ -308,6 +308,23 @@ class Orders:
             if trades >= s.FILLS_PER_COMMAND:
                 return False
         return False
+
+    def _with_sharing(self, order, level, wanted, before, trades):
+        """The trades if what is wanted last is shared; too many if an own order is in the way."""
+        if order.product.allocation != m.PRO_RATA:
+            return trades
+        mode, sharing, own, shown = order.term("self_trade"), 0, 0, 0
+        for maker in level:
+            if sharing == s.PRO_RATA_ORDERS:
+                break
+            if not mode or maker.account != order.account:
+                sharing += 1
+                shown += maker.shown
+            elif mode != m.CANCEL_OLDEST:
+                return s.FILLS_PER_COMMAND + 1
+            else:
+                own += 1
+        return own + min(sharing, wanted) + (before if shown > wanted else trades)
 
     def _clip_of(self, maker, clip):
         """Lots that a maker surely has in its clip so and so, and the trades that it may take."""

@@ -19,7 +19,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.journal.scan import JournalScan, begun_segments
 from ringmain.core.journal.writer import SEGMENT_BYTES_MIN, JournalOptions
 from ringmain.core.messages import COMMAND_REFUSED, SESSION_OPENED, STOPPING
-from ringmain.core.node import Node, NodeOptions
+from ringmain.core.node import Node, NodeOptions, serve
 from ringmain.core.replay import replay
 from ringmain.core.ring import Ring
 from ringmain.core.shared import ring_path
@@ -64,7 +64,7 @@ class Venue:
         if self.pid == 0:
             code = 1
             try:
-                Node(self.folder, MARKET, self.clock, self.options).run()
+                serve(self.folder, MARKET, self.clock, self.options)
                 code = 0
             except BaseException:
                 traceback.print_exc()
@@ -356,3 +356,14 @@ def test_retention_keeps_what_a_start_needs(tmp_path: Path) -> None:
     venue.start()
     assert venue.page("tape_first") > 0
     venue.stop()
+
+
+def test_what_a_node_is_told_while_it_recovers_is_heeded_then(venue: Venue) -> None:
+    venue.start()
+    venue.log_in()
+    venue.trade(5_000)
+    venue.kill()
+    for _ in range(10):
+        venue.start()  # returns when the page says so, which is before the loop begins
+        venue.stop()
+    assert venue.page("node") == 0 and venue.page("snapshot_sequence") == venue.page("sequence")

@@ -169,10 +169,10 @@ def main() -> None:
     logging.basicConfig(level=os.environ.get("RIG_LOG", "INFO"), format=f"{part}: %(message)s")
     if part == "node":
         from ringmain.core.clock import Clock
-        from ringmain.core.node import Node
+        from ringmain.core.node import serve
 
         (data / name).mkdir(parents=True, exist_ok=True)
-        Node(data / name, market, Clock.running(data / "clock")).run()
+        serve(data / name, market, Clock.running(data / "clock"))
     else:
         from ringmain.gateway.app import run
 

@@ -36,7 +36,7 @@ from ringmain.exchange.kernels.dayahead_verify import (
     propose_flow,
     propose_price,
 )
-from ringmain.exchange.kernels.products import schedule
+from ringmain.exchange.kernels.products import expire, schedule
 
 DEFINE_AUCTION, DEFINE_ZONE, DEFINE_TRANSFER = DefineAuction.kind, DefineZone.kind, DefineTransfer.kind
 OPEN_AUCTION, VOID_AUCTION = OpenAuction.kind, VoidAuction.kind
@@ -91,7 +91,18 @@ def _carry_out_operator(exchange: Any, request: Any, kind: int, events: Any, cou
 def schedule_unless_held(exchange: Any, request: Any, events: Any, count: int) -> int:
     """Set a product's times, unless the auction still has to book awards in it; return the next row."""
     command = request.schedule_product
-    if holds_product(exchange.dayahead, command):
+    closes = 0 < command.gate_closure_ns <= exchange.dayahead.result_ns
+    if closes and holds_product(exchange.dayahead, command.product_id):
         reject_setup(events[count], request, command.product_id, 0, HELD_BY_AUCTION)
         return count + 1
     return schedule(exchange, request, events, count)
+
+
+@kernel
+def expire_unless_held(exchange: Any, request: Any, events: Any, count: int) -> int:
+    """End a product, unless the auction still has to book awards in it; return the next row."""
+    product_id = request.expire_product.product_id
+    if holds_product(exchange.dayahead, product_id):
+        reject_setup(events[count], request, product_id, 0, HELD_BY_AUCTION)
+        return count + 1
+    return expire(exchange, request, events, count)

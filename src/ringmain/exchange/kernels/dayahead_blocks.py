@@ -111,7 +111,8 @@ def extend_block(exchange: Any, request: Any, events: Any, count: int) -> int:
     reason = order_fault(exchange, request, command.auction_id)
     slot = int(auction.filling[request.head.session_id])
     block = auction.blocks[slot]
-    if reason == 0 and slot == 0:
+    account_id = exchange.seats[request.head.session_id].account_id
+    if reason == 0 and (slot == 0 or block.account_id != account_id):
         reason = NO_BLOCK_TO_EXTEND
     if reason == 0 and not 0 <= command.quantity_lots <= LOTS_MAX:
         reason = QUANTITY_OUT_OF_RANGE

@@ -5,6 +5,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.dayahead_state import CURVE_BUCKETS, FREE_BLOCK, GROUPS, LINES, PERIODS
 from ringmain.exchange.kernels.dayahead_curves import curve_lots
+from ringmain.exchange.kernels.dayahead_setup import clear_sums
 from ringmain.exchange.kernels.dayahead_verify import divide_market
 
 
@@ -186,18 +187,9 @@ def _wipe_curve(curve: Any) -> None:
 @kernel
 def _wipe_market(market: Any) -> None:
     market.curve_lots = 0
-    market.block_lots = 0
-    market.import_lots = 0
-    market.bids_sure = 0
-    market.bids_marginal = 0
-    market.offers_sure = 0
-    market.offers_marginal = 0
-    market.marginal_bought = 0
-    market.marginal_sold = 0
+    clear_sums(market)
     market.passed_bids = 0
     market.passed_offers = 0
-    market.bought_lots = 0
-    market.sold_lots = 0
     market.price_ticks = 0
     market.first_curve = 0
     market.last_curve = 0

@@ -9,7 +9,13 @@ and may be accepted in part; all the rest is better than the price. A step gains
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.exchange.dayahead_messages import ABSENT, AUCTION_REJECTIONS, OPEN, CurveSegmentAccepted
+from ringmain.exchange.dayahead_messages import (
+    ABSENT,
+    AUCTION_REJECTIONS,
+    OPEN,
+    CancelAuctionOrder,
+    CurveSegmentAccepted,
+)
 from ringmain.exchange.dayahead_state import (
     CURVE_BUCKETS,
     CURVE_SEGMENTS,
@@ -33,6 +39,8 @@ from ringmain.exchange.kernels.dayahead_setup import (
     WRONG_ZONE,
     auction_product_slot,
 )
+from ringmain.exchange.kernels.guards import KILL_SWITCH_ENGAGED, is_stopped
+from ringmain.exchange.kernels.terms import participant_fault
 from ringmain.exchange.messages import BUY, REJECTIONS, SELL
 from ringmain.exchange.state import ACCOUNTS, LOTS_MAX
 from ringmain.ledger.accounts import (
@@ -45,7 +53,7 @@ from ringmain.ledger.accounts import (
 )
 
 CURVE_SEGMENT_ACCEPTED = CurveSegmentAccepted.kind
-ACCOUNT_NOT_OPEN, PARTICIPANT_ONLY = REJECTIONS["ACCOUNT_NOT_OPEN"], REJECTIONS["PARTICIPANT_ONLY"]
+CANCEL_AUCTION_ORDER = CancelAuctionOrder.kind
 WRONG_SIDE, PRICE_OUT_OF_RANGE = REJECTIONS["WRONG_SIDE"], REJECTIONS["PRICE_OUT_OF_RANGE"]
 QUANTITY_OUT_OF_RANGE = REJECTIONS["QUANTITY_OUT_OF_RANGE"]
 SEGMENT_OUT_OF_ORDER = AUCTION_REJECTIONS["SEGMENT_OUT_OF_ORDER"]
@@ -57,11 +65,13 @@ SPREAD = 2_654_435_761  # Knuth's multiplier
 @kernel
 def order_fault(exchange: Any, request: Any, auction_id: int) -> int:
     """Return why a session can send no order to the auction now, or 0."""
-    auction, seat = exchange.dayahead, exchange.seats[request.head.session_id]
-    if seat.account_id == 0:
-        return PARTICIPANT_ONLY
-    if seat.account_id >= ACCOUNTS or exchange.participants[seat.account_id].open == 0:
-        return ACCOUNT_NOT_OPEN
+    auction, session_id = exchange.dayahead, request.head.session_id
+    reason = participant_fault(exchange, session_id)
+    if reason != 0:
+        return reason
+    account_id = int(exchange.seats[session_id].account_id)
+    if request.head.kind != CANCEL_AUCTION_ORDER and is_stopped(exchange, session_id, account_id):
+        return KILL_SWITCH_ENGAGED
     if auction.phase == ABSENT or auction_id != auction.auction_id:
         return UNKNOWN_AUCTION
     if auction.phase != OPEN or request.head.time_ns >= auction.gate_ns:

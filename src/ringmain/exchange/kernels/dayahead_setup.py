@@ -175,13 +175,13 @@ def void_auction(exchange: Any, request: Any, events: Any, count: int) -> int:
 
 
 @kernel
-def holds_product(auction: Any, command: Any) -> bool:
-    """Tell whether a ScheduleProduct would close a product before the auction has booked its awards."""
-    if auction.phase < OPEN or command.gate_closure_ns == 0 or command.gate_closure_ns > auction.result_ns:
+def holds_product(auction: Any, product_id: int) -> bool:
+    """Tell whether the auction still has to book awards in a product."""
+    if auction.phase < OPEN:
         return False
     for zone in range(auction.zone_count):
         first = int(auction.first_product_id[zone])
-        if first <= command.product_id < first + int(auction.period_count):
+        if first <= product_id < first + int(auction.period_count):
             return True
     return False
 

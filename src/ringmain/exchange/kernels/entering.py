@@ -8,12 +8,13 @@ from ringmain.exchange.kernels.book import rest
 from ringmain.exchange.kernels.credit import give_back, settle_trades
 from ringmain.exchange.kernels.guards import anchor_of
 from ringmain.exchange.kernels.icebergs import rest_iceberg
-from ringmain.exchange.kernels.levels import side_of, slot_of
+from ringmain.exchange.kernels.levels import levels_full, side_of, slot_of
 from ringmain.exchange.kernels.matching import crosses, match, trades_in
 from ringmain.exchange.kernels.orders import give_order
 from ringmain.exchange.kernels.volatility import bound_of, interrupt, is_interrupted, restore_limit
 from ringmain.exchange.messages import CANCELLATIONS, CONTINUOUS, STOP
 
+NO_PRICE_LEVEL_LEFT = CANCELLATIONS["NO_PRICE_LEVEL_LEFT"]
 FILL_LIMIT, IOC_REMAINDER = CANCELLATIONS["FILL_LIMIT"], CANCELLATIONS["IOC_REMAINDER"]
 VOLATILITY = CANCELLATIONS["VOLATILITY"]
 
@@ -65,6 +66,8 @@ def enter_again(
                 reason = 0 if may_rest else VOLATILITY
             else:
                 reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
+    if left > 0 and reason == 0 and levels_full(matching):  # orders before it in this command took the room
+        reason = NO_PRICE_LEVEL_LEFT
     if left > 0 and reason == 0:
         if not is_iceberg:
             rest(matching, order_slot, ladder, limit_ticks, left)

@@ -67,6 +67,7 @@ QUANTITY_CHANGED = REJECTIONS["QUANTITY_CHANGED"]
 NOTHING_TO_TRADE_WITH = REJECTIONS["NOTHING_TO_TRADE_WITH"]
 ORDERS_FULL, PRICE_LEVELS_FULL = REJECTIONS["ORDERS_FULL"], REJECTIONS["PRICE_LEVELS_FULL"]
 MASS_CANCEL_RUNNING = REJECTIONS["MASS_CANCEL_RUNNING"]
+NO_PRICE_LEVEL_LEFT = CANCELLATIONS["NO_PRICE_LEVEL_LEFT"]
 BY_OWNER, FOK_UNFILLED = CANCELLATIONS["BY_OWNER"], CANCELLATIONS["FOK_UNFILLED"]
 
 
@@ -255,7 +256,7 @@ def _trade_and_rest(
         anchor_ticks = anchor_of(product)
         bound_ticks = bound_of(exchange, slot, ladder, limit_ticks)
     if order.time_in_force == FOK and not fillable(
-        matching, ladder, bound_ticks, left, account_id, order.self_trade
+        matching, ladder, bound_ticks, left, account_id, order.self_trade, product.allocation
     ):
         reason = FOK_UNFILLED
     elif trades_in(product.phase, order.balancing):
@@ -276,6 +277,8 @@ def _trade_and_rest(
                 reason = leftover_reason(matching, ladder, limit_ticks, may_rest)
     if left == 0:
         return count
+    if reason == 0 and levels_full(matching):  # the clips that this order met took the room
+        reason = NO_PRICE_LEVEL_LEFT
     if reason == 0:
         order_slot = take_order(matching, head.session_id, head.session_number, account_id, order.self_trade)
         rest(matching, order_slot, ladder, limit_ticks, left)

@@ -39,7 +39,7 @@ def admit(exchange: Any, request: Any, events: Any, count: int) -> tuple[int, in
         return 0, count  # the order is rejected for that
     safeguards, now_ns = exchange.safeguards, request.head.time_ns
     session, account = safeguards.sessions[session_id], safeguards.accounts[account_id]
-    if safeguards.venue_is_killed or account.is_killed or session.is_killed:
+    if is_stopped(exchange, session_id, account_id):
         return KILL_SWITCH_ENGAGED, count
     begin_day(account, now_ns)
     safeguard, reason = 0, 0
@@ -143,10 +143,16 @@ def anchor_of(product: Any) -> int:
 @kernel
 def is_killed(exchange: Any, session_id: int, account_id: int, slot: int) -> bool:
     """Tell whether a kill switch means an order of this session and account in this product's slot."""
+    return exchange.safeguards.products[slot].is_killed == 1 or is_stopped(exchange, session_id, account_id)
+
+
+@kernel
+def is_stopped(exchange: Any, session_id: int, account_id: int) -> bool:
+    """Tell whether a kill switch stops a session, its account, or the venue."""
     safeguards = exchange.safeguards
-    if safeguards.venue_is_killed or safeguards.products[slot].is_killed:
+    if safeguards.venue_is_killed or safeguards.accounts[account_id].is_killed:
         return True
-    return safeguards.accounts[account_id].is_killed == 1 or safeguards.sessions[session_id].is_killed == 1
+    return safeguards.sessions[session_id].is_killed == 1
 
 
 @kernel

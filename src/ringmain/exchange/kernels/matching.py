@@ -224,7 +224,13 @@ def _share(
 
 @kernel
 def fillable(
-    matching: Any, ladder: int, limit_ticks: int, lots: int, account_id: int, self_trade: int
+    matching: Any,
+    ladder: int,
+    limit_ticks: int,
+    lots: int,
+    account_id: int,
+    self_trade: int,
+    allocation: int,
 ) -> bool:
     """Tell whether all of an incoming order would trade at once, within FILLS_PER_COMMAND.
 
@@ -237,13 +243,42 @@ def fillable(
     level_index = best_level(matching, against)
     trades = 0
     while level_index != 0 and matching.levels[level_index].key <= limit_key:
+        wanted, before = lots, trades
         lots, trades, is_blocked = count_on_level(matching, level_index, lots, trades, account_id, self_trade)
-        if lots <= 0:
+        if lots <= 0 and allocation == PRO_RATA:
+            most, is_at_once, is_blocked = _count_sharing(
+                matching, level_index, wanted, account_id, self_trade
+            )
+            trades = most + (before if is_at_once else trades)
+        if lots <= 0 and not is_blocked:
             return trades <= FILLS_PER_COMMAND
         if is_blocked or trades >= FILLS_PER_COMMAND:
             return False
         level_index = level_after(matching, against, matching.levels[level_index].key)
     return False
+
+
+@kernel
+def _count_sharing(
+    matching: Any, level_index: int, wanted: int, account_id: int, self_trade: int
+) -> tuple[int, bool, bool]:
+    """Return the most trades that sharing takes, whether it begins at once, and whether it is blocked.
+
+    All the orders that share are met at once, one's own among them.
+    """
+    slot = matching.levels[level_index].first
+    sharing, own, shown = 0, 0, 0
+    while slot != 0 and sharing < PRO_RATA_ORDERS and own <= FILLS_PER_COMMAND:
+        order = matching.orders[slot]
+        if self_trade == ALLOWED or order.account_id != account_id:
+            sharing += 1
+            shown += int(order.lots)
+        elif self_trade != CANCEL_OLDEST:
+            return 0, False, True
+        else:
+            own += 1
+        slot = order.next
+    return own + min(sharing, wanted), shown > wanted, False
 
 
 @kernel
@@ -262,7 +297,7 @@ def count_on_level(
                     return lots, trades, True
                 trades += 1 if clip == 0 else 0
             elif clip == 0:
-                lots -= order.lots
+                lots -= int(order.lots)
                 trades += 1
                 if order.is_special:
                     special = matching.specials[slot]

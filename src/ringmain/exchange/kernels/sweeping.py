@@ -39,7 +39,7 @@ def sweep_needs(
         lots, trades, _ = count_on_level(matching, level_index, lots, trades, 0, ALLOWED)
         cost += price_ticks * (wanted - max(lots, 0))
         if lots <= 0 and allocation == PRO_RATA:  # so many may share what is wanted last
-            trades += min(int(level.order_count), PRO_RATA_ORDERS)
+            trades += min(int(level.order_count), PRO_RATA_ORDERS, wanted)
         if lots <= 0 and trades <= FILLS_PER_COMMAND:
             return trades, cost, price_ticks
         if lots <= 0 or trades >= FILLS_PER_COMMAND:

@@ -122,7 +122,7 @@ def _change_fault(exchange: Any, trade_at: int, action: int, price_ticks: int) -
         reason = price_fault(product, price_ticks)
         if reason != 0:
             return reason
-    less_ticks = int(trade.price_ticks) if action == BUST else int(trade.price_ticks) - price_ticks
+    less_ticks = int(trade.price_ticks) if action == BUST else int(trade.price_ticks) - int(price_ticks)
     if abs(less_ticks) > LIMIT_MINOR // (int(product.value_minor) * int(trade.lots)):
         return INSUFFICIENT_FUNDS
     if trade.buyer_id == trade.seller_id:
@@ -146,7 +146,7 @@ def _change_fault(exchange: Any, trade_at: int, action: int, price_ticks: int) -
 def _owed_to_buyer(exchange: Any, trade: Any, action: int, price_ticks: int) -> int:
     """Return what the seller pays back, or below zero what the buyer pays on top."""
     value_minor = int(exchange.products[find_product(exchange, trade.product_id)].value_minor)
-    less_ticks = int(trade.price_ticks) if action == BUST else int(trade.price_ticks) - price_ticks
+    less_ticks = int(trade.price_ticks) if action == BUST else int(trade.price_ticks) - int(price_ticks)
     return less_ticks * value_minor * int(trade.lots)
 
 
