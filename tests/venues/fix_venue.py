@@ -21,7 +21,7 @@ from ringmain.exchange.messages import (
 )
 from ringmain.gateway.credentials import add_token
 
-START_S = 90
+START_S = 280  # kernels may have to be compiled first
 BIG = 10**9
 PRODUCTS = (1, 2)
 

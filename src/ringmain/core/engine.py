@@ -93,6 +93,13 @@ class Machine:
         for start in range(0, commands.size, COMMANDS_PER_STEP):
             self._step(commands[start : start + COMMANDS_PER_STEP], publish)
 
+    def compile(self) -> None:
+        """Have the market's kernels compiled, or loaded, before the first command has to wait for them."""
+        nothing = bare(self.market.schema.empty(0))
+        nothing.flags.writeable = False
+        self.market.apply(self._kernel_state, nothing, self._events)
+        self._step(nothing, lambda events: None)
+
     def digest(self) -> int:
         """Return 64 bits that differ when any byte of the state or of the sessions does."""
         hasher = xxhash.xxh3_64(self.state.view(np.uint8))

@@ -35,6 +35,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 JIT_ENABLED = not numba.config.DISABLE_JIT
 CACHE_FOLDERS_KEPT = 24
 PACKAGE = Path(__file__).parent.parent
+DOWNSTREAM = {"advice", "history"}  # rooms of a market that its engine does not import
 SHARED_FOLDERS = (PACKAGE / "core", PACKAGE / "ledger")  # every market's kernels may call these
 
 
@@ -45,7 +46,7 @@ def kernel(function: Function) -> Function:
     """
     if not JIT_ENABLED:
         return function
-    numba.config.CACHE_DIR = _cache_folder(_sources_beside(function))
+    numba.config.CACHE_DIR = _cache_folder(*_sources_beside(function))
     compiled: Function = numba.njit(**_OPTIONS)(function)
     _take_integers_alike(compiled)
     return compiled
@@ -55,7 +56,7 @@ def leaf(function: Function) -> Function:
     """Compile a small kernel into whoever calls it: a call would push seven words for each array."""
     if not JIT_ENABLED:
         return function
-    numba.config.CACHE_DIR = _cache_folder(_sources_beside(function))
+    numba.config.CACHE_DIR = _cache_folder(*_sources_beside(function))
     compiled: Function = numba.njit(forceinline=True, **_OPTIONS)(function)
     _take_integers_alike(compiled)
     return compiled
@@ -93,22 +94,27 @@ def _widened(kind: Any) -> Any:
     return types.int64 if isinstance(kind, types.Integer) and kind != types.uint64 else kind
 
 
-def _sources_beside(function: Callable[..., Any]) -> Path:
-    """Return the folder of a kernel's package: of its market, or of a user's own file."""
+def _sources_beside(function: Callable[..., Any]) -> tuple[Path, bool]:
+    """Return the folder of a kernel's package, a market's or a user's, and whether it lies downstream there.
+
+    An engine's kernels reach no advice and no history: a change there compiles no engine anew.
+    """
     file = Path(function.__code__.co_filename)
-    if PACKAGE in file.parents:
-        return PACKAGE / file.relative_to(PACKAGE).parts[0]
-    return file.parent
+    if PACKAGE not in file.parents:
+        return file.parent, True
+    package, *rooms = file.relative_to(PACKAGE).parts
+    return PACKAGE / package, rooms[0] in DOWNSTREAM
 
 
 @functools.cache
-def _cache_folder(own: Path) -> str:
+def _cache_folder(own: Path, is_downstream: bool) -> str:
     """Name, make and return the cache folder for kernels that reach the sources in `own`."""
     digest = hashlib.blake2b(f"{numba.__version__} {_flags()}".encode(), digest_size=8)
     reached = SHARED_FOLDERS if PACKAGE in own.parents else (PACKAGE,)  # a user's file may call any market
     for folder in (*reached, own):
         for file in sorted(folder.rglob("*.py") if PACKAGE in folder.parents else folder.glob("*.py")):
-            digest.update(file.read_bytes())
+            if is_downstream or DOWNSTREAM.isdisjoint(file.relative_to(folder).parts):
+                digest.update(file.read_bytes())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringmain" / "kernels"
     folder = root / f"{own.name}-{digest.hexdigest()}"
     try:

@@ -36,6 +36,7 @@ LOG = logging.getLogger("ringmain.node")
 IDLE_S = 0.25
 TIMERS_A_PASS = 256
 FULL_RETRY_S = 0.1
+COMPILED_S = 5.0  # loading takes less
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Node:
         self.tape = TapeWriter(folder / "tape", self.page, market.schema.record_bytes)
         self.snapshots = Snapshots(folder / "snapshots", LOG.warning)
         self.machine = Machine(market)
+        self._compile()
         self._timer = record_of(market.schema, "Timer")
         self._is_stopping = self._snapshot_wanted = False
         self._consumer: Consumer | None = None  # until everything is recovered
@@ -182,6 +184,16 @@ class Node:
         LOG.info("%s stopped at sequence %d", self.market.schema.name, self.position.sequence)
 
     # Start.
+
+    def _compile(self) -> None:
+        """See that no command ever waits for a compiler, and say so if this start had to."""
+        began = time.perf_counter()
+        self.machine.compile()
+        seconds = time.perf_counter() - began
+        if seconds > COMPILED_S:
+            LOG.info(
+                "%s: kernels compiled in %.0f s; later starts find them", self.market.schema.name, seconds
+            )
 
     def _recover(self) -> End:
         """Load the newest good snapshot, replay the journal behind it, write the tape that is missing."""

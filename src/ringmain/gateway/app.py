@@ -28,7 +28,7 @@ LOG = logging.getLogger("ringmain.gateway")
 PORTS_FILE = "ports.json"
 TLS_SUFFIX = "+tls"  # behind a market's name there, for its port with TLS
 SWITCH_S = 0.0002  # how long the thread that the tape woke waits for the one that runs the loop
-NODE_WAIT_S = 60.0
+NODE_WAIT_S = 600.0  # its kernels may have to be compiled first
 NODE_RETRY_S = 0.1
 
 

@@ -1,10 +1,11 @@
 """The main job: ``ringmain run`` starts a venue and a world around it, and lives days."""
 
 import contextlib
+import functools
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from ringmain.world.live import STEP_NS, Plan, plan_of
 from ringmain.world.prices import Prices, generate, load
 from ringmain.world.screen import Screen
 
-START_S = 180.0  # kernels are compiled on the first start
+START_S = 900.0  # kernels are compiled on the first start
+PATIENCE_S = 5.0  # what a start takes that finds them
 REFRESH_S = 0.25
 SPEED = 720.0  # a day in two minutes
 MARKETS = ("exchange", "vpp")
@@ -61,7 +63,7 @@ def main(options: Any) -> int:
     console = Console()
     try:
         with _ended_by_signal(), Screen(data, console) as screen:
-            world = start(supervisor, data, plan, _ports(options))
+            world = start(supervisor, data, plan, _ports(options), console)
             while not world.has_ended:
                 screen.show(supervisor.children)
                 supervisor.watch(REFRESH_S)
@@ -103,7 +105,7 @@ def _lived_until_ns(data: Path) -> int | None:
     return clock.now_ns()
 
 
-def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int]) -> Running:
+def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int], console: Console) -> Running:
     """Start nodes, gateways and world, each when those before it are ready; return the world."""
     markets = MARKETS if plan.fleet else MARKETS[:1]
     Clock.stepped(data / "clock", plan.start_ns - STEP_NS)
@@ -116,21 +118,35 @@ def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int])
     epochs = {market: _epoch(data / market) for market in markets}
     for market in markets:
         supervisor.start(Child(market, _ringmain("node", market, "--data", str(data))))
-    supervisor.wait_until(
-        lambda: all(_epoch(data / market) > epochs[market] for market in markets),
-        START_S, "that every node is up",
-    )  # fmt: skip
+    wait = functools.partial(_wait, supervisor, console)
+    wait(lambda: all(_epoch(data / market) > epochs[market] for market in markets), "that every node is up")
     listed = [f"{market}={ports.get(market, 0)}" for market in markets]
     doors = [sys.executable, "-m", "ringmain.world.doors", str(data), *listed]
     before = _modified(data / "ports.json")
     supervisor.start(Child("gateway", doors))
-    supervisor.wait_until(lambda: _modified(data / "ports.json") != before, START_S, "that the gateway is up")
+    wait(lambda: _modified(data / "ports.json") != before, "that the gateway is up")
     before = _modified(data / "fix.json")
     fix_port = str(ports.get("fix", 0))
     supervisor.start(Child("fix", _ringmain("fix", "--data", str(data), "--port", fix_port)))
-    supervisor.wait_until(lambda: _modified(data / "fix.json") != before, START_S, "that FIX is served")
+    wait(lambda: _modified(data / "fix.json") != before, "that FIX is served")
     command = [sys.executable, "-m", "ringmain.world.live", str(plan_file)]
     return supervisor.start(Child("world", command, may_end=True))
+
+
+def _wait(supervisor: Supervisor, console: Console, is_ready: Callable[[], bool], what: str) -> None:
+    """Wait for a part; tell once why a first start takes so long."""
+    began, is_told = time.monotonic(), False
+
+    def is_so() -> bool:
+        nonlocal is_told
+        if not is_told and time.monotonic() - began > PATIENCE_S:
+            is_told = True
+            console.print(
+                "compiling the kernels, once for this version: it takes some minutes", highlight=False
+            )
+        return is_ready()
+
+    supervisor.wait_until(is_so, START_S, what)
 
 
 def _ringmain(*arguments: str) -> list[str]:

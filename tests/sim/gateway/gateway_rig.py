@@ -32,7 +32,7 @@ from ringmain.gateway.tls import Tls, client_context
 
 MARKETS = {"parrot": PARROT, "exchange": EXCHANGE}
 NAME = schema.name
-START_S = 120  # kernels may have to be compiled first
+START_S = 280  # kernels may have to be compiled first
 
 
 class Rig:
