@@ -18,13 +18,15 @@ from ringmain.gateway.fix import mapping as m
 from ringmain.gateway.fix.codec import Fields, Message, decimal, timestamp
 from ringmain.gateway.fix.levels import BATCH_EVENTS, Depth
 from ringmain.gateway.fix.limits import Limits
+from ringmain.gateway.messages import DEPTH, PHASES, TOP, TRADES
 
 if TYPE_CHECKING:
     from ringmain.gateway.fix.member import Member
 
 BID, OFFER, TRADE = b"0", b"1", b"2"
 SNAPSHOT_ONLY, SUBSCRIBE, UNSUBSCRIBE = b"0", b"1", b"2"
-UNKNOWN_SYMBOL, DUPLICATE_ID, UNSUPPORTED_DEPTH, NOT_SUPPORTED = b"0", b"1", b"5", b"8"
+UNKNOWN_SYMBOL, DUPLICATE_ID, NO_PERMISSION, UNSUPPORTED_DEPTH, NOT_SUPPORTED = b"0", b"1", b"3", b"5", b"8"
+NOT_AUTHORISED, NOT_ENTITLED = 6, "NOT_ENTITLED"  # BusinessRejectReason; the gateway's reason
 PRODUCTS_A_MESSAGE = 200
 KIND_NAMES = {HOURLY: "hour", QUARTER_HOURLY: "quarter of an hour"}
 Book = dict[tuple[bytes, int], int]  # (entry type, price in ticks) to lots
@@ -50,6 +52,12 @@ class Subscription:
     is_incremental: bool
     awaiting: set[int] = field(default_factory=set)
     shown: dict[int, Book] = field(default_factory=dict)
+
+    def is_allowed(self, member: "Member") -> bool:
+        """Tell whether the member's account may see all of it."""
+        feeds = [TOP if self.is_top else DEPTH] if self.entry_types & {BID, OFFER} else []
+        feeds += [TRADES] if TRADE in self.entry_types else []
+        return all(member.rights.may_see(feed, product) for feed in feeds for product in self.products)
 
 
 @dataclass
@@ -104,10 +112,14 @@ class MarketData:
                 member, request_id, NOT_SUPPORTED, "TOO_OLD: the tape has lost its beginning", now_ns
             )
         else:
-            followed.books[request_id] = Subscription(
+            subscription = Subscription(
                 request_id, products, frozenset(entry[269] for entry in types), depth == 1,
                 message.values[263] == SUBSCRIBE, message.get(265) != b"0", set(products),
             )  # fmt: skip
+            if subscription.is_allowed(member):
+                followed.books[request_id] = subscription
+            else:
+                self._reject(member, request_id, NO_PERMISSION, NOT_ENTITLED, now_ns)
 
     def list_securities(self, member: "Member", message: Message, now_ns: int) -> None:
         """Take a SecurityListRequest; it is answered when all of the tape was read."""
@@ -127,6 +139,9 @@ class MarketData:
             member.session.business_reject(
                 message, 2, "Unknown security: Symbol is a product's number", now_ns
             )
+        elif not member.rights.may_see(PHASES, product_id):
+            assert member.session is not None
+            member.session.business_reject(message, NOT_AUTHORISED, NOT_ENTITLED, now_ns)
         elif len(followed.phases) >= self._limits.subscriptions:
             assert member.session is not None
             member.session.business_reject(message, 0, "TOO_MANY_SUBSCRIPTIONS", now_ns)
@@ -136,6 +151,24 @@ class MarketData:
             if message.values[263] == SUBSCRIBE:
                 followed.phases[request_id] = product_id
             followed.phases_due.append((request_id, product_id))
+
+    def withdraw(self, member: "Member", now_ns: int) -> None:
+        """End what a member's account may no longer see, and say of which requests."""
+        followed, session = self._members.get(member), member.session
+        if followed is None or session is None:
+            return
+        for each in [each for each in followed.books.values() if not each.is_allowed(member)]:
+            followed.books.pop(each.request_id)
+            self._reject(member, each.request_id, NO_PERMISSION, NOT_ENTITLED, now_ns)
+        may_see = member.rights.may_see
+        due = dict(followed.phases_due)
+        for request_id, product_id in (due | followed.phases).items():
+            if not may_see(PHASES, product_id):
+                followed.phases.pop(request_id, None)
+                fields: Fields = [(372, d.SECURITY_STATUS_REQUEST), (379, request_id),
+                                  (380, b"%d" % NOT_AUTHORISED), (58, NOT_ENTITLED.encode())]  # fmt: skip
+                session.send(d.BUSINESS_REJECT, fields, now_ns)
+        followed.phases_due = [each for each in followed.phases_due if may_see(PHASES, each[1])]
 
     def forget(self, member: "Member") -> None:
         """Drop what a member follows."""
