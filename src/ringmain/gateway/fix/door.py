@@ -338,11 +338,8 @@ class Door:
 
     def _note_opened(self, member: Member, nonce: int, last_number: int, now_ns: int) -> None:
         if nonce != member.nonce or not nonce:
-            is_foreign = nonce >> 20 != self._nonce_base
-            if is_foreign and member.is_open and member.session is not None and member.is_logged_on:
-                member.session.end("TAKEN_OVER: the credential is used at another door", now_ns)
-                member.flush(now_ns)
-                self._finish(member.link)
+            if nonce >> 20 != self._nonce_base and member.is_open:
+                self._give_up(member, now_ns)
             return
         member.is_open = True
         if member.store is None:
@@ -360,6 +357,17 @@ class Door:
         if member.link is not None:
             self.hold(member.link)
         self._close_if_done(member)
+
+    def _give_up(self, member: Member, now_ns: int) -> None:
+        """Leave a session to the other door that has opened it: it is not ours to close any more."""
+        member.is_open = member.is_leaving = False
+        member.nonce = 0
+        if member.store is not None:
+            member.store.hold(False)
+        if member.session is not None:
+            member.session.end("TAKEN_OVER: the credential is used at another door", now_ns)
+            member.flush(now_ns)
+            self._finish(member.link)
 
     def _note_closed(self, member: Member) -> None:
         if member.closes:
