@@ -50,6 +50,7 @@ class Subscription:
     is_top: bool
     is_lasting: bool
     is_incremental: bool
+    is_sp2: bool  # told as FIX 5.0 SP2
     awaiting: set[int] = field(default_factory=set)
     shown: dict[int, Book] = field(default_factory=dict)
 
@@ -114,7 +115,8 @@ class MarketData:
         else:
             subscription = Subscription(
                 request_id, products, frozenset(entry[269] for entry in types), depth == 1,
-                message.values[263] == SUBSCRIBE, message.get(265) != b"0", set(products),
+                message.values[263] == SUBSCRIBE, message.get(265) != b"0",
+                session.begin_string == d.FIXT11, set(products),
             )  # fmt: skip
             if subscription.is_allowed(member):
                 followed.books[request_id] = subscription
@@ -261,18 +263,12 @@ class MarketData:
         book = self._view(each, product_id)
         each.shown[product_id] = book
         fields: Fields = [(262, each.request_id), (55, m.symbol(product_id))]
-        fields += [(779, timestamp(now_ns))] if self._is_sp2(each) else []
+        fields += [(779, timestamp(now_ns))] if each.is_sp2 else []
         fields.append((268, b"%d" % len(book)))
         for (entry_type, ticks), lots in sorted(book.items(), key=_best_first):
             fields += [(269, entry_type), (270, decimal(ticks, m.PRICE_DECIMALS)),
                        (271, decimal(lots, m.QUANTITY_DECIMALS))]  # fmt: skip
         return d.SNAPSHOT, fields
-
-    def _is_sp2(self, each: Subscription) -> bool:
-        for member, followed in self._members.items():
-            if followed.books.get(each.request_id) is each and member.session is not None:
-                return member.session.begin_string == d.FIXT11
-        return False
 
     def _changes(self, each: Subscription, product_id: int) -> list[Fields]:
         """Return what differs from what the client was told: new, changed and deleted levels."""
