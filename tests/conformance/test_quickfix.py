@@ -87,7 +87,7 @@ def test_what_the_venue_refuses_it_names(connect, venue, begin_string):
         "no product": ({"symbol": "POWER"}, "1", "Symbol is a product's number"),
         "off the tick": ({"price": "50.005"}, "99", "Price is no multiple of the tick 0.01"),
         "off the lot": ({"quantity": "1.05"}, "13", "OrderQty is no multiple of the lot 0.1"),
-        "too much": ({"quantity": "100000000"}, "13", "QUANTITY_OUT_OF_RANGE"),
+        "too much": ({"quantity": "100000000"}, "13", "QUANTITY_ABOVE_MAXIMUM"),
         "far too much": ({"quantity": "999999999999"}, "13", "QUANTITY_OUT_OF_RANGE"),
         "too little": ({"quantity": "0"}, "13", "QUANTITY_OUT_OF_RANGE"),
         "too dear": ({"price": "99999.00"}, "99", "PRICE_OUT_OF_RANGE"),

@@ -30,9 +30,9 @@ class Raw:
         self.say(b"A", [(98, b"0"), (108, b"30"), (554, token.encode()), *fields], **head)
         return self.hear()
 
-    def order(self, name: bytes, side=b"1", price=b"50.00", quantity=b"1.0", **head) -> bytes:
+    def order(self, name: bytes, side=b"1", price=b"50.00", quantity=b"1.0", symbol=b"1", **head) -> bytes:
         now = timestamp(time.time_ns())
-        fields = [(11, name), (55, b"1"), (54, side), (60, now), (38, quantity), (40, b"2"), (44, price)]
+        fields = [(11, name), (55, symbol), (54, side), (60, now), (38, quantity), (40, b"2"), (44, price)]
         return self.message(b"D", [*fields, (59, b"0")], **head)
 
     def hear(self) -> Message | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ringmain.exchange.messages import BUY, GOOD_FOR_SESSION, LIMIT, CancelOrder, PlaceOrder
 from ringmain.gateway.fix.codec import timestamp
 from venues.fix_raw import Raw
 from venues.fix_venue import Venue
@@ -188,6 +189,34 @@ def test_a_gateway_that_comes_up_leaves_the_orders_of_fix_sessions_alone(venue, 
     assert (report.get(11), report.get(150)) == (b"next", b"0")
 
 
+def test_a_binary_client_takes_a_session_over_and_keeps_it(venue, raw, token):
+    client, other = raw(), raw(b"BEHIND")
+    client.log_on(token)
+    other.log_on(venue.token("behind", 2))
+    client.socket.sendall(client.order(b"by fix", price=b"3.00"))
+    client.hear_until(b"8", _11=b"by fix", _150=b"0")
+    with venue.client(token) as binary:
+        assert b"TAKEN_OVER" in client.hear_until(b"5").get(58)
+        assert client.is_ended()
+        for name in (b"one", b"two"):  # behind all that the FIX door had to say of the session
+            other.socket.sendall(other.order(name, price=b"1.00"))
+            other.hear_until(b"8", _11=name, _150=b"0")
+            placed = binary.send(bid(price_ticks=301))
+            assert names(binary, binary.wait_answer(placed)) == ["OrderAccepted"]
+            cancelled = binary.send(CancelOrder(order_number=placed))
+            assert names(binary, binary.wait_answer(cancelled)) == ["OrderCancelled"]
+        last = binary.send(CancelOrder(order_number=1))
+        assert names(binary, binary.wait_answer(last)) == ["OrderCancelled"], "what FIX placed rests"
+        venue.stop("fix")  # nor does its end close what it gave up
+        venue.start("fix")
+        placed = binary.send(bid(price_ticks=302))
+        assert names(binary, binary.wait_answer(placed)) == ["OrderAccepted"]
+    again = raw(number=client.number)
+    assert again.log_on(token).type == b"A"
+    again.socket.sendall(again.order(b"by fix again", price=b"3.00"))
+    assert again.hear_until(b"8", _11=b"by fix again").get(150) == b"0"
+
+
 def test_possibly_resent_orders_count_once(raw, token):
     client = raw()
     client.log_on(token)
@@ -258,6 +287,15 @@ def test_a_client_that_does_not_read_is_told_all_when_it_does(venue, raw):
         numbers.append(message.number(34))
         accepted += message.get(150) == b"0"
     assert numbers == list(range(2, 2 + len(numbers)))
+
+
+def bid(price_ticks: int):
+    terms = {"side": BUY, "order_type": LIMIT, "time_in_force": GOOD_FOR_SESSION}
+    return PlaceOrder(price_ticks=price_ticks, quantity_lots=5, product_id=1, **terms)
+
+
+def names(client, records) -> list[str]:
+    return [client.unpack(each)["record"] for each in records]
 
 
 def _resident_bytes(pid: int) -> int:

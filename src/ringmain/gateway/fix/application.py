@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 NOT_AVAILABLE, NOT_AUTHORISED, UNKNOWN_SECURITY = 4, 6, 2  # BusinessRejectReason
 I4_MIN, I4_MAX = -(2**31), 2**31 - 1
 ORDER_ENTRY = frozenset((d.NEW_ORDER_SINGLE, d.CANCEL_REQUEST, d.REPLACE_REQUEST, d.MASS_CANCEL_REQUEST))
+NOT_ENTITLED = "NOT_ENTITLED"  # as the gateway's reason is called
 ENDED = frozenset((m.FILLED, m.CANCELLED, m.REJECTED, m.EXPIRED))
 
 
@@ -94,6 +95,7 @@ class Application:
             if known:
                 raise Refusal(m.DUPLICATE_ORDER, "the ClOrdID has been used")
             entry, values = self._order_of(message)
+            _check_right(member, values["product_id"], m.OTHER)
         except Refusal as refusal:
             self._reject_order(member, message, refusal, now_ns)
             return
@@ -140,6 +142,7 @@ class Application:
         """Change an order; FIX names its whole quantity, the exchange what is open of it."""
         try:
             order, other = self._named_order(member, message)
+            _check_right(member, int(order["product_id"]), m.EXCHANGE_OPTION)
             lots, ticks = _lots(message), _ticks(message)
             if m.ORDER_TYPES[message.values[40]] != order["order_type"]:
                 raise Refusal(m.EXCHANGE_OPTION, "OrdType of an order does not change")
@@ -319,6 +322,12 @@ def _entry(message: Message, product_id: int, side: int) -> Any:
     entry["id_bytes"], entry["in_number"] = len(name), message.number(34)
     entry["product_id"], entry["side"] = product_id, side
     return entry
+
+
+def _check_right(member: "Member", product_id: int, reason: int) -> None:
+    """Refuse what the account may not trade; to cancel is always allowed."""
+    if not member.rights.may_trade(product_id):
+        raise Refusal(reason, NOT_ENTITLED)
 
 
 def _ticks(message: Message) -> int:

@@ -24,6 +24,8 @@ class Connection(asyncio.BufferedProtocol):
     kept here.
     """
 
+    certificate_sha256 = ""  # this door has no TLS: who is bound to a certificate does not come in
+
     def __init__(self, server: "Server") -> None:
         self.member: Member | None = None
         self._server, self._door = server, server.door

@@ -18,7 +18,9 @@ from ringmain.core.jit import bare, records
 from ringmain.core.messages import CLOSE_SESSION, COMMAND_REFUSED, REPEATED, SESSION_CLOSED, SESSION_OPENED
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.core.tape import TapeReader
+from ringmain.gateway.admission import Admission
 from ringmain.gateway.credentials import Credential, Credentials
+from ringmain.gateway.entitlements import Rights
 from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix.application import Application as Desk
 from ringmain.gateway.fix.codec import Message, encode, parse, timestamp, whole_end
@@ -33,11 +35,13 @@ from ringmain.gateway.fix.store import Identity, Store, session_folder
 from ringmain.gateway.fix.syncing import Syncer
 from ringmain.gateway.fix.writing import ALL_ACCOUNTS, name_reports, repeat, write_reports
 from ringmain.gateway.intake import Intake
+from ringmain.gateway.messages import REASONS, UNKNOWN_TOKEN
 
 LOG = logging.getLogger("ringmain.fix")
 BATCH_EVENTS = 16_384
 CHECKPOINT_EVENTS = 8_000_000
 NO_ENTRIES = bare(records(np.zeros(0, ENTRY)))
+REASON_NAMES = {code: name for name, code in REASONS.items()}
 
 
 class Door:
@@ -62,6 +66,7 @@ class Door:
     ) -> None:  # fmt: skip
         self.schema, self.limits, self.own_id = schema, limits, own_id.encode()
         self._folder, self._credentials = folder, credentials
+        self._admission = Admission(schema.name, credentials)
         self.tape = TapeReader(folder, schema)
         self._history = TapeReader(folder, schema)
         self._intake = Intake(folder, schema)
@@ -238,6 +243,27 @@ class Door:
             link.take_held()
         return is_waiting or bool(self._holding)
 
+    def review(self, now_ns: int) -> None:
+        """Log out whose credential has ended; take away what is no longer allowed to be seen."""
+        for member in list(self.members.values()):
+            session, link = member.session, member.link
+            if session is None or link is None:
+                continue
+            try:
+                ending, rights = self._admission.review(member.credential)
+            except RingmainError as error:
+                LOG.error("%s", error)  # as it was, until somebody has corrected the file
+                return
+            if ending and not member.is_logged_on:
+                self.refuse(link, session.begin_string, REASON_NAMES[ending], member.logon)
+            elif ending:
+                session.end(REASON_NAMES[ending], now_ns)
+            elif rights is not member.rights:
+                member.rights = rights
+                self.market_data.withdraw(member, now_ns)
+            member.flush(now_ns)
+            self._finish(link)
+
     def _tellable(self) -> int:
         """Return up to where the tape may be told: entries have to be on the disk as commands are."""
         readable = self.tape.readable()
@@ -312,11 +338,8 @@ class Door:
 
     def _note_opened(self, member: Member, nonce: int, last_number: int, now_ns: int) -> None:
         if nonce != member.nonce or not nonce:
-            is_foreign = nonce >> 20 != self._nonce_base
-            if is_foreign and member.is_open and member.session is not None and member.is_logged_on:
-                member.session.end("TAKEN_OVER: the credential is used at another door", now_ns)
-                member.flush(now_ns)
-                self._finish(member.link)
+            if nonce >> 20 != self._nonce_base and member.is_open:
+                self._give_up(member, now_ns)
             return
         member.is_open = True
         if member.store is None:
@@ -334,6 +357,17 @@ class Door:
         if member.link is not None:
             self.hold(member.link)
         self._close_if_done(member)
+
+    def _give_up(self, member: Member, now_ns: int) -> None:
+        """Leave a session to the other door that has opened it: it is not ours to close any more."""
+        member.is_open = member.is_leaving = False
+        member.nonce = 0
+        if member.store is not None:
+            member.store.hold(False)
+        if member.session is not None:
+            member.session.end("TAKEN_OVER: the credential is used at another door", now_ns)
+            member.flush(now_ns)
+            self._finish(member.link)
 
     def _note_closed(self, member: Member) -> None:
         if member.closes:
@@ -405,11 +439,17 @@ class Door:
         if refusal:
             self.refuse(link, message.begin_string, refusal, message)
             return len(raw)
-        credential = self._find(message)
-        if credential is None:
-            self.refuse(link, message.begin_string, "UNKNOWN_TOKEN", message)
+        credential, reason = self._find(link, message)
+        if credential is None or reason:
+            self.refuse(link, message.begin_string, REASON_NAMES[reason], message)
             return len(raw)
-        self._admit(link, credential, message)
+        try:
+            rights = self._admission.rights(credential)
+        except RingmainError as error:
+            LOG.error("%s", error)
+            self.refuse(link, message.begin_string, REASON_NAMES[UNKNOWN_TOKEN], message)
+            return len(raw)
+        self._admit(link, credential, rights, message)
         return end
 
     def _logon_refusal(self, logon: Message) -> str:
@@ -424,19 +464,17 @@ class Door:
             return "UNKNOWN_TOKEN: Password (554) has to be the credential's token"
         return ""
 
-    def _find(self, logon: Message) -> Credential | None:
-        """Return the credential whose token is the Password; a Username has to be its name."""
-        try:
-            credential = self._credentials.find(self.schema.name, logon.values[554])
-        except RingmainError as error:
-            LOG.error("%s", error)
-            return None
-        name = logon.get(553)
-        is_other = credential is not None and name is not None and name != credential.name.encode()
-        is_over = credential is not None and credential.ending != 0
-        return None if is_other or is_over else credential
+    def _find(self, link: Link, logon: Message) -> tuple[Credential | None, int]:
+        """Return the credential whose token is the Password, and why it is not to log on, or 0.
 
-    def _admit(self, link: Link, credential: Credential, logon: Message) -> None:
+        A Username has to be its name.
+        """
+        credential, reason = self._admission.admit(link, logon.values[554])
+        if credential is not None and logon.get(553) not in (None, credential.name.encode()):
+            return None, UNKNOWN_TOKEN
+        return credential, reason
+
+    def _admit(self, link: Link, credential: Credential, rights: Rights, logon: Message) -> None:
         """Begin a session; its Logon is answered once the market has it open."""
         member = self.members.get(credential.session_id)
         if member is not None and member.session is not None:
@@ -447,7 +485,7 @@ class Door:
             if member.is_observer:
                 member.store = Store(session_folder(self._folder, member.session_id), 0, self.tape.position)
             self.members[credential.session_id] = member
-        member.credential = credential
+        member.credential, member.rights = credential, rights
         identity = Identity(logon.begin_string.decode("latin-1"), (logon.get(49) or b"").decode("latin-1"))
         is_other = member.store is not None and member.store.identity not in (None, identity)
         if is_other and not logon.flag(141) and not self._is_new_period(member):
@@ -516,6 +554,7 @@ class Door:
         """Call each kernel on nothing, so that no session waits for a compiler."""
         self.orders.fold(self.schema.empty(0))
         self._receiver.compile()
+        Rights(()).may_trade(1)
         reports, text = bare(records(np.zeros(0, REPORT))), np.frombuffer(b"8=", np.uint8)
         name_reports(reports, 1, NO_ENTRIES, 1, 0)
         write_reports(reports, 0, 1, ALL_ACCOUNTS, 0, 1, text, text, text, False, self._out)

@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ringmain.core.records import Schema
+from ringmain.core.records import Record, Schema
 from ringmain.core.tape import TapeReader
-from ringmain.exchange.messages import BUY, FREE, HOURLY, QUARTER_HOURLY, ProductDefined
+from ringmain.exchange.messages import BUY, FREE, HOURLY, QUARTER_HOURLY, PhaseChanged, ProductDefined
+from ringmain.gateway.book import Book, Subject
+from ringmain.gateway.depth import BATCH_EVENTS
 from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix import mapping as m
 from ringmain.gateway.fix.codec import Fields, Message, decimal, timestamp
-from ringmain.gateway.fix.levels import BATCH_EVENTS, Depth
 from ringmain.gateway.fix.limits import Limits
+from ringmain.gateway.messages import DEPTH, PHASES, TOP, TRADES, session_record
 
 if TYPE_CHECKING:
     from ringmain.gateway.fix.member import Member
 
 BID, OFFER, TRADE = b"0", b"1", b"2"
 SNAPSHOT_ONLY, SUBSCRIBE, UNSUBSCRIBE = b"0", b"1", b"2"
-UNKNOWN_SYMBOL, DUPLICATE_ID, UNSUPPORTED_DEPTH, NOT_SUPPORTED = b"0", b"1", b"5", b"8"
+UNKNOWN_SYMBOL, DUPLICATE_ID, NO_PERMISSION, UNSUPPORTED_DEPTH, NOT_SUPPORTED = b"0", b"1", b"3", b"5", b"8"
+NOT_AUTHORISED, NOT_ENTITLED = 6, "NOT_ENTITLED"  # BusinessRejectReason; the gateway's reason
 PRODUCTS_A_MESSAGE = 200
 KIND_NAMES = {HOURLY: "hour", QUARTER_HOURLY: "quarter of an hour"}
-Book = dict[tuple[bytes, int], int]  # (entry type, price in ticks) to lots
+Ladder = dict[tuple[bytes, int], int]  # (entry type, price in ticks) to lots
 
 
 @dataclass
@@ -38,7 +41,7 @@ class Subscription:
     ----------
     awaiting : set of int
         Products whose snapshot is still to be sent.
-    shown : dict of product_id to Book
+    shown : dict of product_id to Ladder
         What the client has been told last.
     """
 
@@ -48,8 +51,15 @@ class Subscription:
     is_top: bool
     is_lasting: bool
     is_incremental: bool
+    is_sp2: bool  # told as FIX 5.0 SP2
     awaiting: set[int] = field(default_factory=set)
-    shown: dict[int, Book] = field(default_factory=dict)
+    shown: dict[int, Ladder] = field(default_factory=dict)
+
+    def is_allowed(self, member: "Member") -> bool:
+        """Tell whether the member's account may see all of it."""
+        feeds = [TOP if self.is_top else DEPTH] if self.entry_types & {BID, OFFER} else []
+        feeds += [TRADES] if TRADE in self.entry_types else []
+        return all(member.rights.may_see(feed, product) for feed in feeds for product in self.products)
 
 
 @dataclass
@@ -68,9 +78,13 @@ class MarketData:
     def __init__(self, folder: Path, schema: Schema, limits: Limits) -> None:
         self._folder, self._schema, self._limits = folder, schema, limits
         self._reader: TapeReader | None = None
-        self._depth = Depth()
-        self._books: dict[int, Book] = {}  # of the products that somebody follows
+        self._book = Book(schema)
+        self._subjects: set[Subject] = set()  # what is followed of it
+        self._ladders: dict[int, Ladder] = {}  # of the products that somebody follows
+        names = {DEPTH: "LevelChanged", TRADES: "TradePrinted"}
+        self._records = {feed: session_record(schema.slots, name).dtype for feed, name in names.items()}
         self._products: dict[int, Any] = {}
+        self._phases: dict[int, int] = {}
         self._members: dict[Member, Followed] = {}
         self._until = 0
 
@@ -104,10 +118,15 @@ class MarketData:
                 member, request_id, NOT_SUPPORTED, "TOO_OLD: the tape has lost its beginning", now_ns
             )
         else:
-            followed.books[request_id] = Subscription(
+            subscription = Subscription(
                 request_id, products, frozenset(entry[269] for entry in types), depth == 1,
-                message.values[263] == SUBSCRIBE, message.get(265) != b"0", set(products),
+                message.values[263] == SUBSCRIBE, message.get(265) != b"0",
+                session.begin_string == d.FIXT11, set(products),
             )  # fmt: skip
+            if subscription.is_allowed(member):
+                followed.books[request_id] = subscription
+            else:
+                self._reject(member, request_id, NO_PERMISSION, NOT_ENTITLED, now_ns)
 
     def list_securities(self, member: "Member", message: Message, now_ns: int) -> None:
         """Take a SecurityListRequest; it is answered when all of the tape was read."""
@@ -127,6 +146,9 @@ class MarketData:
             member.session.business_reject(
                 message, 2, "Unknown security: Symbol is a product's number", now_ns
             )
+        elif not member.rights.may_see(PHASES, product_id):
+            assert member.session is not None
+            member.session.business_reject(message, NOT_AUTHORISED, NOT_ENTITLED, now_ns)
         elif len(followed.phases) >= self._limits.subscriptions:
             assert member.session is not None
             member.session.business_reject(message, 0, "TOO_MANY_SUBSCRIPTIONS", now_ns)
@@ -136,6 +158,24 @@ class MarketData:
             if message.values[263] == SUBSCRIBE:
                 followed.phases[request_id] = product_id
             followed.phases_due.append((request_id, product_id))
+
+    def withdraw(self, member: "Member", now_ns: int) -> None:
+        """End what a member's account may no longer see, and say of which requests."""
+        followed, session = self._members.get(member), member.session
+        if followed is None or session is None:
+            return
+        for each in [each for each in followed.books.values() if not each.is_allowed(member)]:
+            followed.books.pop(each.request_id)
+            self._reject(member, each.request_id, NO_PERMISSION, NOT_ENTITLED, now_ns)
+        may_see = member.rights.may_see
+        due = dict(followed.phases_due)
+        for request_id, product_id in (due | followed.phases).items():
+            if not may_see(PHASES, product_id):
+                followed.phases.pop(request_id, None)
+                fields: Fields = [(372, d.SECURITY_STATUS_REQUEST), (379, request_id),
+                                  (380, b"%d" % NOT_AUTHORISED), (58, NOT_ENTITLED.encode())]  # fmt: skip
+                session.send(d.BUSINESS_REJECT, fields, now_ns)
+        followed.phases_due = [each for each in followed.phases_due if may_see(PHASES, each[1])]
 
     def forget(self, member: "Member") -> None:
         """Drop what a member follows."""
@@ -158,11 +198,16 @@ class MarketData:
         if self._reader is None:
             return
         events = self._reader.read(min(BATCH_EVENTS, max(0, until - self._reader.position)))
-        self._depth.fold(events)
+        changes = self._book.fold(events, self._subjects) if events.size else {}
         self._note_products(events)
-        phases = {product_id: phase for _, product_id, phase in self._depth.phase_changes(events)}
-        levels, trades = self._depth.take_changes()
-        changed = self._note_levels(levels)
+        told = _told(events, PhaseChanged)
+        phases = dict(zip(told["product_id"].tolist(), told["phase"].tolist(), strict=True))
+        self._phases.update(phases)
+        changed = {each for feed, each in changes if feed == DEPTH and each in self._ladders}
+        for product_id in changed:
+            self._note_levels(product_id, changes[DEPTH, product_id])
+        trades = {each: np.frombuffer(data, self._records[TRADES])
+                  for (feed, each), data in changes.items() if feed == TRADES}  # fmt: skip
         if self._reader.position < until:
             for followed in self._members.values():  # too early to tell: they will be shown how it ends
                 for each in followed.books.values():
@@ -178,7 +223,12 @@ class MarketData:
                 member.send_data(messages, now_ns)
 
     def _messages(
-        self, followed: Followed, changed: set[int], trades: Any, phases: dict[int, int], now_ns: int
+        self,
+        followed: Followed,
+        changed: set[int],
+        trades: dict[int, Any],
+        phases: dict[int, int],
+        now_ns: int,
     ) -> list[tuple[bytes, Fields]]:
         messages: list[tuple[bytes, Fields]] = []
         for request in followed.lists_due:
@@ -197,7 +247,7 @@ class MarketData:
         return messages
 
     def _book_messages(
-        self, each: Subscription, changed: set[int], trades: Any, now_ns: int
+        self, each: Subscription, changed: set[int], trades: dict[int, Any], now_ns: int
     ) -> list[tuple[bytes, Fields]]:
         messages: list[tuple[bytes, Fields]] = []
         entries: list[Fields] = []
@@ -215,7 +265,7 @@ class MarketData:
             elif product_id in changed:
                 entries += self._changes(each, product_id)
             if TRADE in each.entry_types and product_id not in each.awaiting:
-                entries += _trade_entries(product_id, trades)
+                entries += _trade_entries(product_id, trades.get(product_id, ()))
         each.awaiting.clear()
         if entries:
             head: Fields = [(262, each.request_id), (268, b"%d" % len(entries))]
@@ -228,18 +278,12 @@ class MarketData:
         book = self._view(each, product_id)
         each.shown[product_id] = book
         fields: Fields = [(262, each.request_id), (55, m.symbol(product_id))]
-        fields += [(779, timestamp(now_ns))] if self._is_sp2(each) else []
+        fields += [(779, timestamp(now_ns))] if each.is_sp2 else []
         fields.append((268, b"%d" % len(book)))
         for (entry_type, ticks), lots in sorted(book.items(), key=_best_first):
             fields += [(269, entry_type), (270, decimal(ticks, m.PRICE_DECIMALS)),
                        (271, decimal(lots, m.QUANTITY_DECIMALS))]  # fmt: skip
         return d.SNAPSHOT, fields
-
-    def _is_sp2(self, each: Subscription) -> bool:
-        for member, followed in self._members.items():
-            if followed.books.get(each.request_id) is each and member.session is not None:
-                return member.session.begin_string == d.FIXT11
-        return False
 
     def _changes(self, each: Subscription, product_id: int) -> list[Fields]:
         """Return what differs from what the client was told: new, changed and deleted levels."""
@@ -251,12 +295,12 @@ class MarketData:
                 entries.append(_level_entry(b"1" if level in shown else b"0", product_id, level, lots))
         return entries
 
-    def _view(self, each: Subscription, product_id: int) -> Book:
+    def _view(self, each: Subscription, product_id: int) -> Ladder:
         """Return what the subscription shows of a product's book."""
-        book = self._book(product_id)
+        book = self._ladder(product_id)
         if not each.is_top:
             return {level: lots for level, lots in book.items() if level[0] in each.entry_types}
-        view: Book = {}
+        view: Ladder = {}
         for entry_type, best in ((BID, max), (OFFER, min)):
             prices = [ticks for kind, ticks in book if kind == entry_type]
             if prices and entry_type in each.entry_types:
@@ -264,40 +308,30 @@ class MarketData:
                 view[level] = book[level]
         return view
 
-    def _book(self, product_id: int) -> Book:
-        if product_id not in self._books:
-            levels = self._depth.levels_of({product_id})[product_id]
-            self._books[product_id] = {
-                (BID if side == BUY else OFFER, ticks): lots
-                for side, ticks, lots in zip(
-                    levels["side"].tolist(), levels["price_ticks"].tolist(),
-                    levels["quantity_lots"].tolist(), strict=True,
-                )
-            }  # fmt: skip
-        return self._books[product_id]
+    def _ladder(self, product_id: int) -> Ladder:
+        """Return what rests of a product; from now on it is followed."""
+        if product_id not in self._ladders:
+            self._ladders[product_id] = {}
+            self._note_levels(product_id, self._book.snapshot((DEPTH, product_id)))
+            self._subjects |= {(DEPTH, product_id), (TRADES, product_id)}
+        return self._ladders[product_id]
 
-    def _note_levels(self, levels: Any) -> set[int]:
-        """Bring the followed books up to date; return the products that look different."""
-        changed: set[int] = set()
-        followed = np.isin(levels["product_id"], list(self._books)) if self._books else np.zeros(0, bool)
-        for level in levels[followed] if self._books else ():
-            product_id, lots = int(level["product_id"]), int(level["quantity_lots"])
+    def _note_levels(self, product_id: int, data: bytes) -> None:
+        """Bring a followed ladder up to date."""
+        ladder = self._ladders[product_id]
+        for level in np.frombuffer(data, self._records[DEPTH]):
             name = (BID if level["side"] == BUY else OFFER, int(level["price_ticks"]))
-            changed.add(product_id)
-            if lots:
-                self._books[product_id][name] = lots
+            if level["quantity_lots"]:
+                ladder[name] = int(level["quantity_lots"])
             else:
-                self._books[product_id].pop(name, None)
-        return changed
+                ladder.pop(name, None)
 
     def _note_products(self, events: Any) -> None:
-        rows = np.flatnonzero(events["kind"] == ProductDefined.kind)
-        told = events.view(ProductDefined.dtype)
-        for row in rows.tolist():
-            self._products[int(told["product_id"][row])] = told[row].copy()
+        for told in _told(events, ProductDefined):
+            self._products[int(told["product_id"])] = told
 
     def _status(self, request_id: bytes, product_id: int, now_ns: int) -> tuple[bytes, Fields]:
-        _, phase = self._depth.phases.get(product_id, (0, FREE))
+        phase = self._phases.get(product_id, FREE)
         return d.SECURITY_STATUS, [
             (324, request_id), (55, m.symbol(product_id)), (326, b"%d" % m.TRADING_STATUS[phase]),
             (60, timestamp(now_ns)),
@@ -373,12 +407,17 @@ def _level_entry(action: bytes, product_id: int, level: tuple[bytes, int], lots:
 
 
 def _trade_entries(product_id: int, trades: Any) -> list[Fields]:
-    entries: list[Fields] = []
-    for place, trade in enumerate(trades):
-        if trade["product_id"] == product_id:
-            entries.append([
-                (279, b"0"), (269, TRADE), (278, b"T%d-%d" % (trade["sequence"], place)),
-                (55, m.symbol(product_id)), (270, decimal(int(trade["price_ticks"]), m.PRICE_DECIMALS)),
-                (271, decimal(int(trade["quantity_lots"]), m.QUANTITY_DECIMALS)),
-            ])  # fmt: skip
-    return entries
+    """Return an entry for each trade; its id is the command's number and the product's count of trades."""
+    return [
+        [
+            (279, b"0"), (269, TRADE), (278, b"T%d-%d" % (trade["sequence"], trade["session_number"])),
+            (55, m.symbol(product_id)), (270, decimal(int(trade["price_ticks"]), m.PRICE_DECIMALS)),
+            (271, decimal(int(trade["quantity_lots"]), m.QUANTITY_DECIMALS)),
+        ]
+        for trade in trades
+    ]  # fmt: skip
+
+
+def _told(events: Any, record: Record) -> Any:
+    """Return copies of the events of one kind."""
+    return events.view(record.dtype)[events["kind"] == record.kind]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ringmain.core.jit import bare, records
 from ringmain.gateway.credentials import Credential
+from ringmain.gateway.entitlements import UNLIMITED
 from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix.codec import Message, encode, timestamp
 from ringmain.gateway.fix.outlog import MARKET_DATA, SESSION_LAYER, Block
@@ -34,6 +35,10 @@ class Link(Protocol):
     @property
     def is_writable(self) -> bool:
         """Whether the client has read most of what was sent."""
+
+    @property
+    def certificate_sha256(self) -> str:
+        """Digest of the certificate that the client showed, in hex; empty without TLS."""
 
     def write(self, data: bytes) -> None:
         """Send bytes; they may wait in memory."""
@@ -62,6 +67,8 @@ class Member:
         CloseSession commands on their way.
     cursor : int or None
         None while messages are written as they come; otherwise the next one to be written.
+    rights : Rights
+        What its account may trade and see.
     doubtful_until : int
         Reports of events before that position on the tape may have been sent before.
     """
@@ -69,6 +76,7 @@ class Member:
     def __init__(self, credential: Credential, store: Store | None, own_id: bytes) -> None:
         self.credential, self.store, self.own_id = credential, store, own_id
         self.session: Session | None = None
+        self.rights = UNLIMITED  # until it logs on
         self.link: Link | None = None
         self.logon: Message | None = None
         self.is_open = self.is_leaving = False

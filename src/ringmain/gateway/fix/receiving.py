@@ -38,7 +38,8 @@ class Receiver:
             if member.has_pending and not self._door.offer(member):
                 self._hold(member)
                 break
-            if session.is_plain and not member.is_observer and not self._door.is_refused:
+            is_free = member.rights.is_unlimited and not member.is_observer
+            if session.is_plain and is_free and not self._door.is_refused:
                 moved = self._plain_orders(member, data, place, now_ns)
                 place += moved
                 if moved:

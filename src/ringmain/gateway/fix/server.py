@@ -14,6 +14,7 @@ from ringmain.gateway.fix.door import Door
 CHECK_S = 0.1
 RETRY_S = 0.001
 WATCH_S = 0.25
+REVIEW_S = 1.0
 
 
 class Server:
@@ -34,6 +35,7 @@ class Server:
         self.buffer = np.zeros(self.door.limits.receive_bytes, np.uint8)
         self._connections: dict[Connection, None] = {}
         self._listener: asyncio.Server | None = None
+        self._reviewed = 0.0
         self._is_stopping = self._is_pumping = False
         self._may_watch = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="fix-tape", daemon=True)
@@ -119,4 +121,7 @@ class Server:
         now = time.monotonic()
         for connection in list(self._connections):
             connection.check(now)
+        if now - self._reviewed >= REVIEW_S:
+            self._reviewed = now
+            self.door.review(time.time_ns())
         self._check_timer = self._loop.call_later(CHECK_S, self._check)

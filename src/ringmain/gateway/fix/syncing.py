@@ -1,14 +1,22 @@
 """Entries to the disk: in a thread, many at a time, while the node syncs the commands themselves."""
 
+import logging
 import os
+import signal
 import threading
 from collections.abc import Callable
 
 from ringmain.gateway.fix.store import Store
 
+LOG = logging.getLogger("ringmain.fix")
+
 
 class Syncer:
     """Calls ``fdatasync`` for stores that have new entries.
+
+    What the disk has refused once is not asked for again: the kernel may take a second call for a
+    success. The process is told to end in order then, and nothing more counts as done; it is
+    whoever watches over it that starts it again, from what the files hold.
 
     Parameters
     ----------
@@ -50,8 +58,13 @@ class Syncer:
             self._news.clear()
             with self._lock:
                 dirty, self._dirty, wanted = self._dirty, set(), self.wanted
-            for descriptor in dirty:
-                os.fdatasync(descriptor)
+            try:
+                for descriptor in dirty:
+                    os.fdatasync(descriptor)
+            except OSError as error:
+                LOG.critical("fix: the disk does not take what was written down: %s; the door ends", error)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
             if wanted != self.done:
                 self.done = wanted
                 self._on_done()
