@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import threading
 import time
 
 import numpy as np
@@ -11,19 +10,15 @@ from ringmain.gateway.broadcast import Broadcast
 from ringmain.gateway.connection import CLOSING_S, Connection
 from ringmain.gateway.port import Port
 from ringmain.gateway.sbe import Layout, Transcoder
+from ringmain.gateway.watching import Watcher
 
 CHECK_S = 0.1
 RETRY_S = 0.001
-WATCH_S = 0.25
 REVIEW_S = 1.0
 
 
 class Server:
-    """One market's port, listening.
-
-    A thread sleeps on the tape and wakes the loop; as long as the loop has work of its own it is
-    not asked.
-    """
+    """One market's port, listening."""
 
     def __init__(self, port: Port) -> None:
         self.port = port
@@ -33,8 +28,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._reviewed = 0.0
         self._is_stopping = self._is_pumping = False
-        self._may_watch = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name=f"tape-{port.schema.name}", daemon=True)
+        self._watcher = Watcher(port.tape, f"tape-{port.schema.name}", self._wake)
         self._check_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
 
@@ -51,7 +45,7 @@ class Server:
         )  # fmt: skip
         if not self._listeners:
             self._watcher.start()
-            self._may_watch.set()
+            self._watcher.resume()
             self._check()
         self._listeners.append(listener)
         return int(listener.sockets[0].getsockname()[1])
@@ -66,9 +60,7 @@ class Server:
         for timer in (self._check_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
-        self._may_watch.set()
-        if self._watcher.is_alive():
-            await asyncio.to_thread(self._watcher.join)
+        await self._watcher.stop()
 
     def as_sbe(self, data: bytes) -> bytes:
         """Return records as SBE messages; what goes to many is encoded once."""
@@ -95,6 +87,10 @@ class Server:
             self._is_pumping = True
             self._loop.call_soon(self._pump)
 
+    def _wake(self) -> None:
+        """Pump soon; called from the watching thread."""
+        self._loop.call_soon_threadsafe(self.pump_soon)
+
     def _pump(self) -> None:
         self._is_pumping = False
         if self._is_stopping:
@@ -104,15 +100,7 @@ class Server:
         if has_more:
             self.pump_soon()
         else:
-            self._may_watch.set()
-
-    def _watch(self) -> None:
-        """Sleep until the tape has more, then let the loop read it before sleeping again."""
-        while not self._is_stopping:
-            self._may_watch.wait()
-            if self.port.tape.wait(WATCH_S) and not self._is_stopping:
-                self._may_watch.clear()
-                self._loop.call_soon_threadsafe(self.pump_soon)
+            self._watcher.resume()
 
     def _retry(self) -> None:
         """Offer again what the ring had no room for, and soon once more if it still has none."""

@@ -1,4 +1,4 @@
-"""Other ways in: SBE and TLS, credentials that end, rights that change, drop copies; real processes."""
+"""Other ways in: SBE and TLS; real processes."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,8 @@ from collections import deque
 
 import numpy as np
 import pytest
-from gateway_rig import Rig, secure
-from gateway_venue import data_until, follow, market_rows, names, order, set_up
+from gateway_rig import secure
+from gateway_venue import data_until, follow, market_rows, names, order
 
 from ringmain.client import AsyncClient
 from ringmain.core.errors import RingmainError
@@ -31,22 +31,7 @@ from ringmain.gateway.tls import Tls, client_context
 WAIT_S = 20
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    data = tmp_path_factory.mktemp("venue")
-    rig = Rig(data, "exchange", is_secure=True, login_s=1.0, unread_bytes=65_536, unread_s=2.0)
-    set_up(rig)
-    yield rig
-    rig.close()
-
-
-@pytest.fixture(autouse=True)
-def others_are_served(rig):
-    """Whatever a test does to the gateway, others are served afterwards."""
-    yield
-    with rig.client(rig.new_token("other")) as client:
-        client.wait_answer(client.send(order(BUY, 1, 1)))
-    assert all(process.poll() is None for process in rig.processes.values())
+pytestmark = pytest.mark.usefixtures("others_are_served")
 
 
 # SBE.
@@ -289,6 +274,8 @@ def test_a_handshake_of_garbage_harms_nobody(rig, seed):
                 pass
         except OSError:
             pass
+    with secure(rig, rig.new_token(f"after {seed}")) as client:
+        client.wait_answer(client.send(order(BUY, 1, 1)))
 
 
 def test_half_a_handshake_is_not_waited_for(rig):

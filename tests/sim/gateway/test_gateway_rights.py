@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from gateway_rig import Rig, secure
-from gateway_venue import market_rows, names, order, set_up
+from gateway_rig import secure
+from gateway_venue import market_rows, names, order
 
 from ringmain.client import pick
 from ringmain.core.errors import RingmainError
@@ -29,22 +29,7 @@ from ringmain.gateway.entitlements import Entitlement
 WAIT_S = 20
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory):
-    data = tmp_path_factory.mktemp("venue")
-    rig = Rig(data, "exchange", is_secure=True, login_s=1.0, unread_bytes=65_536, unread_s=2.0)
-    set_up(rig)
-    yield rig
-    rig.close()
-
-
-@pytest.fixture(autouse=True)
-def others_are_served(rig):
-    """Whatever a test does to the gateway, others are served afterwards."""
-    yield
-    with rig.client(rig.new_token("other")) as client:
-        client.wait_answer(client.send(order(BUY, 1, 1)))
-    assert all(process.poll() is None for process in rig.processes.values())
+pytestmark = pytest.mark.usefixtures("others_are_served")
 
 
 def until(client, is_so) -> list[dict]:

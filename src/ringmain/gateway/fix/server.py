@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 
@@ -10,18 +9,15 @@ import numpy as np
 
 from ringmain.gateway.fix.connection import Connection
 from ringmain.gateway.fix.door import Door
+from ringmain.gateway.watching import Watcher
 
 CHECK_S = 0.1
 RETRY_S = 0.001
-WATCH_S = 0.25
 REVIEW_S = 1.0
 
 
 class Server:
     """One door, listening.
-
-    A thread sleeps on the tape and wakes the loop; as long as the loop has work of its own it is
-    not asked.
 
     Parameters
     ----------
@@ -37,8 +33,7 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._reviewed = 0.0
         self._is_stopping = self._is_pumping = False
-        self._may_watch = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="fix-tape", daemon=True)
+        self._watcher = Watcher(self.door.tape, "fix-tape", self._wake)
         self._check_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
 
@@ -61,9 +56,7 @@ class Server:
         for timer in (self._check_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
-        self._may_watch.set()
-        if self._watcher.is_alive():
-            await asyncio.to_thread(self._watcher.join)
+        await self._watcher.stop()
 
     def add(self, connection: Connection) -> bool:
         """Count a connection in; False if there are too many."""
@@ -96,15 +89,7 @@ class Server:
         if has_more or self.door.has_more:
             self.pump_soon()
         elif not self.door.is_syncing:
-            self._may_watch.set()
-
-    def _watch(self) -> None:
-        """Sleep until the tape has more, then let the loop read it before sleeping again."""
-        while not self._is_stopping:
-            self._may_watch.wait()
-            if self.door.tape.wait(WATCH_S) and not self._is_stopping:
-                self._may_watch.clear()
-                self._wake()
+            self._watcher.resume()
 
     def _retry(self) -> None:
         """Offer again what the ring had no room for, and soon once more if it still has none."""
