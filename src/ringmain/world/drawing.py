@@ -13,6 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 28, 56, 36
 TICKS = 5
 HOURS_BETWEEN_LABELS = (1, 2, 3, 6, 12, 24, 48, 168)
 LABELS_MAX = 14
+GAP_SHARE = 0.2  # of the time that a group of bars stands for
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #fff; }
 .title { font-size: 16px; font-weight: 600; fill: #14213d; } .unit, .tick { fill: #5c677d; }
@@ -137,7 +138,9 @@ class Frame:
         for time_ns, value in series.points:
             if value:
                 x, y = self.x(time_ns), self.y(value)
-                width = max(1.0, (self.x(time_ns + series.hold_ns) - x - 1) / count)
+                whole = self.x(time_ns + series.hold_ns) - x
+                gap = max(1.0, whole * GAP_SHARE if count > 1 else 0.0)  # groups of bars stand apart
+                width = max(1.0, (whole - gap) / count)
                 parts.append(
                     f'<rect x="{x + place * width:.1f}" y="{min(y, zero)}" width="{width:.1f}" '
                     f'height="{abs(zero - y):.1f}"/>'

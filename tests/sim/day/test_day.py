@@ -142,7 +142,7 @@ def test_the_forecast_stands_beside_the_auction(lived):
     errors = [abs(row["forecast_eur"] - row["auction_eur"]) for row in rows]
     assert figures["fleet"]["forecast_error_eur"] == pytest.approx(sum(errors) / 24)
     assert 0 < sum(errors) / 24 < 20
-    assert "that perfect foresight earns" in said and "EUR/MWh off on average" in said
+    assert "that perfect foresight of the auction earns" in said and "EUR/MWh off on average" in said
 
 
 def test_the_same_seed_gives_the_same_day_at_another_speed(lived, tmp_path):
