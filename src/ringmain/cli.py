@@ -193,8 +193,7 @@ def _port_of(text: str) -> tuple[str, int]:
 
 def _check_port(port: int, least: int = 0) -> None:
     if not least <= port <= 65535:
-        what = f"--port {port} names no port"
-        raise RingmainError("RM402", "cli", what, f"Give {least} to 65535")
+        raise RingmainError("RM402", "cli", f"--port {port} names no port", f"Give {least} to 65535")
 
 
 def _check_data(data: Path, *markets: str) -> None:
@@ -426,8 +425,7 @@ def _add_dayahead(parts: Any) -> None:
 def _check_search(options: argparse.Namespace) -> None:
     for name, value, most in (("seconds", options.seconds, 86_400), ("gap", options.gap, 1)):
         if not 0 <= value <= most:  # nor is anything that is not a number
-            what = f"--{name} {value} is out of range"
-            raise RingmainError("RM629", "cli", what, f"Give 0 to {most}")
+            raise RingmainError("RM629", "cli", f"--{name} {value} is out of range", f"Give 0 to {most}")
 
 
 def _solve(options: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from ringmain.exchange.advice.dayahead.solve import Solution
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 720, 480, 76, 96, 24, 56
 GUTTER = 14  # at the frame's top and bottom, for what lies beyond the prices that are shown
 TICKS = 5  # about so many on an axis
+LEAST_TICKS = 1_000  # of the axis of prices
 NEAR_TICKS = 15_000  # steps so near to the price are shown
 STYLE = """
 svg { font: 12px system-ui, sans-serif; background: #fff; } text { fill: #5c677d; }
@@ -130,9 +131,9 @@ def sides(book: Book, solution: Solution, zone: int, period: int) -> tuple[Side,
     for line, row in zip(book.lines, solution.flows.tolist(), strict=True):
         out = row[period] * ((line.from_zone == zone) - (line.to_zone == zone))
         added[1 if out > 0 else -1][1] += abs(out)
-    demand, supply = (
-        Side(*_curve(book, own[np.sign(own["lots"]) == sign], sign), *added[sign], sign) for sign in (1, -1)
-    )
+    (bought, out_lots), (sold, in_lots) = added[1], added[-1]
+    demand = Side(*_curve(book, own[own["lots"] > 0], 1), bought, out_lots, 1)
+    supply = Side(*_curve(book, own[own["lots"] < 0], -1), sold, in_lots, -1)
     return demand, supply
 
 
@@ -152,7 +153,7 @@ class _Frame:
         prices = np.concatenate([side.price_ticks for side in both])
         near = prices[np.abs(prices - price) <= NEAR_TICKS].tolist()
         low, high = min([price, *near]), max([price, *near])
-        room = max(0.06 * (high - low), 100)
+        room = max(0.06 * (high - low), (LEAST_TICKS - (high - low)) / 2)
         self.low_ticks, self.high_ticks = low - room, high + room
 
     def x(self, lots: float) -> float:
