@@ -62,6 +62,7 @@ def make(data: Path, names: list[str], days: int = 365) -> tuple[Path, Path]:
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[str], days: int) -> x509.Certificate:
+    alternatives = [_general_name(each) for each in names]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -72,7 +73,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[str], days: int) -
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
         .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -142,6 +142,13 @@ def test_doors_over_no_folder_are_refused_and_make_none(capsys, tmp_path):
     assert not missing.exists()
 
 
+def test_a_door_says_that_it_waits(caplog, monkeypatch, tmp_path):
+    monkeypatch.setattr("ringmain.gateway.app.run", lambda *_: None)
+    with caplog.at_level("INFO"):
+        assert run("gateway", "--data", tmp_path) == 0
+    assert f"waiting for a node in {tmp_path / 'exchange'}" in caplog.messages
+
+
 @pytest.mark.parametrize("option", ["--seconds", "--gap"])
 @pytest.mark.parametrize("value", ["-1", "nan", "inf"])
 def test_a_search_without_end_is_refused(capsys, tmp_path, option, value):
