@@ -46,6 +46,8 @@ def secret(tmp_path):
     [
         "COPY trades TO '{folder}/out.csv'", "COPY trades TO '{history}/out.csv'",
         "EXPLAIN ANALYZE COPY trades TO '{history}/out.csv'", "SELECT 1; COPY trades TO '{history}/out.csv'",
+        "WITH a AS (COPY (SELECT 1) TO '{history}/out.csv') SELECT 1",
+        "WITH é AS (\u00a0cOpY (SELECT 1) TO '{history}/out.csv') SELECT 1",
         "ATTACH '{folder}/out.db' AS other", "INSTALL httpfs", "LOAD httpfs", "SET memory_limit = '1GB'",
         "SELECT * FROM read_csv('{folder}/secret.csv')", "SELECT * FROM read_text('{folder}/secret.csv')",
         "SELECT * FROM glob('/etc/*')", "SELECT * FROM read_csv('/etc/passwd')", "DROP VIEW trades",

@@ -1,5 +1,6 @@
 """SQL over the history: a DuckDB connection with a view for each table, and those that are made of them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,9 +134,7 @@ class History:
         if not sql.strip(" ;\n\t"):
             raise _no_query("nothing is asked")
         try:
-            for statement in duckdb.extract_statements(sql):
-                if statement.type not in READS:
-                    raise _no_reading(f"{statement.type.name} does more than read")
+            _check_reads(sql)
             relation = self.connection.execute(sql, parameters)
             names = [column[0] for column in relation.description or ()]
             return Answer(names, relation.fetchall() if names else [])
@@ -185,6 +184,15 @@ def _nothing(columns: Columns) -> str:
     """Return the SQL of no rows that have these columns."""
     typed = ", ".join(f"NULL::{SQL_TYPES[str(values.dtype)]} AS {name}" for name, values in columns.items())
     return f"SELECT {typed} WHERE false"
+
+
+def _check_reads(sql: str) -> None:
+    """Refuse what does more than read, RM658: by the statements' types, and COPY in a WITH by its name."""
+    for statement in duckdb.extract_statements(sql):
+        if statement.type not in READS:
+            raise _no_reading(f"{statement.type.name} does more than read")
+    if re.search(r"\bcopy\b", sql, re.IGNORECASE):
+        raise _no_reading("COPY does more than read")
 
 
 def _no_reading(said: str) -> RingmainError:
