@@ -180,14 +180,29 @@ def _gateway(options: argparse.Namespace) -> None:
     if not 0 <= options.delay_s < 1e9:
         what = f"--delay-s {options.delay_s} is no delay"
         raise RingmainError("RM362", "cli", what, "Give seconds, 0 or more")
+    _check_data(options.data, *schemas)
     run(options.data, schemas, options.host, ports, Limits(delay_s=options.delay_s), tls)
 
 
 def _port_of(text: str) -> tuple[str, int]:
     name, _, port = text.partition("=")
-    if not port.isdigit() or int(port) > 65535:
+    if not port.isdecimal() or int(port) > 65535:
         raise RingmainError("RM402", "cli", f"--port {text} names no port", "Write it as exchange=7001")
     return name, int(port)
+
+
+def _check_port(port: int, least: int = 0) -> None:
+    if not least <= port <= 65535:
+        raise RingmainError("RM402", "cli", f"--port {port} names no port", f"Give {least} to 65535")
+
+
+def _check_data(data: Path, *markets: str) -> None:
+    """Refuse a data folder that isn't there; say so if its nodes have yet to begin."""
+    if not data.is_dir():
+        raise RingmainError("RM403", "cli", f"{data} is no folder", "Give the folder with --data")
+    for name in markets:
+        if not (data / name / "page").exists():
+            logging.getLogger("ringmain").info("waiting for a node in %s", data / name)
 
 
 def _add_fix(commands: Any) -> None:
@@ -205,6 +220,8 @@ def _fix(options: argparse.Namespace) -> None:
     from ringmain.gateway.fix.limits import Limits
 
     limits = Limits(schedule=schedule_of(options.hours)) if options.hours else Limits()
+    _check_port(options.port)
+    _check_data(options.data, "exchange")
     run(Options(options.data, options.host, options.port, options.comp_id, limits))
 
 
@@ -405,20 +422,27 @@ def _add_dayahead(parts: Any) -> None:
         action.add_argument("--gap", type=float, default=1e-5, help="good enough (default: 1e-05)")
 
 
+def _check_search(options: argparse.Namespace) -> None:
+    for name, value, most in (("seconds", options.seconds, 86_400), ("gap", options.gap, 1)):
+        if not 0 <= value <= most:  # nor is anything that is not a number
+            raise RingmainError("RM629", "cli", f"--{name} {value} is out of range", f"Give 0 to {most}")
+
+
 def _solve(options: argparse.Namespace) -> None:
-    from ringmain.exchange.advice.dayahead import report
+    from ringmain.exchange.advice.dayahead import picture, report
     from ringmain.exchange.advice.dayahead.files import read_book
     from ringmain.exchange.advice.dayahead.solve import solve
 
+    _check_search(options)
     named = read_book(options.file)
     solution = solve(named.book, options.seconds, options.gap)
     print(json.dumps(report.as_dict(named, solution)) if options.json else report.as_text(named, solution))
     if options.svg is not None:
-        options.svg.mkdir(parents=True, exist_ok=True)
-        for zone in range(named.book.zone_count):
-            for period in range(named.book.period_count):
-                file = options.svg / f"zone-{zone}-period-{period:02}.svg"
-                file.write_text(report.picture(named, solution, zone, period), "utf-8")
+        try:
+            picture.draw_all(options.svg, named, solution)
+        except OSError as error:
+            what = f"{options.svg}: {error.strerror}"
+            raise RingmainError("RM628", "cli", what, "Give a folder that can be written to") from None
 
 
 def _auctioneer(options: argparse.Namespace) -> None:
@@ -426,6 +450,9 @@ def _auctioneer(options: argparse.Namespace) -> None:
     from ringmain.exchange.advice.dayahead.app import Auctioneer, run
     from ringmain.exchange.messages import schema
 
+    _check_search(options)
+    _check_port(options.port, 1)
+    _check_data(options.data)
     try:
         token = options.token.read_text("utf-8").strip()
     except OSError as error:
@@ -437,7 +464,9 @@ def _auctioneer(options: argparse.Namespace) -> None:
 
 def _add_bench(commands: Any) -> None:
     bench = _command(commands, "bench", "Measure the published figures beside their peers.", _bench)
-    bench.add_argument("name", nargs="?", default="core", help="core, or one family (default: core)")
+    bench.add_argument(
+        "name", nargs="?", default="core", help="core, exchange, or one family (default: core)"
+    )
     bench.add_argument("--scale", type=float, default=1.0, help="how much work; 0.1 for a quick look")
     bench.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the rows as JSON too")
 

@@ -1,5 +1,6 @@
 """``ringmain exchange ...``: the read-only tools of an exchange's operator."""
 
+import contextlib
 import dataclasses
 import sys
 from argparse import Namespace
@@ -14,11 +15,13 @@ from ringmain.exchange.command import THRESHOLDS
 from ringmain.exchange.history import periods, reports, statements, surveillance
 from ringmain.exchange.history.export import Exported, export
 from ringmain.exchange.history.query import VIEWS, Answer, History
+from ringmain.exchange.history.store import said_by
 from ringmain.exchange.messages import SIDES
 from ringmain.exchange.show import say, show, table
 
 AGGRESSORS = {code: name for name, code in SIDES.items()}
 RECENT_TRADES = 20
+THRESHOLD_MAX = 1_000_000_000  # in seconds, it fits into nanoseconds
 
 
 # What the engine's state says.
@@ -88,8 +91,7 @@ def tables(options: Namespace) -> None:
     """List tables and columns."""
     found = _opened(options).ask(
         """SELECT table_name AS "table", string_agg(column_name, ', ' ORDER BY column_index) AS columns
-        FROM duckdb_columns() WHERE NOT internal AND NOT starts_with(table_name, 'no_')
-        GROUP BY table_name ORDER BY table_name"""
+        FROM duckdb_columns() WHERE NOT internal GROUP BY table_name ORDER BY table_name"""
     )
     _show_answer(options, f"Tables; {', '.join(VIEWS)} are made of the others", found)
 
@@ -152,10 +154,11 @@ def surveil(options: Namespace) -> None:
     """Print what the surveillance finds."""
     given = {name: getattr(options, name) for name in THRESHOLDS if getattr(options, name) is not None}
     for name, value in given.items():
-        if not value >= 0:
+        if not 0 <= value <= THRESHOLD_MAX:
             raise RingmainError(
-                "RM653", "exchange", f"--{name.replace('_', '-')} {value} is below zero", "Give 0 or more"
-            )
+                "RM653", "exchange", f"--{name.replace('_', '-')} {value} is no threshold",
+                f"Give a number from 0 to {THRESHOLD_MAX}",
+            )  # fmt: skip
     span = periods.span(options.begin, options.end)
     alerts = surveillance.surveil(_opened(options), span, surveillance.Parameters(**given))
     if options.json:
@@ -256,6 +259,9 @@ def _show_state(options: Namespace, title: str, rows: Sequence[dict[str, Any]]) 
     if options.json or options.csv:
         show(options, title, list(rows[0]) if rows else [], rows)
         return
+    if not rows:
+        say(f"{title[:1].lower()}{title[1:]}: none")
+        return
     readable = [
         {
             name.removesuffix("_ns"): periods.time_text(value) if name.endswith("_ns") else value
@@ -263,7 +269,7 @@ def _show_state(options: Namespace, title: str, rows: Sequence[dict[str, Any]]) 
         }
         for row in rows
     ]
-    table(title, list(readable[0]) if readable else [], readable)
+    table(title, list(readable[0]), readable)
 
 
 def _statement_rows(found: statements.Statement) -> list[dict[str, Any]]:
@@ -284,16 +290,21 @@ def _write_parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         raise RingmainError("RM654", "exchange", "there are no rows to write", "Leave --parquet out to see")
     if not path.parent.is_dir():
         raise RingmainError("RM655", "exchange", f"{path.parent} is no folder", "Make it, or give another")
-    connection = duckdb.connect()
     names = ", ".join(f'"{name}"' for name in rows[0])
     places = ", ".join("?" for _ in rows[0])
     types = ", ".join(f'"{name}" {_sql_type([r[name] for r in rows])}' for name in rows[0])
-    connection.execute(f"CREATE TABLE written ({types})")
-    connection.executemany(
-        f"INSERT INTO written ({names}) VALUES ({places})", [list(r.values()) for r in rows]
-    )
-    connection.table("written").write_parquet(str(path))
-    connection.close()
+    with contextlib.closing(duckdb.connect()) as connection:
+        connection.execute(f"CREATE TABLE written ({types})")
+        connection.executemany(
+            f"INSERT INTO written ({names}) VALUES ({places})", [list(r.values()) for r in rows]
+        )
+        try:
+            connection.table("written").write_parquet(str(path))
+        except duckdb.IOException as error:
+            raise RingmainError(
+                "RM659", "exchange", f"{path} cannot be written: {said_by(error)}",
+                "Give a file in a folder that you may write to",
+            ) from None  # fmt: skip
     say(f"{len(rows):,} rows in {path}")
 
 

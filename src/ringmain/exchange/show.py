@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 WIDTH_UNBOUND = 10_000  # of what is no terminal: nothing is cut
 
@@ -22,7 +23,8 @@ def show(options: Namespace, title: str, names: Sequence[str], rows: Iterable[Ma
         say(json.dumps([plain(dict(row)) for row in rows], indent=2))
     elif getattr(options, "csv", False):
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
+        if names:  # else not even the columns are known
+            writer.writerow(names)
         writer.writerows([cell(row.get(name)) for name in names] for row in rows)
     else:
         table(title, names, rows)
@@ -34,14 +36,14 @@ def say(line: str, to: TextIO | None = None) -> None:
 
 
 def table(title: str, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print a table; numbers stand to the right."""
+    """Print a table; numbers stand to the right. What looks like Rich's markup is printed as it is."""
     rows = list(rows)
-    drawn = Table(title=title, title_justify="left")
+    drawn = Table(title=Text(title), title_justify="left")
     for name in names:
         is_number = any(isinstance(row.get(name), int | float | Decimal) for row in rows)
-        drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        drawn.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell(row.get(name)) for name in names))
+        drawn.add_row(*(Text(cell(row.get(name))) for name in names))
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH_UNBOUND)
     console.print(drawn)
 

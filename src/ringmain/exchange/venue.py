@@ -17,6 +17,8 @@ from ringmain.core.page import NodePage
 from ringmain.core.replay import ReplayReport, replay
 from ringmain.core.shared import is_alive
 from ringmain.exchange.engine import MARKET
+from ringmain.exchange.history.export import check_market_folder
+from ringmain.exchange.history.reports import no_product
 from ringmain.exchange.messages import BUY, FREE, PHASES, PRODUCT_KINDS, SELL
 from ringmain.exchange.state import LEVELS, NODES, ORDERS, POSITIONS, PRODUCTS
 
@@ -46,10 +48,7 @@ def look(market_folder: Path) -> Venue:
     RingmainError
         RM642 if no exchange has run there; RM104, RM108 and RM110 as a replay.
     """
-    if not (market_folder / "page").exists():
-        raise RingmainError(
-            "RM642", "exchange", f"{market_folder} holds no exchange", "Give the data folder with --data"
-        )
+    check_market_folder(market_folder)
     machine, report = _replayed(market_folder)
     return Venue(
         machine.state.view(np.ndarray)[0], machine.sessions.view(np.ndarray), report.sequence, report.time_ns
@@ -218,9 +217,7 @@ def _levels(venue: Venue, product_id: int, side: int) -> Any:
     slot = product_id % PRODUCTS
     product = venue.state["products"][slot]
     if product_id <= 0 or product["product_id"] != product_id or product["phase"] == FREE:
-        raise RingmainError(
-            "RM649", "exchange", f"there is no product {product_id}", 'See "ringmain exchange products"'
-        )
+        raise no_product(product_id)
     levels = venue.state["matching"]["levels"]
     own = levels[(levels["lots"] > 0) & (levels["ladder"] == 2 * slot + side - BUY)]
     return own[np.argsort(own["key"])]

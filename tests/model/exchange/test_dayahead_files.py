@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from ringmain import cli
 from ringmain.core.errors import RingmainError
 from ringmain.exchange.advice.dayahead.files import read_book
+from ringmain.exchange.advice.dayahead.picture import sides
+from ringmain.exchange.advice.dayahead.solve import solve
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "dayahead.csv"
 CURVE = {"order": "curve", "zone": "a", "period": 0, "price": 50, "mw": 10}
@@ -29,7 +32,38 @@ def test_the_example_clears(tmp_path, capsys):
     assert found["blocks"]["pump early"] + found["blocks"]["pump late"] == 1
     pictures = sorted(tmp_path.glob("*.svg"))
     assert len(pictures) == 4
+    assert [p.name for p in pictures[1:3]] == ["north-period-01.svg", "south-period-00.svg"]
     assert "51.59 EUR/MWh" in pictures[2].read_text()
+
+
+def test_demand_and_supply_cross_at_the_price(tmp_path):
+    named = read_book(EXAMPLE)
+    solution = solve(named.book)
+    for zone in range(named.book.zone_count):
+        for period in range(named.book.period_count):
+            demand, supply = sides(named.book, solution, zone, period)
+            price = int(solution.prices[zone, period])
+            cleared = min(demand.lots_at(price), supply.lots_at(price))
+            assert demand.lots_at(price + 1) <= cleared and supply.lots_at(price - 1) <= cleared
+            firm = demand.firm_lots - supply.firm_lots
+            assert int(solution.curve_lots[zone, period]) == -firm
+    assert (demand.flow_lots, supply.flow_lots) == (0, 500)
+
+
+def test_pictures_of_zones_with_like_names_do_not_meet(tmp_path, capsys):
+    rows = [{**CURVE, "zone": name} for name in ("a/b", "a b", "../c", "<d>&")]
+    file = written(tmp_path / "book.json", rows)
+    assert cli.main(["exchange", "dayahead", "solve", str(file), "--svg", str(tmp_path / "out")]) == 0
+    found = list((tmp_path / "out").iterdir())
+    assert len(found) == 4
+    for picture in found:
+        ElementTree.parse(picture)
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "/proc/pictures"])
+def test_pictures_that_cannot_be_written_are_told(capsys, target):
+    assert cli.main(["exchange", "dayahead", "solve", str(EXAMPLE), "--svg", target]) == 1
+    assert capsys.readouterr().err.startswith(f"RM628 cli: {target}")
 
 
 def test_a_book_from_json_is_the_same(tmp_path):
@@ -67,6 +101,7 @@ BAD_ROWS = {
     "both signs": {**BLOCK, "mw": [1, -1]},
     "minimum is 0": {**BLOCK, "minimum": 0},
     "minimum is 1.1": {**BLOCK, "minimum": 1.1},
+    "give steps of 0.001": {**BLOCK, "minimum": 0.0015},
     "0 to 99": {**BLOCK, "period": 99, "periods": 2},
     "periods is 101": {**BLOCK, "periods": 101},
     "from one zone to another": {**LINE, "to_zone": "a"},
@@ -102,7 +137,9 @@ def test_bad_links_are_named(tmp_path, what):
 def test_what_is_no_book_is_named(tmp_path):
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "a.txt").write_text("")
-    for name in ("a.json", "a.txt", "missing.csv"):
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    (tmp_path / "wide.csv").write_text(f"order\n{'x' * 200_000}\n")
+    for name in ("a.json", "a.txt", "deep.json", "wide.csv", "missing.csv"):
         with pytest.raises(RingmainError) as error:
             read_book(tmp_path / name)
         assert error.value.code == "RM622"

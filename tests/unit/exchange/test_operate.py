@@ -205,7 +205,7 @@ def test_sql_is_asked(capsys, lived):
         (("history", "query", "SELECT nonsense"), "RM646"),
         (("history", "query", "SELEC"), "RM646"),
         (("history", "query", " ; "), "RM646"),
-        (("history", "query", "SELECT * FROM read_parquet('nowhere.parquet')"), "RM646"),
+        (("history", "query", "SELECT * FROM read_parquet('nowhere.parquet')"), "RM658"),
         (("history", "trades", "--product", "99"), "RM649"),
         (("history", "trades", "--product", "3", "--from", "yesterday"), "RM647"),
         (("history", "trades", "--product", "3", "--from", "2026-03-03", "--to", "2026-03-02"), "RM647"),

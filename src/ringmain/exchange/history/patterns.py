@@ -57,7 +57,7 @@ WITH owner AS (
     UNION ALL SELECT account_id, session_id, time_ns, 1, 0 FROM order_cancelled WHERE reason = 'BY_OWNER'
     UNION ALL SELECT account_id, session_id, time_ns, 0, 1 FROM order_filled
 ), by_session AS (
-    SELECT account_id, session_id, time_ns // 86400000000000 AS day, min(time_ns) AS first_ns,
+    SELECT account_id, session_id, time_ns // $5 AS day, min(time_ns) AS first_ns,
         max(time_ns) AS last_ns, sum(message) AS messages, sum(trade) AS trades
     FROM messages WHERE time_ns >= $1 AND time_ns < $2 GROUP BY ALL
 )

@@ -10,6 +10,8 @@ SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 ALWAYS_NS = (0, 2**63 - 1)
+LAST_DAY = date(2262, 4, 10)  # the last whole one before that
+LENGTH_DAYS_MAX = 36_500
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ def day_span(text: str) -> Span:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise _no_time(text, "day") from None
+        raise _no_time(text, "day", "2026-11-24") from None
+    if not date(1970, 1, 1) <= day <= LAST_DAY:
+        raise _out_of_range(text)
     begin_ns = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * SECOND_NS
     return Span(begin_ns, begin_ns + DAY_NS)
 
@@ -35,10 +39,13 @@ def time_ns(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise _no_time(text, "time") from None
+        raise _no_time(text, "time", "2026-11-24 or 2026-11-24T12:30") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1_000_000) * 1_000
+    found_ns = round(moment.timestamp() * 1_000_000) * 1_000
+    if not ALWAYS_NS[0] <= found_ns <= ALWAYS_NS[1]:
+        raise _out_of_range(text)
+    return found_ns
 
 
 def span(begin: str | None, end: str | None) -> Span:
@@ -59,7 +66,12 @@ def length_ns(text: str) -> int:
         raise RingmainError(
             "RM648", "exchange", f"{text} is no length of time", "Write it as 30s, 15m, 1h or 1d"
         )
-    return int(match[1]) * UNITS_S[match[2]] * SECOND_NS
+    length = int(match[1]) * UNITS_S[match[2]] * SECOND_NS
+    if length > LENGTH_DAYS_MAX * DAY_NS:
+        raise RingmainError(
+            "RM648", "exchange", f"{text} is longer than {LENGTH_DAYS_MAX} days", "Give a shorter one"
+        )
+    return length
 
 
 def time_text(moment_ns: int) -> str:
@@ -69,7 +81,9 @@ def time_text(moment_ns: int) -> str:
     return f"{datetime.fromtimestamp(moment_ns // SECOND_NS, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _no_time(text: str, what: str) -> RingmainError:
-    return RingmainError(
-        "RM647", "exchange", f"{text} is no {what}", "Write it as 2026-11-24 or 2026-11-24T12:30"
-    )
+def _no_time(text: str, what: str, example: str) -> RingmainError:
+    return RingmainError("RM647", "exchange", f"{text} is no {what}", f"Write it as {example}")
+
+
+def _out_of_range(text: str) -> RingmainError:
+    return RingmainError("RM647", "exchange", f"{text} is out of range", f"Give 1970-01-01 to {LAST_DAY}")

@@ -1,5 +1,6 @@
 """SQL over the history: a DuckDB connection with a view for each table, and those that are made of them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,26 @@ from typing import Any
 import duckdb
 
 from ringmain.core.errors import RingmainError
-from ringmain.exchange.history.columns import NO_ROWS, TABLES
+from ringmain.exchange.history.columns import NO_ROWS, TABLES, Columns
 from ringmain.exchange.history.movements import MOVEMENTS
 from ringmain.exchange.history.store import Manifest, Store, parquet_files, said_by
 from ringmain.exchange.messages import schema
 
 MEMORY = "2GB"  # beyond that, DuckDB goes to a temporary folder
+# An extension is not fetched or loaded by a query, and once locked, none of this can be taken back.
+SETTINGS = (
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+# PIVOT is a MULTI; EXPLAIN is not here, as EXPLAIN ANALYZE runs what it explains.
+READS = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)
+SQL_TYPES = {
+    f"{sign}int{8 * size}": f"{sign.upper()}{name}"
+    for size, name in ((1, "TINYINT"), (2, "SMALLINT"), (4, "INTEGER"), (8, "BIGINT"))
+    for sign in ("", "u")
+}
 VIEWS = {
     "products": """
         SELECT d.product_id, d.product_kind, d.delivery_start_ns, d.delivery_start_at, d.value_minor,
@@ -89,11 +104,19 @@ class History:
                 "RM645", "history", f"{folder} holds no history", 'Make it with "ringmain exchange history"'
             )
         self.connection = duckdb.connect(config={"memory_limit": MEMORY})
+        self._shut()
         self.manifest: Manifest
         self._look()
 
     def ask(self, sql: str, parameters: list[Any] | None = None) -> Answer:
-        """Run a query and return all of its rows; RM646 with DuckDB's words if it is no good query."""
+        """Run a query and return all of its rows.
+
+        Raises
+        ------
+        RingmainError
+            RM646 with DuckDB's words if it is no good query, RM658 if it would do anything but read the
+            history.
+        """
         try:
             return self._fetch(sql, parameters)
         except duckdb.IOException:  # an export has put files together since: look again
@@ -111,13 +134,23 @@ class History:
         if not sql.strip(" ;\n\t"):
             raise _no_query("nothing is asked")
         try:
+            _check_reads(sql)
             relation = self.connection.execute(sql, parameters)
             names = [column[0] for column in relation.description or ()]
             return Answer(names, relation.fetchall() if names else [])
         except duckdb.IOException:
             raise
+        except duckdb.PermissionException as error:
+            raise _no_reading(said_by(error)) from None
         except duckdb.Error as error:
             raise _no_query(said_by(error)) from None
+
+    def _shut(self) -> None:
+        """Let DuckDB open no file but the history's. It could still write these: :meth:`ask` only reads."""
+        folder = str(self.folder.absolute()).replace("'", "''")
+        self.connection.execute(f"SET allowed_directories = ['{folder}']")
+        for setting in SETTINGS:
+            self.connection.execute(setting)
 
     def _look(self) -> None:
         """Make the views over the files that count now; once more if one has gone meanwhile."""
@@ -141,11 +174,29 @@ class History:
             paths = [self.folder / p.path for p in self.manifest.parts if p.table == table.name]
             source = f"SELECT * FROM {parquet_files(paths)}"
             if not paths:
-                self.connection.register(f"no_{table.name}", NO_ROWS[table.name])
-                source = f"SELECT {table.select} FROM no_{table.name}"
+                source = f"SELECT {table.select} FROM ({_nothing(NO_ROWS[table.name])})"
             self.connection.execute(f"CREATE OR REPLACE VIEW {table.name} AS {source}")
         for name, sql in VIEWS.items():
             self.connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
+
+def _nothing(columns: Columns) -> str:
+    """Return the SQL of no rows that have these columns."""
+    typed = ", ".join(f"NULL::{SQL_TYPES[str(values.dtype)]} AS {name}" for name, values in columns.items())
+    return f"SELECT {typed} WHERE false"
+
+
+def _check_reads(sql: str) -> None:
+    """Refuse what does more than read, RM658: by the statements' types, and COPY in a WITH by its name."""
+    for statement in duckdb.extract_statements(sql):
+        if statement.type not in READS:
+            raise _no_reading(f"{statement.type.name} does more than read")
+    if re.search(r"\bcopy\b", sql, re.IGNORECASE):
+        raise _no_reading("COPY does more than read")
+
+
+def _no_reading(said: str) -> RingmainError:
+    return RingmainError("RM658", "history", said, "Ask with SELECT, of the history's tables alone")
 
 
 def _no_query(said: str) -> RingmainError:

@@ -8,9 +8,14 @@ from ringmain.exchange.history.query import Answer, History
 def check_product(history: History, product_id: int) -> None:
     """Refuse a product that was never defined; RM649."""
     if not history.ask("SELECT 1 FROM product_defined WHERE product_id = ?", [product_id]).rows:
-        raise RingmainError(
-            "RM649", "exchange", f"there is no product {product_id}", 'See "ringmain exchange products"'
-        )
+        raise no_product(product_id)
+
+
+def no_product(product_id: int) -> RingmainError:
+    """Return what is said of a product that is not there."""
+    return RingmainError(
+        "RM649", "exchange", f"there is no product {product_id}", 'See "ringmain exchange products"'
+    )
 
 
 def trades(history: History, product_id: int, span: Span) -> Answer:

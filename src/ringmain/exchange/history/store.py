@@ -19,6 +19,7 @@ import numpy as np
 from ringmain.core.errors import RingmainError
 from ringmain.core.files import sync_folder
 from ringmain.exchange.history.columns import Columns, Table
+from ringmain.exchange.history.periods import DAY_NS, SECOND_NS
 from ringmain.exchange.history.quotes import LEVEL
 
 MERGED_ROWS = 65_536  # a file of fewer rows is taken into the next one of its table and day
@@ -168,7 +169,7 @@ class Store:
 
 def split_by_day(columns: Columns) -> list[Columns]:
     """Cut columns, in order of time, at the ends of days in UTC."""
-    days = columns["time_ns"] // (86_400 * 10**9)
+    days = columns["time_ns"] // DAY_NS
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), days.size]
     return [
         {name: values[begin:end] for name, values in columns.items()}
@@ -179,7 +180,7 @@ def split_by_day(columns: Columns) -> list[Columns]:
 
 def day_text(time_ns: int) -> str:
     """Return the day of a time, in UTC."""
-    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%d}"
+    return f"{datetime.fromtimestamp(time_ns // SECOND_NS, UTC):%Y-%m-%d}"
 
 
 def parquet_files(paths: Iterable[Path]) -> str:

@@ -17,11 +17,10 @@ from ringmain.exchange.history.patterns import (
     ORDER_TO_TRADE,
     TRADE_EVIDENCE,
 )
-from ringmain.exchange.history.periods import Span
+from ringmain.exchange.history.periods import DAY_NS, SECOND_NS, Span
 from ringmain.exchange.history.query import History
 
 HIGH, MEDIUM = "HIGH", "MEDIUM"
-SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def own_trades(history: History, span: Span, _: Parameters) -> list[Alert]:
         f"""SELECT buyer_account_id, product_id, min(time_ns), max(time_ns), count(*),
             sum(quantity_lots)::BIGINT, {TRADE_EVIDENCE}
         FROM trades WHERE buyer_account_id = seller_account_id AND time_ns >= ? AND time_ns < ?
-        GROUP BY buyer_account_id, product_id, time_ns // 86400000000000""",
+        GROUP BY buyer_account_id, product_id, time_ns // {DAY_NS}""",
         [span.begin_ns, span.end_ns],
     )
     return [
@@ -188,7 +187,7 @@ def order_to_trade(history: History, span: Span, p: Parameters) -> list[Alert]:
     """ORDER_TO_TRADE: many order messages for each trade, by account and day, sessions as evidence."""
     found = history.ask(
         ORDER_TO_TRADE,
-        [span.begin_ns, span.end_ns, p.order_to_trade_messages, p.order_to_trade_ratio],
+        [span.begin_ns, span.end_ns, p.order_to_trade_messages, p.order_to_trade_ratio, DAY_NS],
     )
     return [
         Alert("ORDER_TO_TRADE", MEDIUM, (account,), None, first, last,

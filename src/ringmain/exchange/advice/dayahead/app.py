@@ -81,7 +81,7 @@ class Auctioneer:
             LOG.error("auction %d has no proposal: %s", self.view.auction_id, error)
             return schema.empty(0)
         LOG.info(
-            "auction %d: welfare %d, gap %.1e, %d of %d blocks, %d paradoxically rejected, %.1f s",
+            "auction %d: welfare %d, gap %.2g, %d of %d blocks, %d paradoxically rejected, %.1f s",
             self.view.auction_id, self.last.welfare, self.last.gap, int((self.last.ratios > 0).sum()),
             len(book.blocks), self.last.paradoxes, self.last.seconds,
         )  # fmt: skip

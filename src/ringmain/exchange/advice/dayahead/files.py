@@ -69,7 +69,7 @@ def _rows(path: Path) -> list[Any]:
             return list(csv.DictReader(text.splitlines()))
         if path.suffix == ".json":
             return list(json.loads(text, parse_float=Decimal))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error, RecursionError) as error:
         what = error.strerror if isinstance(error, OSError) else error
         raise RingmainError("RM622", path.name, f"cannot be read: {what}", "Check the file") from None
     raise RingmainError("RM622", path.name, "is neither .csv nor .json", "Name it after what it is")
@@ -151,6 +151,8 @@ class _Draft:
         minimum = Decimal(1) if _is_empty(row, "minimum") else _number(row, "minimum")
         if not Decimal("0.001") <= minimum <= 1:
             raise _RowError(f"minimum is {minimum}: give 0.001 to 1")
+        if minimum * 1_000 % 1:
+            raise _RowError(f"minimum is {minimum}: give steps of 0.001")
         first = self._period(row, lots.size)
         block = Block(0, self._zone(row, "zone"), first, lots, _ticks(row, "price"), int(minimum * 1_000))
         self.blocks.append(
