@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 from ringmain.client import Client
+from ringmain.core.engine import Machine
+from ringmain.exchange.engine import MARKET as EXCHANGE
 from ringmain.exchange.messages import (
     INSTRUMENT,
     DefineProduct,
@@ -21,7 +23,7 @@ from ringmain.exchange.messages import (
 )
 from ringmain.gateway.credentials import add_token
 
-START_S = 280  # kernels may have to be compiled first
+START_S = 90
 BIG = 10**9
 PRODUCTS = (1, 2)
 
@@ -33,6 +35,7 @@ class Venue:
         self.data, self.fix_options = data, fix_options
         self.processes: dict[str, subprocess.Popen] = {}
         self.operator_token = add_token(data, "exchange", 0, "operator", role="operator")
+        Machine(EXCHANGE).compile()  # into the cache, where the node finds it
         try:
             for part in ("node", "gateway", "fix"):
                 self.start(part)

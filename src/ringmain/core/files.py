@@ -42,6 +42,18 @@ class FolderLock:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
+    @staticmethod
+    def has_owner(folder: Path) -> bool:
+        """Tell whether the process that took a folder last is alive, whatever it is still busy with.
+
+        It does not try the lock: for a moment that would keep an owner out.
+        """
+        try:
+            owner = (folder / "lock").read_text().strip("\0 \n")
+        except FileNotFoundError:
+            return False
+        return owner.isdigit() and Path(f"/proc/{owner}").exists()
+
     def release(self) -> None:
         """Let the next owner in."""
         os.close(self._descriptor)

@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from ringmain.core.errors import RingmainError
+from ringmain.core.files import FolderLock
 from ringmain.core.records import Schema
 from ringmain.gateway.credentials import Credentials
 from ringmain.gateway.fix import holding
@@ -28,7 +29,7 @@ LOG = logging.getLogger("ringmain.gateway")
 PORTS_FILE = "ports.json"
 TLS_SUFFIX = "+tls"  # behind a market's name there, for its port with TLS
 SWITCH_S = 0.0002  # how long the thread that the tape woke waits for the one that runs the loop
-NODE_WAIT_S = 600.0  # its kernels may have to be compiled first
+NODE_WAIT_S = 60.0  # while no process has the market's folder
 NODE_RETRY_S = 0.1
 
 
@@ -119,12 +120,14 @@ async def _attach(
 ) -> Port | None:
     """Take hold of a market's ring and tape as soon as its node has made them; None if told to stop."""
     deadline = asyncio.get_running_loop().time() + NODE_WAIT_S
+    folder = options.data / name
+    is_held = functools.partial(holding.is_held, folder)
     while not stopping.is_set():
         try:
-            folder = options.data / name
-            is_held = functools.partial(holding.is_held, folder)
             return Port(folder, schema, credentials, options.limits, is_held=is_held)
         except RingmainError as error:
+            if FolderLock.has_owner(folder / "journal"):  # it recovers, or compiles its kernels
+                deadline = asyncio.get_running_loop().time() + NODE_WAIT_S
             if asyncio.get_running_loop().time() > deadline:
                 what = f"{name} cannot be served: {error}"
                 raise RingmainError("RM321", "gateway", what, f"Start the node of {name}") from None

@@ -22,6 +22,7 @@ from parrot import schema
 
 from ringmain.client import Client
 from ringmain.client.sync import unpack
+from ringmain.core.engine import Machine
 from ringmain.exchange.engine import MARKET as EXCHANGE
 from ringmain.gateway.app import TLS_SUFFIX, read_ports
 from ringmain.gateway.certificate import CERTIFICATE_FILE, KEY_FILE, make
@@ -32,7 +33,7 @@ from ringmain.gateway.tls import Tls, client_context
 
 MARKETS = {"parrot": PARROT, "exchange": EXCHANGE}
 NAME = schema.name
-START_S = 280  # kernels may have to be compiled first
+START_S = 120  # the gateway's kernels may have to be compiled first
 
 
 class Rig:
@@ -46,6 +47,7 @@ class Rig:
         self.processes: dict[str, subprocess.Popen] = {}
         self.clients: list[Client] = []
         self.raws: list[Raw] = []
+        Machine(MARKETS[market]).compile()  # into the cache, where the node finds it
         self.start("node")
         self.start("gateway")
 

@@ -127,6 +127,8 @@ async def _attach(options: Options, stopping: asyncio.Event) -> Server | None:
         except RingmainError as error:
             if error.code == "RM331":
                 raise
+            if FolderLock.has_owner(options.data / schema.name / "journal"):
+                deadline = asyncio.get_running_loop().time() + NODE_WAIT_S
             if asyncio.get_running_loop().time() > deadline:
                 what = f"the exchange cannot be served: {error}"
                 raise RingmainError("RM332", "fix", what, "Start the node of the exchange") from None
