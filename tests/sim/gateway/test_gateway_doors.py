@@ -296,7 +296,7 @@ def test_files_that_are_no_certificate_are_named(tmp_path):
 
 def test_a_gateway_that_asks_for_a_clients_certificate_lets_no_other_in(rig):
     """The same venue, with its gateway begun anew."""
-    certificate, key = make(rig.data / "clients", ["a client"])
+    certificate, key = make(rig.data / "clients", ["client"])
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
     rig.stop("gateway")
     rig.start("gateway")
