@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from bench.memory import touch_memory
+
 Row = dict[str, Any]
 
 
@@ -70,6 +72,7 @@ def row(
 
 def alternate(runs: int, *sides: Callable[[], float]) -> list[list[float]]:
     """Measure the sides in turn, `runs` times each, so that both meet the same neighbours."""
+    touch_memory()
     measured: list[list[float]] = [[] for _ in sides]
     for _ in range(runs):
         for values, measure in zip(measured, sides, strict=True):

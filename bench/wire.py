@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures import Row, alternate, row
+from bench.memory import touch_memory
 from ringmain.client import Client
 from ringmain.exchange.messages import (
     BUY,
@@ -56,6 +57,7 @@ def run(scale: float = 1.0) -> list[Row]:
         ours, theirs = alternate(
             RUNS, lambda: venue.pipeline(count) / 1e6, lambda: echo.pipeline(count * 64) / 64e6
         )
+        touch_memory()
         paced = [venue.pace(PACED_S * min(scale, 1.0)) for _ in range(3)]
         p50, p99 = ([float(np.quantile(run, q)) / 1e3 for run in paced] for q in (0.5, 0.99))
     return [

@@ -5,6 +5,7 @@ write the events to the tape, hand the batch to the journal's writer. What the w
 becomes readable on the tape. Timers that the engine asked for become commands here.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -75,7 +76,9 @@ def serve(folder: Path, market: Market, clock: Clock, options: NodeOptions | Non
     Parameters and errors are :class:`Node`'s.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, HEEDED)
-    Node(folder, market, clock, options).run()
+    node = Node(folder, market, clock, options)
+    gc.freeze()  # what lives as long as the process is not searched for garbage again and again
+    node.run()
 
 
 @kernel

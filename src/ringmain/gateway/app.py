@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import os
 import signal
@@ -109,6 +110,7 @@ async def _serve(options: Options) -> None:
             server = Server(port)
             servers.append(server)
             await _open_doors(server, options, name, ports, context)
+        gc.freeze()  # what lives as long as the process is not searched for garbage again and again
         _write_ports(options.data, ports)
         await stopping.wait()
     finally:

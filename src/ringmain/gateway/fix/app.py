@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -106,6 +107,7 @@ async def _serve(options: Options) -> None:
     if server is None:
         return
     try:
+        gc.freeze()  # what lives as long as the process is not searched for garbage again and again
         _write_port(options.data, await _listen(server, options))
         await stopping.wait()
     finally:
