@@ -15,7 +15,7 @@ from unit.vpp.rig import MIDNIGHT_NS
 def fleet(*changes: dict[str, int]) -> np.recarray:
     values = {
         "asset_id": 1,
-        "site_id": 1,
+        "node_id": 1,
         "link_account_id": 100,
         "charge_limit_w": 5_000,
         "discharge_limit_w": 5_000,
