@@ -140,7 +140,9 @@ class Twins:
         block = {"asset_id": self.roll(1, ASSET_COUNT), "power_w": self.roll(-5_000, 5_000)}
         count = self.roll(1, 4)
         for period in range(first, first + count):
-            self.slow.plan[block["asset_id"], period] = int(block["power_w"] / 4) * 4  # kept in steps of 4 W, towards zero
+            self.slow.plan[block["asset_id"], period] = (
+                int(block["power_w"] / 4) * 4
+            )  # kept in steps of 4 W, towards zero
         asked = SubmitPlan(**block, delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900 * count)
         assert self.rig.send(DESK, asked)[0]["record"] == "PlanAccepted"
 

@@ -12,7 +12,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
 from ringmain.vpp.kernels.hierarchy import ROOT
-from ringmain.vpp.kernels.ranges import base_power_w, cost_class, is_controlled
+from ringmain.vpp.kernels.ranges import SUNLIGHT, base_power_w, cost_class, is_controlled
 from ringmain.vpp.kernels.units import clamp, share
 from ringmain.vpp.messages import SOLAR, NodeOverloaded
 from ringmain.vpp.state import ACTIVE, COST_CLASSES, FLEET_POWER_LIMIT_W, OVERLOADS_PER_TICK, SECOND_NS
@@ -22,11 +22,17 @@ DOWN, UP = 0, 1
 
 
 @kernel
-def allocate(fleet: Any, target_w: int, now_ns: int) -> int:
-    """Wish each asset its plan and its part of the rest; return the sum of the wishes."""
+def allocate(fleet: Any, target_w: int, now_ns: int, may_curtail: bool) -> int:
+    """Wish each asset its plan and its part of the rest; return the sum of the wishes.
+
+    Sunlight is given up where a limit demands it, and for the target only if `may_curtail`.
+    """
     gather(fleet, now_ns)
     root = fleet.nodes[ROOT]
-    root.extra_w = clamp(target_w - root.base_w, -open_room_w(root, DOWN), open_room_w(root, UP))
+    least_w = -open_room_w(root, DOWN)
+    if not may_curtail:
+        least_w += root.open_w[DOWN, SUNLIGHT]
+    root.extra_w = clamp(target_w - root.base_w, least_w, open_room_w(root, UP))
     for node_id in range(fleet.node_end):
         if node_id == ROOT or fleet.nodes[node_id].status == ACTIVE:
             hand_down(fleet, node_id)

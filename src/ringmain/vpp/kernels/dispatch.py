@@ -16,7 +16,7 @@ from ringmain.vpp.kernels.allocation import allocate, tell_overloads
 from ringmain.vpp.kernels.measuring import tell_fleet
 from ringmain.vpp.kernels.meter import metered_wh, presumed_wh
 from ringmain.vpp.kernels.periods import period_cell
-from ringmain.vpp.kernels.ranges import is_controlled, time_left_ns
+from ringmain.vpp.kernels.ranges import is_controlled, resting_power_w, time_left_ns
 from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, ns_of
 from ringmain.vpp.messages import FleetDispatched, PeriodClosed, PeriodOpened, SetpointIssued
 from ringmain.vpp.state import (
@@ -101,7 +101,8 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
     """Find the fleet's target and spread it over the assets."""
     period = now_ns // PERIOD_NS
     delivered = delivered_wh(fleet, period, now_ns)
-    if now_ns < fleet.target_until_ns:
+    is_asked = now_ns < fleet.target_until_ns
+    if is_asked:
         target_w = asked_target_w(fleet)
     else:
         fleet.correction_w = 0
@@ -111,7 +112,7 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
     dispatched.committed_power_w = period_cell(fleet, period).committed_power_w
     dispatched.target_power_w = clamp(target_w, -FLEET_POWER_LIMIT_W, FLEET_POWER_LIMIT_W)
     dispatched.delivered_wh = delivered
-    dispatched.allocated_power_w = allocate(fleet, dispatched.target_power_w, now_ns)
+    dispatched.allocated_power_w = allocate(fleet, dispatched.target_power_w, now_ns, is_asked)
     dispatched.setpoint_number = fleet.tick_number
 
 
@@ -156,8 +157,8 @@ def needs_setpoint(fleet: Any, asset_id: int, now_ns: int) -> bool:
         return False
     if session.account_id != asset.link_account_id:
         return False  # the session id was given to somebody else since
-    if twin.desired_power_w == 0 and twin.issued_power_w == 0:
-        return False  # a device without a lease is idle
+    if twin.desired_power_w == twin.issued_power_w == resting_power_w(asset):
+        return False  # so it does without a lease
     ends_ns = ns_of(twin.issued_until_s)
     return twin.desired_power_w != twin.issued_power_w or ends_ns < now_ns + 2 * fleet.tick_ns
 

@@ -12,6 +12,7 @@ from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, ns_of
 from ringmain.vpp.messages import BATTERY, CHARGER, HEAT_STORE, LOAD, SOLAR
 from ringmain.vpp.state import CHEAP_TICKS, COST_CLASSES, DEAR_TICKS, PERIOD_NS, SECOND_NS
 
+SUNLIGHT = COST_CLASSES - 1
 SHORTEST_NS = 60 * SECOND_NS  # no power is held for less
 
 
@@ -92,6 +93,12 @@ def is_controlled(asset: Any) -> bool:
 
 
 @kernel
+def resting_power_w(asset: Any) -> int:
+    """Return what an asset that can be told so does without a set-point: it rests, and a roof gives all."""
+    return asset.export_limit_w if asset.kind == SOLAR else 0
+
+
+@kernel
 def base_power_w(fleet: Any, asset_id: int, now_ns: int) -> Any:
     """Return what an asset does if nobody asks for more or less, and the range around that.
 
@@ -106,6 +113,6 @@ def base_power_w(fleet: Any, asset_id: int, now_ns: int) -> Any:
 @kernel
 def cost_class(asset: Any) -> int:
     """Return how dear it is to move an asset from its plan: 0, 1, 2; sunlight that is lost is dearest."""
-    if asset.kind == SOLAR or asset.wear_price_ticks >= DEAR_TICKS:
-        return COST_CLASSES - 1
-    return 0 if asset.wear_price_ticks < CHEAP_TICKS else 1
+    if asset.kind == SOLAR:
+        return SUNLIGHT
+    return int(asset.wear_price_ticks >= CHEAP_TICKS) + int(asset.wear_price_ticks >= DEAR_TICKS)

@@ -149,6 +149,8 @@ def register_solar(fleet: Any, asked: Any) -> int:
         return FLAG_OUT_OF_RANGE
     asset = take_in(fleet, asked, SOLAR, 0, asked.export_limit_w)
     asset.is_curtailable = asked.is_curtailable
+    twin = fleet.twins[asked.asset_id]
+    twin.desired_power_w = twin.issued_power_w = asked.export_limit_w  # it gives all it can
     return 0
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.vpp.kernels.periods import set_clockwork
-from ringmain.vpp.kernels.units import NS_PER_MS
+from ringmain.vpp.kernels.units import NS_PER_MS, signed
 from ringmain.vpp.messages import RHYTHM_OUT_OF_RANGE, TARGET_OUT_OF_RANGE, TARGET_PAST
 from ringmain.vpp.state import (
     FLEET_POWER_LIMIT_W,
@@ -14,6 +14,7 @@ from ringmain.vpp.state import (
     MEASURE_NS,
     RHYTHM_NS_MAX,
     RHYTHM_NS_MIN,
+    SECOND_NS,
     SILENT_AFTER_NS,
     TICK_NS,
 )
@@ -31,9 +32,15 @@ def begin(fleet: Any) -> None:
 
 
 @kernel
+def span_ns(span_ms: Any) -> int:
+    """Return a span in nanoseconds."""
+    return signed(span_ms) * NS_PER_MS
+
+
+@kernel
 def is_interval(span_ms: int) -> bool:
     """Tell whether something may be done this often."""
-    return RHYTHM_NS_MIN <= span_ms * NS_PER_MS <= RHYTHM_NS_MAX
+    return RHYTHM_NS_MIN <= span_ns(span_ms) <= RHYTHM_NS_MAX
 
 
 @kernel
@@ -41,11 +48,13 @@ def rhythm_fault(asked: Any) -> int:
     """Return the reason why a fleet can't have this rhythm, or 0."""
     if not is_interval(asked.tick_ms) or not is_interval(asked.measure_ms):
         return RHYTHM_OUT_OF_RANGE
-    if not is_interval(asked.lease_ms) or asked.lease_ms < 2 * asked.tick_ms or asked.lease_ms < 1_000:
+    if not is_interval(asked.lease_ms) or span_ns(asked.lease_ms) < max(
+        2 * span_ns(asked.tick_ms), SECOND_NS
+    ):
         return RHYTHM_OUT_OF_RANGE
     if not is_interval(asked.late_ms) or not is_interval(asked.silent_ms) or asked.silent_ms < asked.late_ms:
         return RHYTHM_OUT_OF_RANGE
-    return 0 if asked.lag_ms * NS_PER_MS <= RHYTHM_NS_MAX else RHYTHM_OUT_OF_RANGE
+    return 0 if span_ns(asked.lag_ms) <= RHYTHM_NS_MAX else RHYTHM_OUT_OF_RANGE
 
 
 @kernel
@@ -54,12 +63,12 @@ def set_rhythm(fleet: Any, asked: Any) -> int:
     fault = rhythm_fault(asked)
     if fault:
         return fault
-    fleet.tick_ns = asked.tick_ms * NS_PER_MS
-    fleet.measure_ns = asked.measure_ms * NS_PER_MS
-    fleet.lease_ns = asked.lease_ms * NS_PER_MS
-    fleet.lag_ns = asked.lag_ms * NS_PER_MS
-    fleet.late_after_ns = asked.late_ms * NS_PER_MS
-    fleet.silent_after_ns = asked.silent_ms * NS_PER_MS
+    fleet.tick_ns = span_ns(asked.tick_ms)
+    fleet.measure_ns = span_ns(asked.measure_ms)
+    fleet.lease_ns = span_ns(asked.lease_ms)
+    fleet.lag_ns = span_ns(asked.lag_ms)
+    fleet.late_after_ns = span_ns(asked.late_ms)
+    fleet.silent_after_ns = span_ns(asked.silent_ms)
     fleet.asked_since_tick = asked.time_ns // fleet.tick_ns + 1
     set_clockwork(fleet, asked.time_ns)
     return 0
