@@ -12,7 +12,7 @@ from ringmain.vpp.kernels.registry import register_battery
 from ringmain.vpp.messages import SCHEMA, RegisterBattery
 from ringmain.vpp.state import STATE
 
-FIELDS = tuple(field.name for field in RegisterBattery.fields)
+FIELDS = tuple(field.name for field in RegisterBattery.fields if field.default is None)
 
 # Homes' batteries by what their data sheets say, rounded: (limit W, capacity Wh, efficiency each way, wear).
 # Wear is what a cycle adds to the ageing that passes with the years anyway: 3 to 5 EUR for a MWh given.

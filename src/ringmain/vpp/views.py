@@ -33,6 +33,7 @@ from ringmain.vpp.messages import (
     PlanAccepted,
     PriceRecorded,
     ProductDefined,
+    RegisterBattery,
     SiteSettled,
 )
 from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
@@ -60,10 +61,7 @@ def rows_of_any(events: Any, *records: Any) -> Iterator[tuple[Any, Any]]:
         yield record, rows[i]
 
 
-ASSET = np.dtype([(name, "i8") for name in (
-    "asset_id", "node_id", "link_account_id", "charge_limit_w", "discharge_limit_w", "energy_capacity_wh",
-    "reserve_permille", "charge_efficiency_permille", "discharge_efficiency_permille", "wear_price_ticks",
-)])  # fmt: skip
+ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])
 TWIN = np.dtype([(name, "i8") for name in (
     "power_w", "measured_ns", "energy_wh", "desired_power_w", "quality",
 )])  # fmt: skip

@@ -66,7 +66,7 @@ def options(data, **more):
 
 
 def rows_of(count, **changes):
-    row = dict(zip(FIELDS, (1, 1, 77, 4_000, 3_000, 9_000, 100, 950, 940, 200), strict=True))
+    row = dict(zip(FIELDS, (1, 1, 4_000, 3_000, 9_000, 77, 100, 950, 940, 200), strict=True))
     return [{**row, "asset_id": 900 - 3 * n, "node_id": n + 1, **changes} for n in range(count)]
 
 

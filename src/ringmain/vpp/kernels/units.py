@@ -12,13 +12,13 @@ MS_PER_HOUR = 3_600_000
 
 
 @kernel
-def signed(count: Any) -> int:
+def signed(count: Any) -> Any:
     """Return an unsigned field as a number that may be subtracted from."""
     return np.int64(count)
 
 
 @kernel
-def ns_of(time_s: Any) -> int:
+def ns_of(time_s: Any) -> Any:
     """Return a time in seconds since 1970 in nanoseconds."""
     return np.int64(time_s) * SECOND_NS
 
