@@ -331,7 +331,7 @@ def test_the_deviation_is_learnt_from_reports_and_grows_with_their_age() -> None
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"tick_ms": 9}, {"tick_ms": 3_600_001}, {"measure_ms": 0}, {"lease_ms": 3_000}, {"silent_ms": 3_999},
+        {"tick_ms": 0}, {"tick_ms": 3_600_001}, {"measure_ms": 0}, {"lease_ms": 3_000}, {"silent_ms": 3_999},
         {"lag_ms": 3_600_001}, {"late_ms": 0},
     ],
 )  # fmt: skip
