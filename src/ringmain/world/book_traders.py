@@ -196,7 +196,7 @@ class IcebergTrader:
         dice = dice_of(seed, self.name, view.step)
         ids = np.array(due)
         fair = np.array([view.fair_ticks[n] for n in due])
-        prices = fair + away_from(self.side, dice.uniform(0, 40, ids.size))
+        prices = fair + away_from(self.side, dice.uniform(25, 90, ids.size))
         lots = dice.integers(self.lots // 2, self.lots * 3 // 2, ids.size)
         return place(
             ids, self.side, prices, lots, GOOD_TILL_DATE, display_lots=np.minimum(self.clip_lots, lots),

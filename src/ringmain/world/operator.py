@@ -18,7 +18,7 @@ CREDIT_MINOR = 10**15
 LIMIT_LOTS = 1_000_000
 MARKET_RANGE_TICKS = 5_000
 AUCTION_TICKS = 5_000_000  # bounds of the auction's prices, both ways: as far as an input's prices may go
-PATIENCE_S = 20.0  # that the world stands still for a proposal
+PATIENCE_S = 15.0  # that the world stands still for a proposal
 LOOK_S = 0.002
 
 

@@ -103,5 +103,5 @@ def shares(counts: dict[str, int], names: Sequence[str] = NAMES) -> list[tuple[s
 
 
 def _keys(rows: Any) -> Any:
-    """Return what names an order, int64 array of shape (n,); a quote's offer has the quote's number, negated."""
+    """Return what names an order, int64 array of shape (n,); a quote's offer bears its number, negated."""
     return rows["session_id"].astype(np.int64) * NUMBERS + np.abs(rows["session_number"])

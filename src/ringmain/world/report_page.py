@@ -17,6 +17,7 @@ img { width: 100%; border: 1px solid var(--line); border-radius: 8px; margin: .5
 th { font-weight: 600; text-align: left; color: var(--soft); white-space: nowrap; }
 td, th { padding: .3rem .6rem; border-top: 1px solid var(--line); } tr:first-child th { border-top: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.name { color: var(--soft); white-space: nowrap; vertical-align: top; }
 .bar { display: inline-block; height: .7rem; border-radius: 3px; background: var(--bar); min-width: 1px; }
 .wide { width: 45%; } .good { color: #2a9d6f; } .bad { color: #d1495b; } .no { color: var(--soft); }
 @media (max-width: 40rem) { .pair { grid-template-columns: 1fr; } }
@@ -35,7 +36,7 @@ def page(figures: dict[str, Any], pictures: Sequence[str], rows: Sequence[tuple[
     drawn = set(pictures)
     parts = [
         f'<h1>{escape(title)}</h1><p class="{"good" if good else "bad"}">{verdict}</p>',
-        _table((), [[_text(name), _number(value)] for name, value in rows]),
+        _table((), [[(escape(name), "name"), _text(value)] for name, value in rows]),
         "<h2>Prices</h2>", _images(("prices", "quarters", "volumes"), drawn),
         *(_auction(auction) for auction in market["auctions"]),
         _pair(("cheapest", "dearest"), drawn),
@@ -57,11 +58,12 @@ def _auction(auction: dict[str, Any]) -> str:
     if auction["outcome"] != "proposal":
         outcome = "the curves alone, as no good proposal came in time"
     mean = "" if auction["mean_eur"] is None else f" at {auction['mean_eur']:.2f} EUR/MWh on average"
+    count = len(auction["blocks"])
     said = (
-        f"{auction['curves']} curves of {auction['segments']:,} segments and {len(auction['blocks'])} blocks; "
+        f"{auction['curves']} curves of {auction['segments']:,} segments and {count} blocks; "
         f"{auction['bought_mwh']:,.1f} MWh{mean}. Found by {outcome}: welfare "
-        f"{auction['welfare_eur']:,.0f} EUR, gap {auction['gap']:.2g}. {auction['blocks_accepted']} blocks are "
-        f"accepted, {auction['blocks_paradoxical']} are rejected though in the money."
+        f"{auction['welfare_eur']:,.0f} EUR, gap {auction['gap']:.2g}. {auction['blocks_accepted']} blocks "
+        f"are accepted, {auction['blocks_paradoxical']} are rejected though in the money."
     )
     head = ("block", "of", "", "hours", "MW", "limit", "terms", "accepted", "EUR")
     table = _table(head, [_block_cells(block) for block in auction["blocks"]])
@@ -92,19 +94,22 @@ def _terms(block: dict[str, Any]) -> str:
 
 def _kinds(market: dict[str, Any]) -> str:
     """Return orders and trades by kind, side by side."""
+    sent = shares(market["order_kinds"])
+    most = max((share for _, _, share in sent), default=1.0) or 1.0
     orders = [
-        [_text(name), _number(f"{count:,}"), (_bar(share), "wide"), _number(f"{share:.1%}")]
-        for name, count, share in shares(market["order_kinds"])
+        [_text(name), _number(f"{count:,}"), (_bar(share / most), "wide"), _number(f"{share:.1%}")]
+        for name, count, share in sent
         if count
     ]
     trades = [
-        [_text(row["kind"]), _number(f"{row['taken']:,}"), _number(f"{row['made']:,}" if row["made"] else ""),
-         _number(f"{row['mwh']:,.1f}")]
+        [_text(row["kind"]), *(_number(_some(row[name])) for name in ("taken", "made")),
+         _number(f"{row['mwh']:,.1f}" if row["taken"] else "")]
         for row in sorted(market["trade_kinds"], key=lambda row: -row["taken"])
     ]  # fmt: skip
-    sent = _table(("orders sent", "", "", ""), orders)
-    traded = _table(("trades by", "taken", "made", "MWh taken"), trades)
-    return f'<div class="pair"><div>{sent}</div><div>{traded}</div></div>'
+    left = _table(("orders sent", "", "", "share"), orders)
+    right = _table(("trades by", "taken", "made", "MWh taken"), trades)
+    note = "Of each trade one order was there before, and made it; the other came, and took it."
+    return f'<p class="note">{note}</p><div class="pair"><div>{left}</div><div>{right}</div></div>'
 
 
 def _statements(statements: dict[str, dict[str, float]]) -> str:
@@ -113,10 +118,14 @@ def _statements(statements: dict[str, dict[str, float]]) -> str:
     rows = [
         [_text(name), *(_number(_euros(line[n])) for n in names), _number(_amount(line["delivered_mwh"]))]
         for name, line in statements.items()
-        if any(line.values())
+        if line["cash_eur"] or line["delivered_mwh"]
     ]
     note = "What each account received less what it paid, and what it delivers, net; below zero it takes."
     return f'<p class="note">{note}</p>{_table(head, rows)}'
+
+
+def _some(count: int) -> str:
+    return f"{count:,}" if count else ""
 
 
 def _euros(euros: float) -> str:

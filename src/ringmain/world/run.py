@@ -21,7 +21,8 @@ from ringmain.vpp.app import FIELDS, fleet_from_file, seeded_fleet
 from ringmain.vpp.state import ASSETS
 from ringmain.world import seats
 from ringmain.world.calendar import OPENING_NS, midnight_ns, next_delivery_day
-from ringmain.world.live import STEP_NS, Plan, plan_of
+from ringmain.world.fair import STEP_NS
+from ringmain.world.live import Plan, plan_of
 from ringmain.world.prices import Prices, generate, load
 from ringmain.world.screen import Screen
 

@@ -121,7 +121,8 @@ def _books(books: Sequence[BookNow]) -> Table:
     for book in shown_books(books):
         product = Product(book.product_id)
         table.add_row(
-            product.label if product.is_hour else f" {product.label} ¼", book.phase, _price(book.real_ticks), _price(book.auction_ticks),
+            product.label if product.is_hour else f"{product.label} ¼", book.phase,
+            _price(book.real_ticks), _price(book.auction_ticks),
             Text(_price(book.bid_ticks), "green"), Text(_price(book.ask_ticks), "red"),
             Text(_price(book.last_ticks), "bold"), f"{book.traded_kwh / 1_000:,.1f}",
         )  # fmt: skip
