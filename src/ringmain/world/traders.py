@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ringmain.exchange.messages import LIMIT, MassCancel, PlaceOrder, schema
+from ringmain.exchange.messages import CANCEL_OLDEST, LIMIT, MassCancel, PlaceOrder, schema
 
 WAVES = 4  # of which a fair price's path is made
 WAVE_STEPS = (40.0, 400.0)  # shortest and longest wave, in steps
@@ -127,12 +127,14 @@ def fair_ticks(seed: int, product_id: int, price_ticks: int, step: int, share: f
 def place(ids: Any, sides: Any, prices: Any, lots: Any, time_in_force: int, **terms: Any) -> Any:
     """Return PlaceOrder records of shape (n,) from what broadcasts to it; LIMIT unless `terms` say so.
 
+    Nobody trades with himself: the order that was there is cancelled.
+
     Parameters
     ----------
     terms : by name
         Further fields, each of what broadcasts to the shape.
     """
-    wanted = {"order_type": LIMIT, **terms}
+    wanted = {"order_type": LIMIT, "self_trade": CANCEL_OLDEST, **terms}
     arrays = np.broadcast_arrays(ids, sides, prices, lots, *wanted.values())
     orders = np.zeros(arrays[0].size, PlaceOrder.dtype)
     PlaceOrder.stamp(orders)
