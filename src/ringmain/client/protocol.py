@@ -36,7 +36,7 @@ def pick(frames: Any, mask: Any) -> Any:
     ``frames[mask]`` would be wrong: numpy copies the fields of a structured row, here the header's,
     and leaves out what lies between and behind them.
     """
-    words = frames.view(np.int64).reshape(frames.size, -1)
+    words = frames.view(np.int64).reshape(frames.size, frames.dtype.itemsize // 8)
     return words[mask].reshape(-1).view(frames.dtype)
 
 
