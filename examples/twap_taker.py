@@ -42,7 +42,7 @@ class TwapTaker(Strategy):
         self.quantity_lots, self.seconds, self.slices = quantity_lots, seconds, slices
         self.reach_ticks, self.limit_ticks, self.closure_s = reach_ticks, limit_ticks, closure_s
         self.arrival_ticks: int | None = None
-        self.slices_done, self.filled_lots, self.cost_ticks = 0, 0, 0
+        self.slices_done = self.slices_asked = 0
         self.order: Order | None = None
         self.is_planned = False
 
@@ -66,27 +66,30 @@ class TwapTaker(Strategy):
         self.end_if_done(desk)
 
     def on_order(self, desk: Desk, update: OrderUpdate) -> None:
-        """Count what was filled."""
-        if update.fill is not None:
-            self.filled_lots += update.fill.quantity_lots
-            self.cost_ticks += update.fill.price_ticks * update.fill.quantity_lots
+        """Ask for what has become due while the venue owed an answer; end behind the last one."""
+        self.take(desk)
         self.end_if_done(desk)
 
     def report(self, desk: Desk) -> dict[str, float | int | None]:
         """Say what was filled, and the slippage: what it cost beyond the price at the begin."""
-        terms = desk.product(self.product_id).terms
-        slippage_ticks = None
-        if self.filled_lots and self.arrival_ticks is not None:
-            slippage_ticks = self.sign * (self.cost_ticks / self.filled_lots - self.arrival_ticks)
-        return {
-            "filled, lots": self.filled_lots,
-            "not filled, lots": self.quantity_lots - self.filled_lots,
+        filled_lots = self.filled_lots(desk)
+        figures: dict[str, float | int | None] = {
+            "filled, lots": filled_lots,
+            "not filled, lots": self.quantity_lots - filled_lots,
             "arrival price, ticks": self.arrival_ticks,
-            "mean price, ticks": self.cost_ticks / self.filled_lots if self.filled_lots else None,
-            "slippage, ticks": slippage_ticks,
-            "slippage, EUR": slippage_ticks
-            and eur_of(round(slippage_ticks * self.filled_lots * terms.value_minor)),
         }
+        if filled_lots:
+            mean_ticks = sum(fill.price_ticks * fill.quantity_lots for fill in desk.fills) / filled_lots
+            slippage_ticks = self.sign * (mean_ticks - self.arrival_ticks)
+            value_minor = desk.product(self.product_id).terms.value_minor
+            figures["mean price, ticks"] = mean_ticks
+            figures["slippage, ticks"] = slippage_ticks
+            figures["slippage, EUR"] = eur_of(round(slippage_ticks * filled_lots * value_minor))
+        return figures
+
+    def filled_lots(self, desk: Desk) -> int:
+        """Return what was taken so far."""
+        return self.sign * desk.position_lots(self.product_id)
 
     def plan(self, desk: Desk) -> None:
         """Note the price at the begin, and set the slices' times, once."""
@@ -103,19 +106,21 @@ class TwapTaker(Strategy):
             desk.call_at(desk.now_ns + span_ns * each // max(1, self.slices - 1), "slice")
 
     def take(self, desk: Desk) -> None:
-        """Send what is due and neither filled nor asked for."""
+        """Send what is due and not filled, once for each slice."""
         best = (desk.best_offer if self.side == BUY else desk.best_bid)(self.product_id)
         is_waiting = self.order is not None and self.order.is_live
-        if is_waiting or best is None or not desk.is_open(self.product_id):
+        has_asked = self.slices_asked == self.slices_done
+        if is_waiting or has_asked or best is None or not desk.is_open(self.product_id):
             return
         terms = desk.product(self.product_id).terms
-        due_lots = self.quantity_lots * self.slices_done // self.slices - self.filled_lots
+        due_lots = self.quantity_lots * self.slices_done // self.slices - self.filled_lots(desk)
         due_lots = due_lots // terms.lot_step_lots * terms.lot_step_lots
         price_ticks = best.price_ticks + self.sign * self.reach_ticks
         if self.limit_ticks:
             price_ticks = self.sign * min(self.sign * price_ticks, self.sign * self.limit_ticks)
         # On the step, never beyond the limit.
         price_ticks = self.sign * (self.sign * price_ticks // terms.price_step_ticks * terms.price_step_ticks)
+        self.slices_asked = self.slices_done
         if due_lots > 0:
             self.order = desk.place(self.product_id, self.side, price_ticks, due_lots, time_in_force=IOC)
 

@@ -4,7 +4,7 @@ import heapq
 from typing import Any, Protocol
 
 from ringmain.client.strategy.market import Level, MarketView, Product
-from ringmain.client.strategy.orders import DONE, Order, OwnOrders
+from ringmain.client.strategy.orders import DONE, Fill, Order, OwnOrders
 from ringmain.core.records import Record
 from ringmain.exchange import messages as m
 from ringmain.exchange.multileg_messages import PlaceQuote
@@ -144,6 +144,11 @@ class Desk:
         return self._own.positions_lots[product_id]
 
     @property
+    def fills(self) -> list[Fill]:
+        """Every own fill, in order."""
+        return list(self._own.fills)
+
+    @property
     def cash_minor(self) -> int:
         """Received for sales less paid for purchases, without fees."""
         return self._own.cash_minor
@@ -164,7 +169,7 @@ class Desk:
         return self.cash_minor + held - self.fees_minor
 
     def stop(self) -> None:
-        """End the run, in order, once the present callback has returned."""
+        """End the run once the present callback has returned; of the others, ``on_stop`` alone is called."""
         self.is_stopped = True
 
     def _send(self, record: Record, **values: int) -> int:

@@ -1,6 +1,7 @@
 """A strategy, and what calls it: the same in every runner."""
 
 import heapq
+from collections.abc import Callable
 from typing import Any
 
 from ringmain.client.strategy.desk import Desk, Wire
@@ -68,41 +69,47 @@ class Driver:
     @property
     def next_timer_ns(self) -> int | None:
         """When the next timer is due."""
-        return self.desk._timers[0][0] if self.is_started and self.desk._timers else None
+        is_calling = self.is_started and not self.desk.is_stopped
+        return self.desk._timers[0][0] if is_calling and self.desk._timers else None
 
     def hear(self, events: Any, data: Any) -> Changes:
         """Take in private events and market data; call what they concern; return what the data changed."""
         updates = self.desk._own.fold(events)
         changes = self.desk._market.fold(data)
-        if not self.is_started:
+        if not self.is_started and not self.desk.is_stopped:
             self._start()
             return changes
-        strategy, desk = self.strategy, self.desk
-        for update in updates:
-            strategy.on_order(desk, update)
-        for product_id in changes.phases:
-            strategy.on_phase(desk, product_id)
-        for trade in changes.trades:
-            strategy.on_trade(desk, trade)
-        for product_id in changes.books:
-            strategy.on_book(desk, product_id)
+        self._call(updates, changes)
         self.tick()
         return changes
 
+    def _call(self, updates: list[OrderUpdate], changes: Changes) -> None:
+        """Call what is concerned, until the strategy has had enough."""
+        strategy, desk = self.strategy, self.desk
+        calls: list[tuple[Callable[..., None], Any]] = [(strategy.on_order, update) for update in updates]
+        calls += [(strategy.on_phase, product_id) for product_id in changes.phases]
+        calls += [(strategy.on_trade, trade) for trade in changes.trades]
+        calls += [(strategy.on_book, product_id) for product_id in changes.books]
+        for callback, value in calls:
+            if desk.is_stopped:
+                return
+            callback(desk, value)
+
     def tick(self) -> None:
         """Call the timers that are due now; those that they ask for come with the next call."""
-        timers = self.desk._timers
+        desk = self.desk
         due = []
-        while self.is_started and timers and timers[0][0] <= self.desk.now_ns:
-            due.append(heapq.heappop(timers))
+        while self.is_started and desk._timers and desk._timers[0][0] <= desk.now_ns:
+            due.append(heapq.heappop(desk._timers))
         for _, _, tag in due:
-            self.strategy.on_timer(self.desk, tag)
+            if not desk.is_stopped:
+                self.strategy.on_timer(desk, tag)
 
     def stop(self, keep_orders: bool) -> None:
         """End the strategy, and cancel what rests of it unless it is to be kept."""
+        self.desk.is_stopped = True
         if self.is_started:
             self.strategy.on_stop(self.desk)
-        self.desk._timers.clear()
         if not keep_orders and self.desk._own.live:
             self.desk.mass_cancel()
 

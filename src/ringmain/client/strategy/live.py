@@ -74,13 +74,18 @@ class LiveRun:
 
     def stop(self, keep_orders: bool = False) -> Result:
         """End the strategy, cancel what rests unless it is to be kept, log out; return the result."""
+        self.driver.desk.is_stopped = True
+        self._let_arrive()
         self.driver.stop(keep_orders)
-        self.client.flush()
+        self._let_arrive()
+        self.client.close()
+        return result_of(self.driver, "live", self.begin_ns)
+
+    def _let_arrive(self) -> None:
+        """Take in the answers to all that was sent."""
         self.client.settle(SETTLE_S)
         while self.turn(0.0):
             pass
-        self.client.close()
-        return result_of(self.driver, "live", self.begin_ns)
 
     def _later(self, events: Any) -> Any:
         """Return the events that are not about an earlier run's orders."""

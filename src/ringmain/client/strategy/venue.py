@@ -144,9 +144,16 @@ class Timeline:
         self._source = _Ahead(())
         now_ns = max([self.venue.time_ns, *(seat.now_ns for seat in self.seats)])
         for seat in self.seats:
-            seat.now_ns = now_ns
+            seat.driver.desk.is_stopped = True
+        self._let_arrive()
+        for seat in self.seats:
+            seat.now_ns = max(seat.now_ns, now_ns)
             seat.driver.stop(keep_orders)
             self._post(seat)
+        self._let_arrive()
+
+    def _let_arrive(self) -> None:
+        """Live until nothing is on its way."""
         while self._arrivals or self._deliveries:
             self._live(min(queue[0][0] for queue in (self._arrivals, self._deliveries) if queue))
 
