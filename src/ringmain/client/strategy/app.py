@@ -111,7 +111,8 @@ def _live(options: Namespace, strategy: Strategy) -> Result:
     _check_minutes(options)
     host, _, port = options.live.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) <= 65_535:
-        raise RingmainError("RM402", "cli", f"--live {options.live} names no port", "Write it as HOST:PORT")
+        what = f"--live {options.live} names no port"
+        raise RingmainError("RM375", "strategy", what, "Write it as HOST:PORT")
     if options.token is None:
         raise RingmainError("RM374", "strategy", "a live venue wants a token", "Give its file with --token")
     try:

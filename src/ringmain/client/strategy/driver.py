@@ -36,7 +36,7 @@ class Strategy:
         """React to a trade of the market."""
 
     def on_book(self, desk: Desk, product_id: int) -> None:
-        """React to a book that looks different now; changes that come together come as one."""
+        """React to a book, first behind ``on_start``; changes that come together come as one."""
 
     def on_timer(self, desk: Desk, tag: str) -> None:
         """React to a time that was asked for."""
@@ -117,3 +117,5 @@ class Driver:
         if self.desk._market.is_ready:
             self.is_started = True
             self.strategy.on_start(self.desk)
+            self._call([], Changes(books=dict.fromkeys(self.desk.product_ids)))
+            self.tick()

@@ -92,10 +92,7 @@ def simulate(
             "RM367", "strategy", f"{len(strategies)} strategies have no seats", f"Give 1 to {SEATS}"
         )
     venue = EngineVenue(publish)
-    seats = [
-        Seat(lambda seat, strategy=strategy: Driver(strategy, seat), FIRST_SEAT_SESSION + n, latency)  # type: ignore[misc]
-        for n, strategy in enumerate(strategies)
-    ]
+    seats = [_seat(strategy, n, latency) for n, strategy in enumerate(strategies)]
     if source is None:
         fair = dict.fromkeys(plan.product_ids, plan.fair_ticks)
         source = others.trade(flow or Flow(), seed, fair, plan.begin_ns, plan.gate_closure_ns)
@@ -108,6 +105,10 @@ def simulate(
     timeline.run(plan.gate_closure_ns + 10 * SECOND_NS)
     timeline.finish(keep_orders)
     return [result_of(seat.driver, "simulated", plan.begin_ns) for seat in seats]
+
+
+def _seat(strategy: Strategy, place: int, latency: Latency) -> Seat:
+    return Seat(lambda seat: Driver(strategy, seat), FIRST_SEAT_SESSION + place, latency)
 
 
 def _setup(plan: Plan, seats: list[Seat]) -> Any:
