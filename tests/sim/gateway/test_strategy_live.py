@@ -1,6 +1,9 @@
 """Strategies over the gateway of a real venue, whose clock the test steps: they decide as in a simulation."""
 
+import json
 import random
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,7 +12,7 @@ import pytest
 from gateway_rig import Rig
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "unit" / "client"))
-from strategies import Watcher, market_maker, twap_taker
+from strategies import EXAMPLES, Watcher, market_maker, twap_taker
 
 from ringmain.client.strategy import BUY, IOC, SELL, Latency, LiveRun, Plan, Strategy, simulate
 from ringmain.client.strategy.flow import MAKER_SESSION, TAKER_SESSION
@@ -19,6 +22,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.exchange import messages as m
 from ringmain.gateway.entitlements import Entitlement, write
+from ringmain.gateway.messages import TOP
 
 SECOND_NS = 1_000_000_000
 PLAN = Plan(product_ids=(1, 2), call_s=10.0, trading_s=60.0)
@@ -257,6 +261,63 @@ def test_orders_are_kept_if_wanted_and_the_next_run_begins_with_none(venue):
     bid = second.driver.desk.best_bid(3)
     assert (bid.price_ticks, bid.quantity_lots) == (4_000, 5), "the first one's is gone"
     second.stop()
+
+
+def test_the_command_trades_live_and_ends_in_order_at_a_signal(venue, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(venue.rig.new_token("commanded", account_id=11), "utf-8")
+    strategy = f"{EXAMPLES / 'market_maker.py'}:MarketMaker"
+    place = ["--live", f"127.0.0.1:{venue.rig.port}", "--token", str(token)]
+    run = [sys.executable, "-m", "ringmain.cli", "strategy", "run", strategy]
+    command = [*run, *place, "--set", "product_id=3", "--json"]
+    with venue.rig.client(venue.rig.new_token("two sides", account_id=1)) as other:
+        for side, price_ticks in ((BUY, 4_400), (SELL, 4_600)):
+            other.send(
+                m.PlaceOrder(
+                    product_id=3, side=side, price_ticks=price_ticks, quantity_lots=10, order_type=m.LIMIT,
+                    time_in_force=m.GOOD_FOR_SESSION,
+                )
+            )  # fmt: skip
+        other.settle()
+        other.subscribe(TOP, 3)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        best = None
+        while best != (4_490, 4_510):
+            for record in other.poll_data(0.5):
+                said = other.unpack(record)
+                best = (said["bid_ticks"], said["ask_ticks"]) if said["record"] == "TopChanged" else best
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        result = json.loads(process.communicate(timeout=60)[0])
+    assert process.returncode == 0
+    assert result["mode"] == "live"
+    assert [(order["price_ticks"], order["reason"]) for order in result["orders"]] == [
+        (4_490, "MASS_CANCEL"),
+        (4_510, "MASS_CANCEL"),
+    ]
+
+
+class Twice(Resting):
+    """Bids twice at once, and once more when it has heard."""
+
+    def bid(self, desk):
+        super().bid(desk)
+        super().bid(desk)
+
+    def on_order(self, desk, update):
+        Watcher.on_order(self, desk, update)
+        if len(self.told("rejected")) == 2:
+            Resting.bid(self, desk)
+
+
+def test_what_the_gateway_refuses_is_a_rejection(venue):
+    write(venue.rig.data, [Entitlement("exchange", 12, trade=False)])
+    strategy = Twice()
+    run = venue.live(12, strategy)
+    until(run, lambda: len(strategy.told("rejected")) == 3)
+    result = run.stop()
+    assert [order["reason"] for order in result.orders] == ["NOT_ENTITLED", "AFTER_REFUSED", "NOT_ENTITLED"]
+    assert result.orders[0]["number"] == result.orders[2]["number"], "which the gateway gives back"
 
 
 def test_whoever_may_not_see_depth_is_told(venue):

@@ -114,11 +114,11 @@ class MarketView:
         self.products = {product_id: Product(product_id) for product_id in product_ids}
         self._awaited = {(feed, product_id) for feed in FEEDS for product_id in product_ids}
         self._schema = gateway_schema(schema.slots)
+        self._level_dtype = self._schema.events[messages.LEVEL_CHANGED].dtype
         self._filling: set[int] = set()  # products whose snapshot of the depth is on its way
         self._folds = {
             messages.SNAPSHOT_BEGUN: self._begin,
             messages.SNAPSHOT_ENDED: self._end,
-            messages.LEVEL_CHANGED: self._change_level,
             messages.TRADE_PRINTED: self._print_trade,
             messages.PHASE_CHANGED: self._change_phase,
             messages.TERMS_CHANGED: self._change_terms,
@@ -139,8 +139,13 @@ class MarketView:
     def fold(self, records: Any) -> Changes:
         """Take in records of shape (n,), in order."""
         changes = Changes()
-        for row in range(records.size):
-            fold = self._folds.get(int(records["kind"][row]))
+        levels = records.view(self._level_dtype)
+        columns = (levels[name].tolist() for name in ("product_id", "side", "price_ticks", "quantity_lots"))
+        for row, (kind, *level) in enumerate(zip(records["kind"].tolist(), *columns, strict=True)):
+            if kind == messages.LEVEL_CHANGED:  # most are
+                self._change_level(*level, changes)
+                continue
+            fold = self._folds.get(kind)
             if fold is not None:
                 fold(self._schema.unpack_event(records[row : row + 1]), changes)
         return changes
@@ -158,14 +163,17 @@ class MarketView:
             self._filling.discard(said["product_id"])
             changes.books[said["product_id"]] = None
 
-    def _change_level(self, said: dict[str, Any], changes: Changes) -> None:
-        product = self.products[said["product_id"]]
-        book = product._bids if said["side"] == BUY else product._offers
-        book.pop(said["price_ticks"], None)
-        if said["quantity_lots"]:
-            book[said["price_ticks"]] = said["quantity_lots"]
-        if product.product_id not in self._filling:
-            changes.books[product.product_id] = None
+    def _change_level(
+        self, product_id: int, side: int, price_ticks: int, quantity_lots: int, changes: Changes
+    ) -> None:
+        product = self.products[product_id]
+        book = product._bids if side == BUY else product._offers
+        if quantity_lots:
+            book[price_ticks] = quantity_lots
+        else:
+            book.pop(price_ticks, None)
+        if product_id not in self._filling:
+            changes.books[product_id] = None
 
     def _print_trade(self, said: dict[str, Any], changes: Changes) -> None:
         trade = Trade(*(said[name] for name in ("product_id", "price_ticks", "quantity_lots", "time_ns")))

@@ -100,8 +100,10 @@ class OwnOrders:
 
     Attributes
     ----------
-    orders : dict
-        Every order by its number, ended ones too.
+    placed : list of Order
+        Every order, ended ones too; the gateway gives the number of one that it refuses to the next.
+    orders, live : dict
+        The orders by number, and those of them that may still trade.
     positions_lots : dict
         Bought less sold, by product.
     cash_minor : int
@@ -110,6 +112,7 @@ class OwnOrders:
 
     def __init__(self, value_minor_of: Callable[[int], int]) -> None:
         self._value_minor_of = value_minor_of
+        self.placed: list[Order] = []
         self.orders: dict[int, Order] = {}
         self.live: dict[int, Order] = {}
         self.fills: list[Fill] = []
@@ -131,6 +134,7 @@ class OwnOrders:
 
     def sent(self, order: Order) -> None:
         """Note an order that is on its way."""
+        self.placed.append(order)
         self.orders[order.number] = self.live[order.number] = order
 
     def fold(self, events: Any) -> list[OrderUpdate]:

@@ -76,9 +76,7 @@ class Result:
 def result_of(driver: Driver, mode: str, begin_ns: int, notes: dict[str, Any] | None = None) -> Result:
     """Return what a driver's strategy has come to."""
     desk, own = driver.desk, driver.desk._own
-    orders = [
-        asdict(order) | {"side": SIDE_NAMES.get(order.side, str(order.side))} for order in own.orders.values()
-    ]
+    orders = [asdict(order) | {"side": SIDE_NAMES.get(order.side, str(order.side))} for order in own.placed]
     fills = [asdict(fill) | {"side": SIDE_NAMES.get(fill.side, str(fill.side))} for fill in own.fills]
     positions = []
     for product_id, product in desk._market.products.items():
