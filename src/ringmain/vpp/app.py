@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.errors import RingmainError
-from ringmain.vpp.kernels.registry import register
+from ringmain.vpp.kernels.registry import register_battery
 from ringmain.vpp.messages import SCHEMA, RegisterBattery
 from ringmain.vpp.state import STATE
 
-FIELDS = tuple(field.name for field in RegisterBattery.fields)
+FIELDS = tuple(field.name for field in RegisterBattery.fields if field.default is None)
 
 # Homes' batteries by what their data sheets say, rounded: (limit W, capacity Wh, efficiency each way, wear).
 # Wear is what a cycle adds to the ageing that passes with the years anyway: 3 to 5 EUR for a MWh given.
@@ -43,7 +43,7 @@ def seeded_fleet(count: int, seed: int, link_account_ids: list[int]) -> list[Any
         commands.append(
             RegisterBattery(
                 asset_id=asset_id,
-                site_id=asset_id,
+                node_id=asset_id,
                 link_account_id=link_account_ids[(asset_id - 1) % len(link_account_ids)],
                 charge_limit_w=limit_w,
                 discharge_limit_w=limit_w,
@@ -75,7 +75,7 @@ def fleet_from_file(path: Path) -> list[Any]:
     commands = []
     for number, row in enumerate(rows, 1):
         command = _registration(path, number, row)
-        reason = register(fleet, command.view(np.recarray)[0])
+        reason = register_battery(fleet, command.view(np.recarray)[0])
         if reason:
             what = f"row {number}, asset {int(command['asset_id'][0])}: {SCHEMA.reasons[reason]}"
             raise RingmainError("RM603", f"fleet {path.name}", what, "Correct the row")

@@ -11,10 +11,11 @@ from ringmain.vpp.kernels.money import open_accounts
 from ringmain.vpp.kernels.operator import operate
 from ringmain.vpp.kernels.periods import wake
 from ringmain.vpp.kernels.registry import close_session, open_session
+from ringmain.vpp.kernels.rhythm import begin
 from ringmain.vpp.kernels.timers import on_timer
 from ringmain.vpp.kernels.twins import take_report
 from ringmain.vpp.messages import SCHEMA, ReportTelemetry, TelemetryRejected
-from ringmain.vpp.state import EVENTS_PER_COMMAND, STATE
+from ringmain.vpp.state import EVENTS_PER_COMMAND, MANY, STATE
 
 OPEN_SESSION_RECORD = record_of(SCHEMA, "OpenSession").dtype
 REPORT_TELEMETRY, REPORT_TELEMETRY_RECORD = ReportTelemetry.kind, ReportTelemetry.dtype
@@ -24,6 +25,7 @@ TELEMETRY_REJECTED = TelemetryRejected.kind
 def start(state: Any) -> None:
     """Turn zeroed memory into an empty fleet."""
     open_accounts(state[0])
+    begin(state[0])
 
 
 @kernel
@@ -57,3 +59,4 @@ def apply(state: Any, commands: Any, events: Any) -> Any:
 
 
 MARKET = Market(SCHEMA, STATE, start, apply, EVENTS_PER_COMMAND)
+MARKET_OF_MANY = Market(SCHEMA, MANY, start, apply, EVENTS_PER_COMMAND)  # a million assets

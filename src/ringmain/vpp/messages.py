@@ -22,6 +22,14 @@ ASSET_ID_OUT_OF_RANGE, ASSET_EXISTS, UNKNOWN_ASSET, ASSET_RETIRED = 10, 11, 12, 
 SITE_ID_OUT_OF_RANGE, LINK_ACCOUNT_IS_OPERATOR = 14, 15
 CHARGE_LIMIT_OUT_OF_RANGE, DISCHARGE_LIMIT_OUT_OF_RANGE, CAPACITY_OUT_OF_RANGE = 16, 17, 18
 RESERVE_OUT_OF_RANGE, CHARGE_EFFICIENCY_OUT_OF_RANGE, DISCHARGE_EFFICIENCY_OUT_OF_RANGE = 19, 20, 21
+SELF_DISCHARGE_OUT_OF_RANGE, WRONG_KIND, FLAG_OUT_OF_RANGE = 22, 23, 24
+IMPORT_LIMIT_OUT_OF_RANGE, EXPORT_LIMIT_OUT_OF_RANGE = 25, 26
+DEPARTURE_OUT_OF_RANGE, REQUIRED_ENERGY_OUT_OF_RANGE, NOT_PLUGGED_IN = 27, 28, 29
+
+# the hierarchy and the rhythm
+NODE_ID_OUT_OF_RANGE, UNKNOWN_PARENT, PARENT_NOT_BELOW, PARENT_CHANGED = 80, 81, 82, 83
+NODE_LIMIT_OUT_OF_RANGE, SITE_CHANGED, SITE_WITHIN_SITE = 84, 85, 86
+RHYTHM_OUT_OF_RANGE, TARGET_OUT_OF_RANGE, TARGET_PAST = 90, 91, 92
 
 # telemetry
 WRONG_LINK, FUTURE_DATED, CLOCK_WENT_BACK = 30, 31, 32
@@ -56,14 +64,17 @@ PRICE_KINDS = {"REFERENCE": REFERENCE, "IMBALANCE": IMBALANCE}
 FILLED, CANCELLED, EXPIRED, REFUSED = 1, 2, 3, 4
 ENDINGS = {"FILLED": FILLED, "CANCELLED": CANCELLED, "EXPIRED": EXPIRED, "REFUSED": REFUSED}
 
-FRESH, LATE, SILENT = 1, 2, 3
-QUALITIES = {"FRESH": FRESH, "LATE": LATE, "SILENT": SILENT}
+FRESH, LATE, SILENT, CONTRADICTORY = 1, 2, 3, 4
+QUALITIES = {"FRESH": FRESH, "LATE": LATE, "SILENT": SILENT, "CONTRADICTORY": CONTRADICTORY}
+
+BATTERY, SOLAR, CHARGER, HEAT_STORE, LOAD = range(1, 6)  # kinds of asset
 
 SCHEMA = market_schema("vpp", version=1)
 SCHEMA.refusals(REASONS)
 
 ASSET_ID = Field("asset_id", "u4", "the asset, from 1")
-SITE_ID = Field("site_id", "u4", "the home or building that is paid, from 1")
+NODE_ID = Field("node_id", "u4", "the node that it hangs on; one that is not there yet becomes a site")
+SITE_ID = Field("site_id", "u4", "the home or building that is paid: a node, from 1")
 PRODUCT_ID = Field("product_id", "u4", "the exchange's product")
 BID_ID = Field("bid_id", "u4", "the desk's own number of the bid, rising; it is the order's client id too")
 SIDE = Field("side", "u1", "which way the fleet trades", SIDES)
@@ -73,17 +84,63 @@ DELIVERY_START_NS = Field("delivery_start_ns", "i8", "start of delivery, on a qu
 DELIVERY_DURATION_S = Field("delivery_duration_s", "u4", "length of delivery, whole quarter-hours")
 PERIOD_START_NS = Field("period_start_ns", "i8", "start of the quarter-hour")
 
-BATTERY = (
-    ASSET_ID,
-    SITE_ID,
-    Field("link_account_id", "u4", "account of the device link that may report for it, not 0"),
+LINK = Field("link_account_id", "u2", "account of the device link that may report for it, not 0")
+IMPORT_LIMIT = Field("import_limit_w", "i4", "largest power from the grid")
+EXPORT_LIMIT = Field("export_limit_w", "i4", "largest power to the grid")
+CAPACITY = Field("energy_capacity_wh", "i4", "what it stores when full")
+CHARGE_EFFICIENCY = Field("charge_efficiency_permille", "u2", "stored per taken from the grid")
+DISCHARGE_EFFICIENCY = Field("discharge_efficiency_permille", "u2", "given per taken from the store")
+WEAR = Field("wear_price_ticks", "u2", "cost of ageing per energy discharged, 0.01 EUR/MWh")
+SELF_DISCHARGE = Field("self_discharge_ppm", "u2", "of what is stored, lost in an hour", None, 0)
+RESERVE = Field("reserve_permille", "u2", "share of the capacity that stays with the home")
+
+BATTERY_FIELDS = (
+    ASSET_ID, NODE_ID,
     Field("charge_limit_w", "i4", "largest power from the grid"),
     Field("discharge_limit_w", "i4", "largest power to the grid"),
-    Field("energy_capacity_wh", "i4", "what it stores when full"),
-    Field("reserve_permille", "u2", "share of the capacity that stays with the home"),
-    Field("charge_efficiency_permille", "u2", "stored per taken from the grid"),
-    Field("discharge_efficiency_permille", "u2", "given to the grid per taken from the store"),
-    Field("wear_price_ticks", "u2", "cost of ageing per energy discharged, 0.01 EUR/MWh"),
+    CAPACITY, LINK, RESERVE, CHARGE_EFFICIENCY, DISCHARGE_EFFICIENCY, WEAR, SELF_DISCHARGE,
+)  # fmt: skip
+SOLAR_FIELDS = (
+    ASSET_ID, NODE_ID, EXPORT_LIMIT, LINK,
+    Field("is_curtailable", "u1", "1: it can be told to give less"),
+)  # fmt: skip
+CHARGER_FIELDS = (
+    ASSET_ID, NODE_ID, IMPORT_LIMIT,
+    Field("export_limit_w", "i4", "largest power from the car to the grid; 0: it only charges"),
+    CAPACITY, LINK, CHARGE_EFFICIENCY, DISCHARGE_EFFICIENCY, WEAR,
+)  # fmt: skip
+HEAT_STORE_FIELDS = (
+    ASSET_ID, NODE_ID, IMPORT_LIMIT,
+    Field("energy_capacity_wh", "i4", "stored at the upper end of comfort, as electricity taken"),
+    LINK,
+    Field("reserve_permille", "u2", "the lower end of comfort, as a share of it"),
+    SELF_DISCHARGE,
+)  # fmt: skip
+LOAD_FIELDS = (ASSET_ID, NODE_ID, IMPORT_LIMIT, LINK)
+PLUG = (
+    ASSET_ID,
+    Field("departs_s", "u4", "when it will be unplugged, seconds since 1970 UTC"),
+    Field("required_wh", "i4", "what the car has to hold then"),
+)
+LIMITS = (ASSET_ID, IMPORT_LIMIT, EXPORT_LIMIT, CAPACITY, RESERVE, WEAR)
+NODE_FIELDS = (
+    Field("node_id", "u4", "from 1; above its parent's"),
+    Field("parent_id", "u4", "the node above; 0: the fleet itself"),
+    Field("import_limit_w", "i4", "largest power from the grid: a fuse, a cable, an inverter"),
+    Field("export_limit_w", "i4", "largest power to the grid"),
+    Field("is_site", "u1", "1: a site, which is paid for all below it"),
+)
+RHYTHM = (
+    Field("tick_ms", "u4", "dispatch decides so often"),
+    Field("measure_ms", "u4", "the fleet is measured so often"),
+    Field("lease_ms", "u4", "a set-point is good for so long"),
+    Field("lag_ms", "u4", "from a set-point to the reports that show it"),
+    Field("late_ms", "u4", "an asset that was not heard of for so long is late"),
+    Field("silent_ms", "u4", "... and for so long is silent"),
+)
+TARGET = (
+    Field("valid_until_ns", "i8", "from then on the awards alone count again"),
+    Field("power_w", "i8", "what the fleet is to give"),
 )
 PLAN_BLOCK = (
     ASSET_ID,
@@ -117,7 +174,9 @@ ENDING = Field("ending", "u1", "why it ended", ENDINGS)
 
 # Commands.
 
-RegisterBattery = SCHEMA.command(1, "RegisterBattery", "Take a battery into the fleet (operator).", BATTERY)
+RegisterBattery = SCHEMA.command(
+    1, "RegisterBattery", "Take a battery into the fleet (operator).", BATTERY_FIELDS
+)
 RetireAsset = SCHEMA.command(
     2, "RetireAsset", "Take an asset out of the fleet; its id is not given again (operator).", (ASSET_ID,)
 )
@@ -166,10 +225,37 @@ RecordOrderEnded = SCHEMA.command(
 RecordPrice = SCHEMA.command(
     10, "RecordPrice", "Make a price known for a span of delivery (operator).", PRICE
 )
+RegisterSolar = SCHEMA.command(
+    11, "RegisterSolar", "Take a solar roof into the fleet (operator).", SOLAR_FIELDS
+)
+RegisterCharger = SCHEMA.command(
+    12, "RegisterCharger", "Take a charger of electric cars into the fleet (operator).", CHARGER_FIELDS
+)
+RegisterHeatStore = SCHEMA.command(
+    13, "RegisterHeatStore", "Take a heat pump or a boiler with its store into the fleet (operator).",
+    HEAT_STORE_FIELDS,
+)  # fmt: skip
+RegisterLoad = SCHEMA.command(
+    14, "RegisterLoad", "Take a load that nobody controls into the fleet (operator).", LOAD_FIELDS
+)
+PlugIn = SCHEMA.command(
+    15, "PlugIn", "A car is at its charger, or its needs have changed (device link, operator).", PLUG
+)
+Unplug = SCHEMA.command(16, "Unplug", "The car is gone (device link, operator).", (ASSET_ID,))
+ChangeLimits = SCHEMA.command(
+    17, "ChangeLimits", "Give an asset other limits; a field that its kind has not is 0 (operator).", LIMITS
+)
+SetNode = SCHEMA.command(
+    18, "SetNode", "Put a node into the hierarchy, or change its limits (operator).", NODE_FIELDS
+)
+SetRhythm = SCHEMA.command(19, "SetRhythm", "How often the fleet is looked at (operator).", RHYTHM)
+SetTarget = SCHEMA.command(
+    20, "SetTarget", "Ask the fleet for a power, instead of what its awards ask for (operator).", TARGET
+)
 
 # Events.
 
-BatteryRegistered = SCHEMA.event(1, "BatteryRegistered", "The battery is in the fleet.", BATTERY)
+BatteryRegistered = SCHEMA.event(1, "BatteryRegistered", "The battery is in the fleet.", BATTERY_FIELDS)
 AssetRetired = SCHEMA.event(2, "AssetRetired", "The asset is out of the fleet.", (ASSET_ID,))
 PlanAccepted = SCHEMA.event(3, "PlanAccepted", "The block is the battery's plan.", PLAN_BLOCK)
 ProductDefined = SCHEMA.event(4, "ProductDefined", "Bids for the product may come.", PRODUCT)
@@ -217,16 +303,26 @@ SetpointIssued = SCHEMA.event(
 FleetMeasured = SCHEMA.event(
     11,
     "FleetMeasured",
-    "The fleet as a whole at a dispatch tick; silent assets count as planned, never as zero.",
+    "The fleet as a whole; who is silent counts as estimated, never as zero.",
     (
         Field("energy_wh", "i8", "stored energy"),
-        Field("power_w", "i4", "power"),
-        Field("headroom_up_w", "i4", "how much more it can give until the period ends"),
-        Field("headroom_down_w", "i4", "how much less it can give, or more it can take"),
-        Field("fresh_count", "u2", "assets heard of lately"),
-        Field("late_count", "u2", "assets whose last report is old"),
-        Field("silent_count", "u2", "assets estimated from their plan"),
+        Field("power_w", "i8", "power"),
+        Field("headroom_up_w", "i8", "how much more it can give until the period ends"),
+        Field("headroom_down_w", "i8", "how much less it can give, or more it can take"),
+    ),
+)
+FleetHeard = SCHEMA.event(
+    29,
+    "FleetHeard",
+    "What FleetMeasured, just before, is known from.",
+    (
+        Field("power_deviation_w", "i8", "standard deviation of its power"),
+        Field("fresh_count", "u4", "assets heard of lately"),
+        Field("late_count", "u4", "assets whose last report is old"),
+        Field("silent_count", "u4", "assets that are estimated"),
+        Field("contradictory_count", "u4", "assets that are estimated, for what they say can't be true"),
         Field("dropped_count", "u4", "reports that were doubled or overtaken, ever"),
+        Field("oldest_age_s", "u4", "age of the oldest report that counts"),
     ),
 )
 FleetDispatched = SCHEMA.event(
@@ -303,6 +399,45 @@ AssetMeasured = SCHEMA.event(
         Field("quality", "u1", "what is known of it", QUALITIES),
     ),
 )
+SolarRegistered = SCHEMA.event(19, "SolarRegistered", "The solar roof is in the fleet.", SOLAR_FIELDS)
+ChargerRegistered = SCHEMA.event(20, "ChargerRegistered", "The charger is in the fleet.", CHARGER_FIELDS)
+HeatStoreRegistered = SCHEMA.event(
+    21, "HeatStoreRegistered", "The heat store is in the fleet.", HEAT_STORE_FIELDS
+)
+LoadRegistered = SCHEMA.event(22, "LoadRegistered", "The load is in the fleet.", LOAD_FIELDS)
+PluggedIn = SCHEMA.event(23, "PluggedIn", "A car is to be charged.", PLUG)
+Unplugged = SCHEMA.event(24, "Unplugged", "No car is at the charger.", (ASSET_ID,))
+LimitsChanged = SCHEMA.event(25, "LimitsChanged", "The asset has other limits.", LIMITS)
+NodeSet = SCHEMA.event(26, "NodeSet", "The node is in the hierarchy, with these limits.", NODE_FIELDS)
+RhythmSet = SCHEMA.event(27, "RhythmSet", "How often the fleet is looked at.", RHYTHM)
+TargetSet = SCHEMA.event(28, "TargetSet", "What the fleet is asked for.", TARGET)
+NodeMeasured = SCHEMA.event(
+    30,
+    "NodeMeasured",
+    "A node above the sites, with all below it, as the fleet was measured.",
+    (
+        Field("node_id", "u4", "the node"),
+        Field("power_w", "i4", "power"),
+        Field("energy_wh", "i4", "stored energy"),
+        Field("headroom_up_w", "i4", "how much more it can give within all limits"),
+        Field("headroom_down_w", "i4", "how much less it can give, or more it can take"),
+        Field("power_deviation_w", "i4", "standard deviation of its power"),
+        Field("oldest_age_s", "u4", "age of the oldest report that counts"),
+        Field("asset_count", "u2", "assets below it, as far as can be counted"),
+        Field("coverage_permille", "u2", "share of them that were heard of"),
+    ),
+)
+NodeOverloaded = SCHEMA.event(
+    31,
+    "NodeOverloaded",
+    "What a node can't help exceeds its limit: its assets are asked for the least that is possible.",
+    (
+        Field("node_id", "u4", "the node"),
+        Field("power_w", "i4", "the power that remains"),
+        Field("import_limit_w", "i4", "largest power from the grid"),
+        Field("export_limit_w", "i4", "largest power to the grid"),
+    ),
+)
 
 
 def _rejection(kind: int, name: str, subject: Field, doc: str) -> Record:
@@ -317,4 +452,13 @@ BidRejected = _rejection(36, "BidRejected", BID_ID, "SubmitBid or CancelBid was 
 AwardRejected = _rejection(37, "AwardRejected", BID_ID, "RecordAward or RecordOrderEnded was refused.")
 PriceRejected = _rejection(
     38, "PriceRejected", Field("price_kind", "u4", "which price", PRICE_KINDS), "The price is not known."
+)
+NodeRejected = _rejection(
+    39, "NodeRejected", Field("node_id", "u4", "the node"), "The hierarchy stays as it was."
+)
+SettingRejected = _rejection(
+    40,
+    "SettingRejected",
+    Field("rejected_kind", "u4", "the command's kind"),
+    "The setting stays as it was.",
 )

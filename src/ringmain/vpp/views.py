@@ -26,12 +26,14 @@ from ringmain.vpp.messages import (
     BidRejected,
     BidSubmitted,
     FleetDispatched,
+    FleetHeard,
     FleetMeasured,
     FleetMetered,
     FleetSettled,
     PlanAccepted,
     PriceRecorded,
     ProductDefined,
+    RegisterBattery,
     SiteSettled,
 )
 from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
@@ -51,18 +53,15 @@ def rows_of(events: Any, record: Any) -> Any:
     return events.view(record.dtype)[events["kind"] == record.kind]
 
 
-def rows_of_either(events: Any, first: Any, second: Any) -> Iterator[tuple[Any, Any]]:
-    """Iterate in order over the events of two records, as (record, row)."""
-    views = {record.kind: (record, events.view(record.dtype)) for record in (first, second)}
+def rows_of_any(events: Any, *records: Any) -> Iterator[tuple[Any, Any]]:
+    """Iterate in order over the events of some records, as (record, row)."""
+    views = {record.kind: (record, events.view(record.dtype)) for record in records}
     for i in np.flatnonzero(np.isin(events["kind"], list(views))):
         record, rows = views[int(events["kind"][i])]
         yield record, rows[i]
 
 
-ASSET = np.dtype([(name, "i8") for name in (
-    "asset_id", "site_id", "link_account_id", "charge_limit_w", "discharge_limit_w", "energy_capacity_wh",
-    "reserve_permille", "charge_efficiency_permille", "discharge_efficiency_permille", "wear_price_ticks",
-)])  # fmt: skip
+ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])
 TWIN = np.dtype([(name, "i8") for name in (
     "power_w", "measured_ns", "energy_wh", "desired_power_w", "quality",
 )])  # fmt: skip
@@ -152,7 +151,7 @@ class Bids:
             self.by_id[bid.bid_id] = bid
         for row in rows_of(events, BidCancelRequested):
             self.by_id[int(row["bid_id"])].cancelling = True
-        for _, row in rows_of_either(events, BidSubmitted, BidRejected):
+        for _, row in rows_of_any(events, BidSubmitted, BidRejected):
             self.last_answered_id = max(self.last_answered_id, int(row["bid_id"]))
         for row in rows_of(events, AwardRecorded):
             bid = self.by_id[int(row["bid_id"])]
@@ -291,9 +290,9 @@ class FleetTrack:
 
     def fold(self, events: Any) -> None:
         """Pair what a tick measured with what it decided: both bear its sequence."""
-        for record, row in rows_of_either(events, FleetMeasured, FleetDispatched):
-            if record is FleetMeasured:
-                self._measured = values_of(row)
+        for record, row in rows_of_any(events, FleetMeasured, FleetHeard, FleetDispatched):
+            if record is not FleetDispatched:
+                self._measured = {**self._measured, **values_of(row)}
             else:
                 both = {**self._measured, **values_of(row)}
                 self.ticks.append(Tick(**{name: both[name] for name in Tick.__dataclass_fields__}))
@@ -342,7 +341,7 @@ class Settlement:
 
     def fold(self, events: Any) -> None:
         """Pair energy with money: both bear the sequence of the timer that settled them."""
-        for record, row in rows_of_either(events, FleetMetered, FleetSettled):
+        for record, row in rows_of_any(events, FleetMetered, FleetSettled):
             if record is FleetMetered:
                 self._metered = values_of(row)
             else:

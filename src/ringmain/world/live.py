@@ -22,6 +22,7 @@ from ringmain.bridge.orders import Bridge
 from ringmain.client import Client
 from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.app import FIELDS
 from ringmain.world import seats
 from ringmain.world.batteries import Batteries
 from ringmain.world.calendar import (
@@ -109,11 +110,11 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def registrations_of(fleet: Sequence[Sequence[int]]) -> Any:
-    """Return rows of RegisterBattery's fields as commands, array of shape (n,)."""
+    """Return rows of a battery's FIELDS as commands, array of shape (n,)."""
     rows = np.zeros(len(fleet), vpp.RegisterBattery.dtype)
     vpp.RegisterBattery.stamp(rows)
-    for place, declared in enumerate(vpp.RegisterBattery.fields):
-        rows[declared.name] = [row[place] for row in fleet]
+    for place, name in enumerate(FIELDS):
+        rows[name] = [row[place] for row in fleet]
     return rows
 
 

@@ -160,8 +160,8 @@ class SlowFleet:
             estimated += guess
             given = self.out_wh[asset_id, period] + max(0, guess)
             taken = self.in_wh[asset_id, period] + max(0, -guess)
-            site_net[asset["site_id"]] += given - taken
-            site_moved[asset["site_id"]] += given + taken
+            site_net[asset["node_id"]] += given - taken
+            site_moved[asset["node_id"]] += given + taken
             wear += given * asset["wear_price_ticks"] // 100
         metered = sum(site_net.values())
         owed = nearest(Fraction(self.committed_w[period], 4))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_vpp_allocation import Tree
 from test_vpp_slow_twin import Twins
 
 from ringmain.core.engine import Machine
@@ -16,8 +17,9 @@ from ringmain.core.records import HEADER_BYTES
 from ringmain.vpp.engine import MARKET
 from ringmain.vpp.messages import SCHEMA
 from ringmain.vpp.state import EVENTS_PER_COMMAND, SECOND_NS
-from unit.vpp.rig import BRIDGE, DESK, LINK, OTHER_LINK, TIMER, Rig, battery
+from unit.vpp.rig import BRIDGE, DESK, LINK, MIDNIGHT_NS, MINUTE_NS, OTHER_LINK, TIMER, Rig, battery
 from unit.vpp.test_vpp_desk import award, bid, product
+from unit.vpp.test_vpp_hierarchy import node, solar, target
 
 HERE = Path(__file__).parent
 
@@ -27,6 +29,18 @@ def journal_of(seed: int, hours: int) -> Any:
     twins = Twins(seed)
     twins.live(hours)
     return SCHEMA.batch(twins.rig.journal)
+
+
+def journal_of_tree(seed: int) -> Any:
+    """The stamped commands of a hierarchy with assets of every kind, asked for one power after the other."""
+    tree = Tree(seed)
+    for minute in range(1, 6):
+        tree.rig.send(DESK, target(tree.rig, tree.roll(-60_000, 60_000)))
+        tree.rig.advance(MIDNIGHT_NS + minute * MINUTE_NS)
+    return SCHEMA.batch(tree.rig.journal)
+
+
+JOURNALS = {"stream": lambda: journal_of(3, 1), "tree": lambda: journal_of_tree(5)}
 
 
 def replayed(commands: Any, cuts: list[int]) -> tuple[int, str]:
@@ -44,8 +58,9 @@ def test_any_batching_gives_the_same_bytes(seed: int) -> None:
         assert replayed(commands, sorted(dice.integers(1, commands.size, cut_count).tolist())) == whole
 
 
-def test_the_jit_changes_nothing() -> None:
-    script = "from test_vpp_replay import *; print(*replayed(journal_of(3, 1), []))"
+@pytest.mark.parametrize("name", JOURNALS)
+def test_the_jit_changes_nothing(name: str) -> None:
+    script = f"from test_vpp_replay import *; print(*replayed(JOURNALS[{name!r}](), []))"
     paths = os.pathsep.join([str(HERE), str(HERE.parents[1])])
     without = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
@@ -56,13 +71,14 @@ def test_the_jit_changes_nothing() -> None:
         timeout=240,
     )
     assert without.returncode == 0, without.stderr
-    digest, events = replayed(journal_of(3, 1), [])
+    digest, events = replayed(JOURNALS[name](), [])
     assert without.stdout.split() == [str(digest), events]
 
 
 def living_rig() -> Rig:
     rig = Rig()
     rig.send(DESK, *[battery(asset_id) for asset_id in range(1, 6)], product(), bid())
+    rig.send(DESK, node(7), node(8, parent_id=7, is_site=1, export_limit_w=500), solar(9, node_id=8))
     rig.send(BRIDGE, award())
     return rig
 
@@ -101,7 +117,7 @@ def test_random_bytes_do_not_crash_the_machine(seed: int) -> None:
         noise = np.frombuffer(dice.bytes(64 * 50), SCHEMA.header).copy().view(np.recarray)
         if dice.random() < 0.7:
             noise["session_id"] = dice.integers(0, 6, 50)
-            noise["kind"] = dice.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0xFF02, 0xFF03], 50)
+            noise["kind"] = dice.choice([*range(1, 21), 0xFF02, 0xFF03], 50)
             noise["slots"], noise["version"] = 1, 1
         rig._apply(noise)
         rig.advance(rig.now_ns + 60 * SECOND_NS)

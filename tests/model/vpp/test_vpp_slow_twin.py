@@ -49,7 +49,7 @@ class Twins:
         for asset_id in self.number:
             asked = battery(
                 asset_id,
-                site_id=self.sites[asset_id],
+                node_id=self.sites[asset_id],
                 link_account_id=LINK_ACCOUNT if asset_id % 2 else OTHER_ACCOUNT,
                 wear_price_ticks=int(self.dice.integers(0, 3_001)),
             )
@@ -140,7 +140,9 @@ class Twins:
         block = {"asset_id": self.roll(1, ASSET_COUNT), "power_w": self.roll(-5_000, 5_000)}
         count = self.roll(1, 4)
         for period in range(first, first + count):
-            self.slow.plan[block["asset_id"], period] = block["power_w"]
+            self.slow.plan[block["asset_id"], period] = (
+                int(block["power_w"] / 4) * 4
+            )  # kept in steps of 4 W, towards zero
         asked = SubmitPlan(**block, delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900 * count)
         assert self.rig.send(DESK, asked)[0]["record"] == "PlanAccepted"
 

@@ -18,7 +18,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeReader
 from ringmain.vpp.app import FIELDS, seeded_fleet
-from ringmain.vpp.messages import SCHEMA, FleetMeasured, PlanAccepted
+from ringmain.vpp.messages import SCHEMA, FleetHeard, FleetMeasured, PlanAccepted
 from ringmain.vpp.views import rows_of
 from ringmain.world.calendar import MINUTE_NS
 from ringmain.world.run import main, make_plan
@@ -130,8 +130,9 @@ def test_devices_report_from_the_opening_on(lived):
     measured = events_of(data, FleetMeasured)
     measured = measured[measured["time_ns"] > figures["from_ns"] + MINUTE_NS]
     assert measured.size > 36 * 60
-    assert (measured["fresh_count"] == BATTERIES).all()
     assert (measured["energy_wh"] > 0).all()
+    heard = events_of(data, FleetHeard)
+    assert (heard["fresh_count"][heard["time_ns"] > figures["from_ns"] + MINUTE_NS] == BATTERIES).all()
 
 
 def test_the_forecast_stands_beside_the_auction(lived):

@@ -101,7 +101,7 @@ class Rig:
 def battery(asset_id: int, **changes: int) -> Any:
     """A plain battery: 5 kW, 10 kWh, a tenth in reserve, 95 % each way, 20 EUR/MWh of wear."""
     values = {
-        "site_id": asset_id,
+        "node_id": asset_id,
         "link_account_id": LINK_ACCOUNT,
         "charge_limit_w": 5_000,
         "discharge_limit_w": 5_000,

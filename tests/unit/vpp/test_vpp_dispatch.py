@@ -97,7 +97,7 @@ def test_a_silent_battery_counts_as_planned_and_others_do_the_rest() -> None:
         rig.advance(DELIVERY_NS + minute * MINUTE_NS)
         rig.send(LINK, report(1, 10 + minute, rig.now_ns, energy_wh=6_000))
     events = rig.advance(DELIVERY_NS + 14 * MINUTE_NS)
-    assert named(events, "FleetMeasured")[-1]["silent_count"] == 1
+    assert named(events, "FleetHeard")[-1]["silent_count"] == 1
     assert rig.fleet.twins[2].desired_power_w == 2_000
     rig.advance(DELIVERY_NS + 29 * MINUTE_NS)
     (metered,) = named(rig.advance(DELIVERY_NS + 30 * MINUTE_NS), "FleetMetered")
@@ -186,7 +186,7 @@ def test_without_an_imbalance_price_the_reference_stands_in_made_worse(prices: l
 
 def test_a_share_is_rounded_down_and_the_fleet_keeps_the_remainder() -> None:
     rig = sold(6, 1, 2)
-    rig.fleet.batteries[1].wear_price_ticks = 2_001
+    rig.fleet.assets[1].wear_price_ticks = 2_001
     events = settled_hour(rig, [IMBALANCE])
     settled = named(events, "FleetSettled")[-1]
     income = settled["award_minor"] + settled["imbalance_minor"] - settled["wear_minor"]

@@ -15,7 +15,7 @@ from unit.vpp.rig import MIDNIGHT_NS
 def fleet(*changes: dict[str, int]) -> np.recarray:
     values = {
         "asset_id": 1,
-        "site_id": 1,
+        "node_id": 1,
         "link_account_id": 100,
         "charge_limit_w": 5_000,
         "discharge_limit_w": 5_000,
@@ -25,7 +25,7 @@ def fleet(*changes: dict[str, int]) -> np.recarray:
         "discharge_efficiency_permille": 950,
         "wear_price_ticks": 2_000,
     }
-    rows = [tuple({**values, **change}.values()) for change in changes]
+    rows = [tuple({**values, **change}[name] for name in ASSET.names) for change in changes]
     return np.array(rows, ASSET).view(np.recarray)
 
 

@@ -72,7 +72,8 @@ def test_it_agrees_with_the_engines_dispatch() -> None:
 
 
 SHARED = [field.name for field in RegisterBattery.fields if field.name not in
-          ("asset_id", "site_id", "link_account_id", "energy_capacity_wh", "wear_price_ticks")]  # fmt: skip
+          ("asset_id", "node_id", "link_account_id", "energy_capacity_wh", "wear_price_ticks",
+           "self_discharge_ppm")]  # fmt: skip
 
 
 def live(rig: Rig, rows: np.recarray, stored: np.ndarray, owed_w: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import pytest
 
 from ringmain.vpp.messages import RetireAsset, SubmitPlan
-from ringmain.vpp.state import ASSETS, SITES
+from ringmain.vpp.state import ASSETS, NODES
 from unit.vpp.rig import DESK, HOUR_NS, LINK, MIDNIGHT_NS, OTHER_LINK, Rig, battery, named, report
 
 
@@ -19,10 +19,10 @@ def reasons(events: list[dict]) -> list[str]:
 
 
 def test_a_battery_is_registered_and_repeated_in_the_event(rig: Rig) -> None:
-    (event,) = rig.send(DESK, battery(7, site_id=3))
+    (event,) = rig.send(DESK, battery(7, node_id=3))
     assert event["record"] == "BatteryRegistered"
-    assert (event["asset_id"], event["site_id"], event["wear_price_ticks"]) == (7, 3, 2_000)
-    assert rig.fleet.discharge_limit_w == 5_000
+    assert (event["asset_id"], event["node_id"], event["wear_price_ticks"]) == (7, 3, 2_000)
+    assert rig.fleet.export_limit_w == 5_000
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_a_battery_is_registered_and_repeated_in_the_event(rig: Rig) -> None:
     [
         ({"asset_id": 0}, "ASSET_ID_OUT_OF_RANGE"),
         ({"asset_id": ASSETS}, "ASSET_ID_OUT_OF_RANGE"),
-        ({"site_id": 0}, "SITE_ID_OUT_OF_RANGE"),
-        ({"site_id": SITES}, "SITE_ID_OUT_OF_RANGE"),
+        ({"node_id": 0}, "NODE_ID_OUT_OF_RANGE"),
+        ({"node_id": NODES}, "NODE_ID_OUT_OF_RANGE"),
         ({"link_account_id": 0}, "LINK_ACCOUNT_IS_OPERATOR"),
         ({"charge_limit_w": 0}, "CHARGE_LIMIT_OUT_OF_RANGE"),
         ({"charge_limit_w": 2_000_000}, "CHARGE_LIMIT_OUT_OF_RANGE"),
@@ -55,7 +55,7 @@ def test_an_id_is_given_once(rig: Rig) -> None:
     assert rig.send(DESK, RetireAsset(asset_id=7))[0]["record"] == "AssetRetired"
     assert reasons(rig.send(DESK, battery(7), RetireAsset(asset_id=7))) == ["ASSET_EXISTS", "ASSET_RETIRED"]
     assert reasons(rig.send(DESK, RetireAsset(asset_id=8))) == ["UNKNOWN_ASSET"]
-    assert rig.fleet.discharge_limit_w == 0
+    assert rig.fleet.export_limit_w == 0
 
 
 def test_only_the_operator_commands_and_only_the_link_reports(rig: Rig) -> None:
@@ -89,7 +89,7 @@ def test_a_plan_that_cannot_be_is_refused(rig: Rig, changes: dict, reason: str) 
     block = {"asset_id": 7, "power_w": 100, "delivery_start_ns": MIDNIGHT_NS, "delivery_duration_s": 3_600}
     (event,) = rig.send(DESK, SubmitPlan(**{**block, **changes}))
     assert (event["record"], event["reason"]) == ("PlanRejected", reason)
-    assert not rig.fleet.plan_power_w.any()
+    assert not rig.fleet.plans.any()
 
 
 def test_the_newest_block_of_a_plan_stands(rig: Rig) -> None:
@@ -106,5 +106,5 @@ def test_the_newest_block_of_a_plan_stands(rig: Rig) -> None:
         )
         assert len(named(events, "PlanAccepted")) == 1
     first = (MIDNIGHT_NS + HOUR_NS) // (HOUR_NS // 4)
-    plan = [int(rig.fleet.plan_power_w[7, (first + k) % 192]) for k in range(13)]
+    plan = [4 * int(rig.fleet.plans[7, (first + k) % 192]) for k in range(13)]
     assert plan == [-2_000] * 4 + [1_000] * 8 + [0]

@@ -21,7 +21,7 @@ from unit.vpp.rig import (
 @pytest.fixture
 def rig() -> Rig:
     rig = Rig()
-    rig.send(DESK, battery(1), battery(2, site_id=1))
+    rig.send(DESK, battery(1), battery(2, node_id=1))
     return rig
 
 
@@ -111,7 +111,7 @@ def test_after_ten_days_of_silence_everything_is_late(rig: Rig) -> None:
 def test_quality_turns_from_fresh_to_late_to_silent(rig: Rig) -> None:
     rig.send(LINK, report(1, 1, MIDNIGHT_NS), report(2, 1, MIDNIGHT_NS))
     for minute, counts in ((1, (2, 0, 0)), (5, (0, 2, 0)), (12, (0, 0, 2))):
-        event = named(rig.advance(MIDNIGHT_NS + minute * MINUTE_NS), "FleetMeasured")[-1]
+        event = named(rig.advance(MIDNIGHT_NS + minute * MINUTE_NS), "FleetHeard")[-1]
         assert (event["fresh_count"], event["late_count"], event["silent_count"]) == counts
 
 

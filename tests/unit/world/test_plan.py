@@ -66,8 +66,8 @@ def options(data, **more):
 
 
 def rows_of(count, **changes):
-    row = dict(zip(FIELDS, (1, 1, 77, 4_000, 3_000, 9_000, 100, 950, 940, 200), strict=True))
-    return [{**row, "asset_id": 900 - 3 * n, "site_id": n + 1, **changes} for n in range(count)]
+    row = dict(zip(FIELDS, (1, 1, 4_000, 3_000, 9_000, 77, 100, 950, 940, 200), strict=True))
+    return [{**row, "asset_id": 900 - 3 * n, "node_id": n + 1, **changes} for n in range(count)]
 
 
 def fleet_file(tmp_path, rows):
@@ -106,7 +106,7 @@ def test_a_folder_keeps_its_fleet(tmp_path):
     ("rows", "said"),
     [
         ([], "RM601 .* holds no battery"),
-        ([{"asset_id": 1}], "RM602 .* row 1: site_id is missing"),
+        ([{"asset_id": 1}], "RM602 .* row 1: node_id is missing"),
         (rows_of(1, reserve_permille="a"), "RM602 .* row 1: reserve_permille is a"),
         (rows_of(1, charge_limit_w=4_000.5), "RM602 .* row 1: charge_limit_w is 4000.5"),
         (rows_of(1, reserve_permille=70_000), "RM602 .* row 1: reserve_permille is 70000"),

@@ -1,5 +1,6 @@
 """The fleet's compiled rules, one topic a file.
 
-``units`` ← ``periods`` ← ``registry``, ``meter`` ← ``twins``, ``desk`` (over ``money``) ← ``dispatch``,
-``settle``, ``census`` ← ``timers``, ``operator`` (over ``answers``).
+``units`` ← ``periods``, ``hierarchy`` ← ``estimates`` ← ``ranges``, ``meter`` ← ``registry``, ``twins``,
+``desk`` (over ``money``) ← ``measuring``, ``allocation`` ← ``dispatch``, ``settle``, ``census`` ←
+``timers``, ``rhythm``, ``operator`` (over ``answers``).
 """

@@ -4,7 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels.meter import quality
+from ringmain.vpp.kernels.estimates import quality
 from ringmain.vpp.messages import AssetMeasured
 from ringmain.vpp.state import ACTIVE, TWINS_PER_TIMER
 
@@ -18,7 +18,7 @@ def take_census(fleet: Any, command: Any, events: Any, n: int) -> int:
     end = n + TWINS_PER_TIMER
     asset_id = fleet.census_cursor
     while asset_id < fleet.asset_end and n < end:
-        if fleet.batteries[asset_id].status == ACTIVE:
+        if fleet.assets[asset_id].status == ACTIVE:
             head_event(events[n], command, ASSET_MEASURED)
             tell_twin(fleet, asset_id, command.time_ns, told[n])
             n += 1
@@ -36,4 +36,4 @@ def tell_twin(fleet: Any, asset_id: int, now_ns: int, told: Any) -> None:
     told.measured_ns = twin.measured_ns
     told.energy_wh = twin.energy_wh
     told.desired_power_w = twin.desired_power_w
-    told.quality = quality(twin, now_ns)
+    told.quality = quality(fleet, twin, now_ns)

@@ -149,9 +149,9 @@ def fits_fleet(fleet: Any, product: Any, side: int, power_w: int) -> bool:
     """Tell whether the fleet could run what it owes if this and all like bids were filled."""
     for period in range(product.first_period, product.first_period + product.period_count):
         cell = period_cell(fleet, period)
-        if side == SELL and cell.committed_power_w + cell.selling_power_w + power_w > fleet.discharge_limit_w:
+        if side == SELL and cell.committed_power_w + cell.selling_power_w + power_w > fleet.export_limit_w:
             return False
-        if side == BUY and cell.buying_power_w + power_w - cell.committed_power_w > fleet.charge_limit_w:
+        if side == BUY and cell.buying_power_w + power_w - cell.committed_power_w > fleet.import_limit_w:
             return False
     return True
 

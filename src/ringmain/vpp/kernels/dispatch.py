@@ -1,41 +1,38 @@
-"""Dispatch: at each tick the fleet's target becomes a wish for each battery, then set-points.
+"""Dispatch: at each tick the fleet's target becomes a wish for each asset, then set-points.
 
 The target is what is left to deliver in the quarter-hour, over the time that is left: metered
-energy feeds back, so an error of one tick is made good in the next. Batteries follow their
-plans; what the plans lack (or have too much of) is spread over them by head-room. Silent
-batteries are taken to follow their plans, and the others make up for nothing they can't see.
+energy feeds back, so an error of one tick is made good in the next. Where the operator has asked for
+a power (:data:`SetTarget`), the fleet's reports feed back: what they lacked of what had been asked when
+they could last show it is added to what is asked now. Assets follow their plans; what the plans lack,
+or have too much of, is handed down the hierarchy. Who is silent is taken to do what is estimated, and
+the others make up for it.
 """
 
 from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels.meter import metered_wh, power_w, presumed_wh, quality
-from ringmain.vpp.kernels.periods import period_cell, plan_power_w
-from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, share
-from ringmain.vpp.messages import (
-    FRESH,
-    LATE,
-    SILENT,
-    FleetDispatched,
-    FleetMeasured,
-    PeriodClosed,
-    PeriodOpened,
-    SetpointIssued,
-)
+from ringmain.vpp.kernels.allocation import allocate, tell_overloads
+from ringmain.vpp.kernels.measuring import tell_fleet
+from ringmain.vpp.kernels.meter import metered_wh, presumed_wh
+from ringmain.vpp.kernels.periods import period_cell
+from ringmain.vpp.kernels.ranges import is_controlled, resting_power_w, time_left_ns
+from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, ns_of
+from ringmain.vpp.messages import FleetDispatched, PeriodClosed, PeriodOpened, SetpointIssued
 from ringmain.vpp.state import (
     ACTIVE,
+    ASKED_KEPT,
+    CORRECTION_PERMILLE,
+    CORRECTION_STEPS,
     FLEET_POWER_LIMIT_W,
-    LEASE_NS,
     PERIOD_NS,
+    SECOND_NS,
     SETPOINTS_PER_TIMER,
-    TICK_NS,
 )
 
-FLEET_MEASURED, FLEET_DISPATCHED = FleetMeasured.kind, FleetDispatched.kind
+FLEET_DISPATCHED, FLEET_DISPATCHED_RECORD = FleetDispatched.kind, FleetDispatched.dtype
 PERIOD_OPENED, PERIOD_CLOSED = PeriodOpened.kind, PeriodClosed.kind
 SETPOINT_ISSUED = SetpointIssued.kind
-FLEET_MEASURED_RECORD, FLEET_DISPATCHED_RECORD = FleetMeasured.dtype, FleetDispatched.dtype
 PERIOD_OPENED_RECORD, PERIOD_CLOSED_RECORD = PeriodOpened.dtype, PeriodClosed.dtype
 SETPOINT_ISSUED_RECORD = SetpointIssued.dtype
 
@@ -44,17 +41,17 @@ SETPOINT_ISSUED_RECORD = SetpointIssued.dtype
 def tick(fleet: Any, command: Any, events: Any, n: int) -> int:
     """Measure the fleet and wish for what meets the commitment; return the next free event row."""
     now_ns = command.time_ns
-    fleet.next_tick_ns = (now_ns // TICK_NS + 1) * TICK_NS
-    fleet.tick_number = now_ns // TICK_NS
+    fleet.next_tick_ns = (now_ns // fleet.tick_ns + 1) * fleet.tick_ns
+    fleet.tick_number = now_ns // fleet.tick_ns
     n = turn_period(fleet, command, events, n)
-    measured = events.view(FLEET_MEASURED_RECORD)[n]
-    head_event(events[n], command, FLEET_MEASURED)
-    measure(fleet, measured, now_ns)
-    dispatched = events.view(FLEET_DISPATCHED_RECORD)[n + 1]
-    head_event(events[n + 1], command, FLEET_DISPATCHED)
+    n = tell_fleet(fleet, command, events, n)
+    dispatched = events.view(FLEET_DISPATCHED_RECORD)[n]
+    head_event(events[n], command, FLEET_DISPATCHED)
     dispatch(fleet, dispatched, now_ns)
+    n = tell_overloads(fleet, command, events, n + 1)
+    fleet.node_cursor = 1 if fleet.feeder_count > 0 else 0
     fleet.setpoint_cursor = 1
-    return issue_setpoints(fleet, command, events, n + 2)
+    return issue_setpoints(fleet, command, events, n)
 
 
 @kernel
@@ -91,62 +88,9 @@ def delivered_wh(fleet: Any, period: int, now_ns: int) -> int:
     total_wh = 0
     for asset_id in range(1, fleet.asset_end):
         total_wh += metered_wh(fleet, asset_id, period)
-        if fleet.batteries[asset_id].status == ACTIVE:
+        if fleet.assets[asset_id].status == ACTIVE:
             total_wh += presumed_wh(fleet, asset_id, period, now_ns)
     return total_wh
-
-
-# What the fleet is doing.
-
-
-@kernel
-def measure(fleet: Any, measured: Any, now_ns: int) -> None:
-    """Add up the twins."""
-    measured.dropped_count = fleet.dropped_count
-    for asset_id in range(1, fleet.asset_end):
-        if fleet.batteries[asset_id].status == ACTIVE:
-            measure_asset(fleet, asset_id, measured, now_ns)
-
-
-@kernel
-def measure_asset(fleet: Any, asset_id: int, measured: Any, now_ns: int) -> None:
-    """Add one twin to the fleet."""
-    twin = fleet.twins[asset_id]
-    power = power_w(fleet, asset_id, now_ns)
-    low, high = power_range_w(fleet, asset_id, now_ns)
-    measured.energy_wh += twin.energy_wh
-    measured.power_w += power
-    measured.headroom_up_w += max(0, high - power)
-    measured.headroom_down_w += max(0, power - low)
-    known = quality(twin, now_ns)
-    measured.fresh_count += known == FRESH
-    measured.late_count += known == LATE
-    measured.silent_count += known == SILENT
-
-
-@kernel
-def power_range_w(fleet: Any, asset_id: int, now_ns: int) -> Any:
-    """Return the least and the most power that an asset can hold until the period ends.
-
-    A silent asset has no head-room: both are its plan.
-    """
-    twin = fleet.twins[asset_id]
-    if quality(twin, now_ns) == SILENT:
-        planned = plan_power_w(fleet, asset_id, now_ns // PERIOD_NS)
-        return planned, planned
-    battery = fleet.batteries[asset_id]
-    span_ns = time_left_ns(now_ns)
-    giving_wh = (twin.energy_wh - battery.reserve_wh) * battery.discharge_efficiency_permille // 1_000
-    taking_wh = (battery.energy_capacity_wh - twin.energy_wh) * 1_000 // battery.charge_efficiency_permille
-    high = clamp(mean_power_w(giving_wh, span_ns), 0, battery.discharge_limit_w)
-    low = -clamp(mean_power_w(taking_wh, span_ns), 0, battery.charge_limit_w)
-    return low, high
-
-
-@kernel
-def time_left_ns(now_ns: int) -> int:
-    """Return how long the running period still lasts, and no less than a tick."""
-    return max(PERIOD_NS - now_ns % PERIOD_NS, TICK_NS)
 
 
 # What the fleet is to do.
@@ -157,62 +101,32 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
     """Find the fleet's target and spread it over the assets."""
     period = now_ns // PERIOD_NS
     delivered = delivered_wh(fleet, period, now_ns)
-    left_wh = committed_wh(fleet, period) - delivered
-    target_w = mean_power_w(left_wh, time_left_ns(now_ns))
+    is_asked = now_ns < fleet.target_until_ns
+    if is_asked:
+        target_w = asked_target_w(fleet)
+    else:
+        fleet.correction_w = 0
+        left_wh = committed_wh(fleet, period) - delivered
+        target_w = mean_power_w(left_wh, time_left_ns(now_ns))
     dispatched.period_start_ns = period * PERIOD_NS
     dispatched.committed_power_w = period_cell(fleet, period).committed_power_w
     dispatched.target_power_w = clamp(target_w, -FLEET_POWER_LIMIT_W, FLEET_POWER_LIMIT_W)
     dispatched.delivered_wh = delivered
-    dispatched.allocated_power_w = allocate(fleet, dispatched.target_power_w, now_ns)
+    dispatched.allocated_power_w = allocate(fleet, dispatched.target_power_w, now_ns, is_asked)
     dispatched.setpoint_number = fleet.tick_number
 
 
 @kernel
-def allocate(fleet: Any, target_w: int, now_ns: int) -> int:
-    """Wish each asset its plan and, by head-room, its part of the rest; return the sum of the wishes."""
-    planned_w, up_w, down_w = 0, 0, 0
-    for asset_id in range(1, fleet.asset_end):
-        if fleet.batteries[asset_id].status == ACTIVE:
-            base, low, high = base_power_w(fleet, asset_id, now_ns)
-            planned_w += base
-            up_w += high - base
-            down_w += base - low
-    extra_w = clamp(target_w - planned_w, -down_w, up_w)
-    spread(fleet, extra_w, up_w if extra_w > 0 else down_w, now_ns)
-    return planned_w + extra_w
-
-
-@kernel
-def base_power_w(fleet: Any, asset_id: int, now_ns: int) -> Any:
-    """Return an asset's plan within what it can do, and the range of that."""
-    low, high = power_range_w(fleet, asset_id, now_ns)
-    return clamp(plan_power_w(fleet, asset_id, now_ns // PERIOD_NS), low, high), low, high
-
-
-@kernel
-def spread(fleet: Any, extra_w: int, room_w: int, now_ns: int) -> None:
-    """Add `extra_w` to the assets' plans by head-room; the parts add up exactly."""
-    passed_w = 0
-    for asset_id in range(1, fleet.asset_end):
-        if fleet.batteries[asset_id].status != ACTIVE:
-            continue
-        base, low, high = base_power_w(fleet, asset_id, now_ns)
-        part_w = 0
-        if extra_w != 0:
-            before_w = share(extra_w, passed_w, room_w)
-            passed_w += high - base if extra_w > 0 else base - low
-            part_w = share(extra_w, passed_w, room_w) - before_w
-        assert low <= base + part_w
-        assert base + part_w <= high
-        wish(fleet.twins[asset_id], base + part_w, now_ns)
-
-
-@kernel
-def wish(twin: Any, power_w: int, now_ns: int) -> None:
-    """Note what the asset is to do, and since when."""
-    if twin.desired_power_w != power_w:
-        twin.desired_power_w = power_w
-        twin.desired_ns = now_ns
+def asked_target_w(fleet: Any) -> int:
+    """Return the power that was asked for, corrected by what the reports lack of it."""
+    lag = min(ASKED_KEPT - 1, -(-fleet.lag_ns // fleet.tick_ns))
+    shown = fleet.tick_number - lag
+    if shown >= fleet.asked_since_tick:
+        lacking_w = fleet.asked_w[shown % ASKED_KEPT] - fleet.reported_w
+        most_w = max(fleet.export_limit_w, fleet.import_limit_w) * CORRECTION_PERMILLE // 1_000
+        fleet.correction_w = clamp(fleet.correction_w + lacking_w // CORRECTION_STEPS, -most_w, most_w)
+    fleet.asked_w[fleet.tick_number % ASKED_KEPT] = fleet.target_w
+    return fleet.target_w + fleet.correction_w
 
 
 # Telling the devices.
@@ -238,14 +152,15 @@ def issue_setpoints(fleet: Any, command: Any, events: Any, n: int) -> int:
 def needs_setpoint(fleet: Any, asset_id: int, now_ns: int) -> bool:
     """Tell whether the device has to hear: the wish is new, or its lease won't last two more ticks."""
     twin = fleet.twins[asset_id]
-    session = fleet.sessions[twin.link_session_id]
-    if fleet.batteries[asset_id].status != ACTIVE or session.open == 0:
+    asset, session = fleet.assets[asset_id], fleet.sessions[twin.link_session_id]
+    if asset.status != ACTIVE or session.open == 0 or not is_controlled(asset):
         return False
-    if session.account_id != fleet.batteries[asset_id].link_account_id:
+    if session.account_id != asset.link_account_id:
         return False  # the session id was given to somebody else since
-    if twin.desired_power_w == 0 and twin.issued_power_w == 0:
-        return False  # a device without a lease is idle
-    return twin.desired_power_w != twin.issued_power_w or twin.issued_until_ns < now_ns + 2 * TICK_NS
+    if twin.desired_power_w == twin.issued_power_w == resting_power_w(asset):
+        return False  # so it does without a lease
+    ends_ns = ns_of(twin.issued_until_s)
+    return twin.desired_power_w != twin.issued_power_w or ends_ns < now_ns + 2 * fleet.tick_ns
 
 
 @kernel
@@ -253,10 +168,10 @@ def issue(fleet: Any, asset_id: int, now_ns: int, issued: Any) -> None:
     """Write the wish as a set-point with a lease, to the session of the device's link."""
     twin = fleet.twins[asset_id]
     twin.issued_power_w = twin.desired_power_w
-    twin.issued_until_ns = now_ns + LEASE_NS
+    twin.issued_until_s = (now_ns + fleet.lease_ns) // SECOND_NS
     issued.session_id = twin.link_session_id
     issued.session_number = 0
     issued.asset_id = asset_id
     issued.power_w = twin.issued_power_w
-    issued.valid_until_ns = twin.issued_until_ns
+    issued.valid_until_ns = ns_of(twin.issued_until_s)
     issued.setpoint_number = fleet.tick_number

@@ -8,15 +8,9 @@ late: it is counted, and stays out of the money until resettlement.
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.vpp.kernels.periods import plan_power_w
-from ringmain.vpp.kernels.units import NS_PER_MS, clamp, energy_wh
-from ringmain.vpp.messages import FRESH, LATE, SILENT
-from ringmain.vpp.state import (
-    LATE_AFTER_NS,
-    METER_PERIODS,
-    PERIOD_NS,
-    SILENT_AFTER_NS,
-)
+from ringmain.vpp.kernels.estimates import is_heard, supposed_power_w
+from ringmain.vpp.kernels.units import NS_PER_MS, clamp, energy_wh, ns_of, signed
+from ringmain.vpp.state import METER_PERIODS, METERED_WH_MAX, PERIOD_NS
 
 LONGEST_GAP_NS = 960 * PERIOD_NS  # ten days: beyond it all of the energy is late
 
@@ -24,8 +18,8 @@ LONGEST_GAP_NS = 960 * PERIOD_NS  # ten days: beyond it all of the energy is lat
 @kernel
 def meter(fleet: Any, report: Any, twin: Any) -> None:
     """Spread what the meters moved since the twin's last report over its quarter-hours."""
-    charged_wh = report.charged_wh - twin.charged_wh
-    discharged_wh = report.discharged_wh - twin.discharged_wh
+    charged_wh = signed(report.charged_wh) - signed(twin.charged_wh)
+    discharged_wh = signed(report.discharged_wh) - signed(twin.discharged_wh)
     elapsed_ns = report.measured_ns - twin.measured_ns
     fleet.late_wh += discharged_wh - charged_wh
     if elapsed_ns > LONGEST_GAP_NS:
@@ -36,6 +30,8 @@ def meter(fleet: Any, report: Any, twin: Any) -> None:
         charged = part_between(charged_wh, from_ns, until_ns, elapsed_ns)
         discharged = part_between(discharged_wh, from_ns, until_ns, elapsed_ns)
         cell = fleet.meters[report.asset_id, period % METER_PERIODS]
+        charged = min(charged, METERED_WH_MAX - signed(cell.charged_wh))
+        discharged = min(discharged, METERED_WH_MAX - signed(cell.discharged_wh))
         cell.charged_wh += charged
         cell.discharged_wh += discharged
         fleet.late_wh -= discharged - charged
@@ -56,24 +52,6 @@ def flowed(total_wh: int, until_ns: int, elapsed_ns: int) -> int:
 
 
 @kernel
-def quality(twin: Any, now_ns: int) -> int:
-    """Return FRESH, LATE or SILENT, by the age of the last report."""
-    age_ns = now_ns - twin.measured_ns
-    if age_ns > SILENT_AFTER_NS:
-        return SILENT
-    return LATE if age_ns > LATE_AFTER_NS else FRESH
-
-
-@kernel
-def power_w(fleet: Any, asset_id: int, now_ns: int) -> int:
-    """Return an asset's power now: reported; wished, if the wish is newer; planned, if it is silent."""
-    twin = fleet.twins[asset_id]
-    if quality(twin, now_ns) == SILENT:
-        return plan_power_w(fleet, asset_id, now_ns // PERIOD_NS)
-    return twin.power_w if twin.measured_ns >= twin.desired_ns else twin.desired_power_w
-
-
-@kernel
 def presumed_wh(fleet: Any, asset_id: int, period: int, now_ns: int) -> int:
     """Return the net energy of a period, until now or its end, that no meter has shown yet."""
     twin = fleet.twins[asset_id]
@@ -81,9 +59,9 @@ def presumed_wh(fleet: Any, asset_id: int, period: int, now_ns: int) -> int:
     until_ns = min(now_ns, (period + 1) * PERIOD_NS)
     if until_ns <= from_ns:
         return 0
-    if quality(twin, now_ns) == SILENT:
-        return energy_wh(plan_power_w(fleet, asset_id, period), until_ns - from_ns)
-    changed_ns = clamp(twin.desired_ns, from_ns, until_ns)
+    if not is_heard(fleet, twin, now_ns):
+        return energy_wh(supposed_power_w(fleet, asset_id, period), until_ns - from_ns)
+    changed_ns = clamp(ns_of(twin.desired_s), from_ns, until_ns)
     reported_wh = energy_wh(twin.power_w, changed_ns - from_ns)
     return reported_wh + energy_wh(twin.desired_power_w, until_ns - changed_ns)
 
@@ -92,4 +70,4 @@ def presumed_wh(fleet: Any, asset_id: int, period: int, now_ns: int) -> int:
 def metered_wh(fleet: Any, asset_id: int, period: int) -> int:
     """Return the net energy that the meters have shown for a period that is not settled yet."""
     cell = fleet.meters[asset_id, period % METER_PERIODS]
-    return cell.discharged_wh - cell.charged_wh
+    return signed(cell.discharged_wh) - signed(cell.charged_wh)

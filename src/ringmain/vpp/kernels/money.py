@@ -4,7 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.ledger.accounts import LIMIT_MINOR, open_account, post, transfer_fault
-from ringmain.vpp.state import ACCOUNTS, EXCHANGE, FLEET, MICRO_EURO, MONEY_LIMIT_MINOR, SITE_ACCOUNTS
+from ringmain.vpp.state import EXCHANGE, FLEET, MICRO_EURO, MONEY_LIMIT_MINOR, SITE_ACCOUNTS
 
 TICK_WH_PER_MINOR = 100  # 1 Wh at 1 tick (0.01 EUR/MWh) is a hundredth of a minor unit
 
@@ -12,7 +12,7 @@ TICK_WH_PER_MINOR = 100  # 1 Wh at 1 tick (0.01 EUR/MWh) is a hundredth of a min
 @kernel
 def open_accounts(fleet: Any) -> None:
     """Open every account; sites may owe, for what their batteries charged."""
-    for i in range(ACCOUNTS):
+    for i in range(fleet.accounts.size):
         open_account(fleet.accounts[i], MICRO_EURO, LIMIT_MINOR, LIMIT_MINOR)
     open_account(fleet.accounts[EXCHANGE], MICRO_EURO, MONEY_LIMIT_MINOR, MONEY_LIMIT_MINOR)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels import desk, registry
+from ringmain.vpp.kernels import desk, hierarchy, registry, rhythm
 from ringmain.vpp.kernels.answers import BODY_RECORD, REJECTION_RECORD, echo, reject
 from ringmain.vpp.messages import (
     FILLED,
@@ -19,9 +19,18 @@ from ringmain.vpp.messages import (
     BidRejected,
     BidSubmitted,
     CancelBid,
+    ChangeLimits,
+    ChargerRegistered,
     DefineProduct,
+    HeatStoreRegistered,
+    LimitsChanged,
+    LoadRegistered,
+    NodeRejected,
+    NodeSet,
     PlanAccepted,
     PlanRejected,
+    PluggedIn,
+    PlugIn,
     PriceRecorded,
     PriceRejected,
     ProductDefined,
@@ -30,12 +39,36 @@ from ringmain.vpp.messages import (
     RecordOrderEnded,
     RecordPrice,
     RegisterBattery,
+    RegisterCharger,
+    RegisterHeatStore,
+    RegisterLoad,
+    RegisterSolar,
     RetireAsset,
+    RhythmSet,
+    SetNode,
+    SetRhythm,
+    SetTarget,
+    SettingRejected,
+    SolarRegistered,
     SubmitBid,
     SubmitPlan,
+    TargetSet,
+    Unplug,
+    Unplugged,
 )
+from ringmain.vpp.state import PLAN_STEP_W
 
 REGISTER_BATTERY, REGISTER_BATTERY_RECORD = RegisterBattery.kind, RegisterBattery.dtype
+REGISTER_SOLAR, REGISTER_SOLAR_RECORD = RegisterSolar.kind, RegisterSolar.dtype
+REGISTER_CHARGER, REGISTER_CHARGER_RECORD = RegisterCharger.kind, RegisterCharger.dtype
+REGISTER_HEAT_STORE, REGISTER_HEAT_STORE_RECORD = RegisterHeatStore.kind, RegisterHeatStore.dtype
+REGISTER_LOAD, REGISTER_LOAD_RECORD = RegisterLoad.kind, RegisterLoad.dtype
+CHANGE_LIMITS, CHANGE_LIMITS_RECORD = ChangeLimits.kind, ChangeLimits.dtype
+PLUG_IN, PLUG_IN_RECORD = PlugIn.kind, PlugIn.dtype
+UNPLUG, UNPLUG_RECORD = Unplug.kind, Unplug.dtype
+SET_NODE, SET_NODE_RECORD = SetNode.kind, SetNode.dtype
+SET_RHYTHM, SET_RHYTHM_RECORD = SetRhythm.kind, SetRhythm.dtype
+SET_TARGET, SET_TARGET_RECORD = SetTarget.kind, SetTarget.dtype
 RETIRE_ASSET, RETIRE_ASSET_RECORD = RetireAsset.kind, RetireAsset.dtype
 SUBMIT_PLAN, SUBMIT_PLAN_RECORD = SubmitPlan.kind, SubmitPlan.dtype
 DEFINE_PRODUCT, DEFINE_PRODUCT_RECORD = DefineProduct.kind, DefineProduct.dtype
@@ -50,6 +83,11 @@ BATTERY_REGISTERED, ASSET_RETIRED, ASSET_REJECTED = (
     AssetRetired.kind,
     AssetRejected.kind,
 )
+SOLAR_REGISTERED, CHARGER_REGISTERED = SolarRegistered.kind, ChargerRegistered.kind
+HEAT_STORE_REGISTERED, LOAD_REGISTERED = HeatStoreRegistered.kind, LoadRegistered.kind
+PLUGGED_IN, UNPLUGGED, LIMITS_CHANGED = PluggedIn.kind, Unplugged.kind, LimitsChanged.kind
+NODE_SET, NODE_REJECTED = NodeSet.kind, NodeRejected.kind
+RHYTHM_SET, TARGET_SET, SETTING_REJECTED = RhythmSet.kind, TargetSet.kind, SettingRejected.kind
 PLAN_ACCEPTED, PLAN_REJECTED = PlanAccepted.kind, PlanRejected.kind
 PRODUCT_DEFINED, PRODUCT_REJECTED = ProductDefined.kind, ProductRejected.kind
 BID_SUBMITTED, BID_REJECTED = BidSubmitted.kind, BidRejected.kind
@@ -64,19 +102,18 @@ BID_ENDED, BID_ENDED_RECORD = BidEnded.kind, BidEnded.dtype
 def operate(fleet: Any, commands: Any, i: int, events: Any, n: int) -> int:
     """Answer command `i` from event row `n` on; return the next free row."""
     kind = commands[i].kind
-    fault = 0 if registry.speaks_for_operator(fleet, commands[i].session_id) else NOT_OPERATOR
-    if kind == REGISTER_BATTERY:
-        battery = commands.view(REGISTER_BATTERY_RECORD)[i]
-        fault = fault or registry.register(fleet, battery)
-        return answer(commands, i, events, n, BATTERY_REGISTERED, ASSET_REJECTED, battery.asset_id, fault)
-    if kind == RETIRE_ASSET:
-        asset_id = commands.view(RETIRE_ASSET_RECORD)[i].asset_id
-        fault = fault or registry.retire(fleet, asset_id)
-        return answer(commands, i, events, n, ASSET_RETIRED, ASSET_REJECTED, asset_id, fault)
+    is_operator = registry.speaks_for_operator(fleet, commands[i].session_id)
+    fault = 0 if is_operator else NOT_OPERATOR
     if kind == SUBMIT_PLAN:
         block = commands.view(SUBMIT_PLAN_RECORD)[i]
         fault = fault or registry.plan(fleet, block)
-        return answer(commands, i, events, n, PLAN_ACCEPTED, PLAN_REJECTED, block.asset_id, fault)
+        if fault == 0:
+            end = answer(commands, i, events, n, PLAN_ACCEPTED, PLAN_REJECTED, block.asset_id, fault)
+            events.view(SUBMIT_PLAN_RECORD)[n].power_w = registry.plan_steps(block.power_w) * PLAN_STEP_W
+            return end
+        return refuse(commands, i, events, n, PLAN_REJECTED, block.asset_id, fault)
+    if kind in (PLUG_IN, UNPLUG):
+        return plug(fleet, commands, i, events, n, is_operator)
     if kind == DEFINE_PRODUCT:
         product = commands.view(DEFINE_PRODUCT_RECORD)[i]
         fault = fault or desk.define_product(fleet, product)
@@ -93,8 +130,72 @@ def operate(fleet: Any, commands: Any, i: int, events: Any, n: int) -> int:
         return cancel_bid(fleet, commands, i, events, n, fault)
     if kind == RECORD_AWARD:
         return record_award(fleet, commands, i, events, n, fault)
-    assert kind == RECORD_ORDER_ENDED  # the core lets no unknown kind through
-    return record_order_ended(fleet, commands, i, events, n, fault)
+    if kind == RECORD_ORDER_ENDED:
+        return record_order_ended(fleet, commands, i, events, n, fault)
+    if kind in (SET_NODE, SET_RHYTHM, SET_TARGET):
+        return set_up(fleet, commands, i, events, n, fault)
+    return change_assets(fleet, commands, i, events, n, fault)
+
+
+@kernel
+def change_assets(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
+    """Answer a command that takes an asset in, changes it, or takes it out."""
+    kind = commands[i].kind
+    if kind == REGISTER_BATTERY:
+        battery = commands.view(REGISTER_BATTERY_RECORD)[i]
+        fault = fault or registry.register_battery(fleet, battery)
+        return answer(commands, i, events, n, BATTERY_REGISTERED, ASSET_REJECTED, battery.asset_id, fault)
+    if kind == REGISTER_SOLAR:
+        solar = commands.view(REGISTER_SOLAR_RECORD)[i]
+        fault = fault or registry.register_solar(fleet, solar)
+        return answer(commands, i, events, n, SOLAR_REGISTERED, ASSET_REJECTED, solar.asset_id, fault)
+    if kind == REGISTER_CHARGER:
+        charger = commands.view(REGISTER_CHARGER_RECORD)[i]
+        fault = fault or registry.register_charger(fleet, charger)
+        return answer(commands, i, events, n, CHARGER_REGISTERED, ASSET_REJECTED, charger.asset_id, fault)
+    if kind == REGISTER_HEAT_STORE:
+        store = commands.view(REGISTER_HEAT_STORE_RECORD)[i]
+        fault = fault or registry.register_heat_store(fleet, store)
+        return answer(commands, i, events, n, HEAT_STORE_REGISTERED, ASSET_REJECTED, store.asset_id, fault)
+    if kind == REGISTER_LOAD:
+        load = commands.view(REGISTER_LOAD_RECORD)[i]
+        fault = fault or registry.register_load(fleet, load)
+        return answer(commands, i, events, n, LOAD_REGISTERED, ASSET_REJECTED, load.asset_id, fault)
+    if kind == CHANGE_LIMITS:
+        limits = commands.view(CHANGE_LIMITS_RECORD)[i]
+        fault = fault or registry.change_limits(fleet, limits)
+        return answer(commands, i, events, n, LIMITS_CHANGED, ASSET_REJECTED, limits.asset_id, fault)
+    assert kind == RETIRE_ASSET  # the core lets no unknown kind through
+    asset_id = commands.view(RETIRE_ASSET_RECORD)[i].asset_id
+    fault = fault or registry.retire(fleet, asset_id)
+    return answer(commands, i, events, n, ASSET_RETIRED, ASSET_REJECTED, asset_id, fault)
+
+
+@kernel
+def plug(fleet: Any, commands: Any, i: int, events: Any, n: int, is_operator: bool) -> int:
+    """Answer what is said of a car at a charger, by the operator or by the charger's link; return n + 1."""
+    if commands[i].kind == PLUG_IN:
+        plugged = commands.view(PLUG_IN_RECORD)[i]
+        fault = registry.plug_in(fleet, plugged, is_operator)
+        return answer(commands, i, events, n, PLUGGED_IN, ASSET_REJECTED, plugged.asset_id, fault)
+    gone = commands.view(UNPLUG_RECORD)[i]
+    fault = registry.unplug(fleet, gone, is_operator)
+    return answer(commands, i, events, n, UNPLUGGED, ASSET_REJECTED, gone.asset_id, fault)
+
+
+@kernel
+def set_up(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
+    """Answer a command about the hierarchy, the rhythm or the target; return n + 1."""
+    kind = commands[i].kind
+    if kind == SET_NODE:
+        node = commands.view(SET_NODE_RECORD)[i]
+        fault = fault or hierarchy.set_node(fleet, node)
+        return answer(commands, i, events, n, NODE_SET, NODE_REJECTED, node.node_id, fault)
+    if kind == SET_RHYTHM:
+        fault = fault or rhythm.set_rhythm(fleet, commands.view(SET_RHYTHM_RECORD)[i])
+        return answer(commands, i, events, n, RHYTHM_SET, SETTING_REJECTED, kind, fault)
+    fault = fault or rhythm.set_target(fleet, commands.view(SET_TARGET_RECORD)[i])
+    return answer(commands, i, events, n, TARGET_SET, SETTING_REJECTED, kind, fault)
 
 
 @kernel

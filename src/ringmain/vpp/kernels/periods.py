@@ -4,7 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.vpp.messages import BEYOND_HORIZON, PERIOD_MISALIGNED, PERIOD_PAST
-from ringmain.vpp.state import PERIOD_NS, PERIODS, PLAN_PERIODS, SECOND_NS, SETTLE_AFTER_NS, TICK_NS
+from ringmain.vpp.state import PERIOD_NS, PERIODS, PLAN_STEP_W, SECOND_NS, SETTLE_AFTER_NS
 
 PERIOD_S = PERIOD_NS // SECOND_NS
 
@@ -14,8 +14,15 @@ def wake(fleet: Any, now_ns: int) -> None:
     """Start the clockwork with the first command."""
     if fleet.next_tick_ns == 0:
         fleet.next_period = now_ns // PERIOD_NS
-        fleet.next_tick_ns = (now_ns // TICK_NS + 1) * TICK_NS
-        fleet.next_deadline_ns = fleet.next_tick_ns
+        set_clockwork(fleet, now_ns)
+
+
+@kernel
+def set_clockwork(fleet: Any, now_ns: int) -> None:
+    """Have the next tick and the next measurement come on whole multiples of their intervals."""
+    fleet.next_tick_ns = (now_ns // fleet.tick_ns + 1) * fleet.tick_ns
+    fleet.next_measure_ns = (now_ns // fleet.measure_ns + 1) * fleet.measure_ns
+    fleet.next_deadline_ns = min(fleet.next_tick_ns, fleet.next_measure_ns)
 
 
 @kernel
@@ -35,7 +42,7 @@ def settle_due_ns(fleet: Any) -> int:
 @kernel
 def plan_power_w(fleet: Any, asset_id: int, period: int) -> int:
     """Return what an asset was to do in a period."""
-    return fleet.plan_power_w[asset_id, period % PLAN_PERIODS]
+    return int(fleet.plans[asset_id, period % fleet.plans.shape[1]]) * PLAN_STEP_W
 
 
 @kernel

@@ -11,10 +11,11 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
 from ringmain.vpp.kernels.dispatch import committed_wh
+from ringmain.vpp.kernels.hierarchy import site_of
 from ringmain.vpp.kernels.meter import presumed_wh
 from ringmain.vpp.kernels.money import move, pay_site, price_of, receive
 from ringmain.vpp.kernels.periods import period_cell
-from ringmain.vpp.kernels.units import share
+from ringmain.vpp.kernels.units import share, signed
 from ringmain.vpp.messages import FleetMetered, FleetSettled, SiteSettled
 from ringmain.vpp.state import (
     ABSENT,
@@ -24,7 +25,6 @@ from ringmain.vpp.state import (
     FLEET,
     METER_PERIODS,
     PERIOD_NS,
-    PLAN_PERIODS,
     SITES_PER_TIMER,
     WEAR,
 )
@@ -44,7 +44,7 @@ def settle_period(fleet: Any, command: Any, events: Any, n: int) -> int:
     head_event(events[n + 1], command, FLEET_SETTLED)
     metered.committed_wh = committed_wh(fleet, period)
     for asset_id in range(1, fleet.asset_end):
-        if fleet.batteries[asset_id].status != ABSENT:
+        if fleet.assets[asset_id].status != ABSENT:
             settled.wear_minor += settle_asset(fleet, asset_id, period, command.time_ns, metered)
     metered.period_start_ns = settled.period_start_ns = period * PERIOD_NS
     metered.late_wh = fleet.late_wh
@@ -57,13 +57,14 @@ def settle_period(fleet: Any, command: Any, events: Any, n: int) -> int:
 @kernel
 def settle_asset(fleet: Any, asset_id: int, period: int, now_ns: int, metered: Any) -> int:
     """Add an asset's period to the fleet and to its site, and clear it; return its wear in minor units."""
-    battery, site = fleet.batteries[asset_id], fleet.sites[fleet.batteries[asset_id].site_id]
+    asset = fleet.assets[asset_id]
+    site = fleet.nodes[site_of(fleet, asset)]
     cell = fleet.meters[asset_id, period % METER_PERIODS]
     estimated_wh = 0
-    if battery.status == ACTIVE:
+    if asset.status == ACTIVE:
         estimated_wh = presumed_wh(fleet, asset_id, period, now_ns)
-    discharged_wh = cell.discharged_wh + max(0, estimated_wh)
-    charged_wh = cell.charged_wh + max(0, -estimated_wh)
+    discharged_wh = signed(cell.discharged_wh) + max(0, estimated_wh)
+    charged_wh = signed(cell.charged_wh) + max(0, -estimated_wh)
     metered.estimated_wh += estimated_wh
     metered.metered_wh += discharged_wh - charged_wh
     site.metered_wh += discharged_wh - charged_wh
@@ -71,8 +72,8 @@ def settle_asset(fleet: Any, asset_id: int, period: int, now_ns: int, metered: A
     fleet.paid_moved_wh += discharged_wh + charged_wh
     cell.charged_wh = 0
     cell.discharged_wh = 0
-    fleet.plan_power_w[asset_id, period % PLAN_PERIODS] = 0
-    return price_of(discharged_wh, battery.wear_price_ticks)
+    fleet.plans[asset_id, period % fleet.plans.shape[1]] = 0
+    return price_of(discharged_wh, asset.wear_price_ticks)
 
 
 @kernel
@@ -126,13 +127,13 @@ def pay_sites(fleet: Any, command: Any, events: Any, n: int) -> int:
     settled = events.view(SITE_SETTLED_RECORD)
     end = n + SITES_PER_TIMER
     site_id = fleet.site_cursor
-    while site_id < fleet.site_end and n < end:
-        if fleet.sites[site_id].moved_wh > 0:
+    while site_id < fleet.node_end and n < end:
+        if fleet.nodes[site_id].moved_wh > 0:
             head_event(events[n], command, SITE_SETTLED)
             settle_site(fleet, site_id, settled[n])
             n += 1
         site_id += 1
-    fleet.site_cursor = site_id if site_id < fleet.site_end else 0
+    fleet.site_cursor = site_id if site_id < fleet.node_end else 0
     if fleet.site_cursor == 0:
         fleet.paid_moved_wh = 0
     return n
@@ -141,7 +142,7 @@ def pay_sites(fleet: Any, command: Any, events: Any, n: int) -> int:
 @kernel
 def settle_site(fleet: Any, site_id: int, settled: Any) -> None:
     """Pay a site its share and clear its energies."""
-    site = fleet.sites[site_id]
+    site = fleet.nodes[site_id]
     amount_minor = share(fleet.paid_income_minor, site.moved_wh, fleet.paid_moved_wh)
     settled.period_start_ns = fleet.paid_period * PERIOD_NS
     settled.site_id = site_id

@@ -1,9 +1,26 @@
 """Where watts and watt-hours meet, and exact division."""
 
+from typing import Any
+
+import numpy as np
+
 from ringmain.core.jit import kernel
+from ringmain.vpp.state import SECOND_NS
 
 NS_PER_MS = 1_000_000
 MS_PER_HOUR = 3_600_000
+
+
+@kernel
+def signed(count: Any) -> Any:
+    """Return an unsigned field as a number that may be subtracted from."""
+    return np.int64(count)
+
+
+@kernel
+def ns_of(time_s: Any) -> Any:
+    """Return a time in seconds since 1970 in nanoseconds."""
+    return np.int64(time_s) * SECOND_NS
 
 
 @kernel
