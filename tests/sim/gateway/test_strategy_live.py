@@ -14,7 +14,7 @@ from gateway_rig import Rig
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "unit" / "client"))
 from strategies import EXAMPLES, Watcher, market_maker, twap_taker
 
-from ringmain.client.strategy import BUY, IOC, SELL, Latency, LiveRun, Plan, Strategy, simulate
+from ringmain.client.strategy import BUY, IOC, SELL, Latency, Level, LiveRun, Plan, Strategy, simulate
 from ringmain.client.strategy.flow import MAKER_SESSION, TAKER_SESSION
 from ringmain.client.strategy.live import HEARTBEAT_MS
 from ringmain.core.clock import Clock
@@ -257,9 +257,8 @@ def test_orders_are_kept_if_wanted_and_the_next_run_begins_with_none(venue):
     until(first, lambda: first.driver.strategy.order and first.driver.strategy.order.status == "open")
     first.stop(keep_orders=True)
     second = run()
-    until(second, lambda: second.driver.strategy.order and second.driver.strategy.order.status == "open")
-    bid = second.driver.desk.best_bid(3)
-    assert (bid.price_ticks, bid.quantity_lots) == (4_000, 5), "the first one's is gone"
+    until(second, lambda: second.driver.desk.live_orders(3))
+    until(second, lambda: second.driver.desk.best_bid(3) == Level(4_000, 5))  # the first one's is gone
     second.stop()
 
 

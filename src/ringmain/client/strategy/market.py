@@ -140,10 +140,11 @@ class MarketView:
         """Take in records of shape (n,), in order."""
         changes = Changes()
         levels = records.view(self._level_dtype)
-        columns = (levels[name].tolist() for name in ("product_id", "side", "price_ticks", "quantity_lots"))
-        for row, (kind, *level) in enumerate(zip(records["kind"].tolist(), *columns, strict=True)):
+        names = ("kind", "product_id", "side", "price_ticks", "quantity_lots")
+        rows = zip(*(levels[name].tolist() for name in names), strict=True)
+        for row, (kind, product_id, side, price_ticks, lots) in enumerate(rows):
             if kind == messages.LEVEL_CHANGED:  # most are
-                self._change_level(*level, changes)
+                self._change_level(product_id, side, price_ticks, lots, changes)
                 continue
             fold = self._folds.get(kind)
             if fold is not None:
