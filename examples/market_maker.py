@@ -47,6 +47,7 @@ class MarketMaker(Strategy):
         self.skew_ticks, self.limit_lots, self.tolerance_ticks = skew_ticks, limit_lots, tolerance_ticks
         self.closure_s = closure_s
         self.quotes: dict[int, Order] = {}
+        self.asked_ticks: dict[int, int] = {}  # where each side was last asked to be
         self.paused_until_ns = 0
         self.requotes = 0
 
@@ -89,21 +90,29 @@ class MarketMaker(Strategy):
         return {"quotes moved": self.requotes}
 
     def quote(self, desk: Desk) -> None:
-        """Bring both sides to where they should be."""
-        middle_ticks = self.middle_ticks(desk)
+        """Bring both sides to where they should be; without two sides of others, leave them."""
+        best = self.others_best(desk)
         may_quote = desk.is_open(self.product_id) and desk.now_ns >= self.paused_until_ns
-        if middle_ticks is None or not may_quote or desk.is_stopped:
+        if best is None or not may_quote or desk.is_stopped:
             return
         lean_ticks = self.skew_ticks * desk.position_lots(self.product_id) // self.quantity_lots
-        for side, sign in ((BUY, -1), (SELL, 1)):
-            price_ticks = middle_ticks - lean_ticks + sign * self.half_width_ticks
+        middle_ticks = sum(best) // 2 - lean_ticks
+        bid_ticks = min(middle_ticks - self.half_width_ticks, best[1] - 1)  # not so far as to trade
+        offer_ticks = max(middle_ticks + self.half_width_ticks, best[0] + 1)
+        sides = [(BUY, bid_ticks), (SELL, offer_ticks)]
+        if self.asked_ticks.get(BUY, bid_ticks) < bid_ticks:
+            sides.reverse()  # upwards the offer goes first, or the bid would meet it
+        for side, price_ticks in sides:
             self.bring(desk, side, self.on_step(desk, price_ticks, side), self.wanted_lots(desk, side))
 
     def bring(self, desk: Desk, side: int, price_ticks: int, lots: int) -> None:
         """Place, move or cancel one side; leave it alone while the venue owes an answer."""
         order = self.quotes.get(side)
+        if self.would_meet_own(side, price_ticks):
+            return
         if order is None or not order.is_live:
             if lots > 0:
+                self.asked_ticks[side] = price_ticks
                 self.quotes[side] = desk.place(self.product_id, side, price_ticks, lots, post_only=1)
         elif not order.is_settled:
             return
@@ -111,7 +120,17 @@ class MarketMaker(Strategy):
             desk.cancel(order)
         elif abs(order.price_ticks - price_ticks) > self.tolerance_ticks or 2 * order.open_lots < lots:
             self.requotes += 1
+            self.asked_ticks[side] = price_ticks
             desk.replace(order, price_ticks, lots)
+
+    def would_meet_own(self, side: int, price_ticks: int) -> bool:
+        """Tell whether a price would meet the other side, where that was last asked to be."""
+        other_side = SELL if side == BUY else BUY
+        other = self.quotes.get(other_side)
+        if other is None or not other.is_live:
+            return False
+        asked_ticks = self.asked_ticks[other_side]
+        return price_ticks >= asked_ticks if side == BUY else price_ticks <= asked_ticks
 
     def withdraw(self, desk: Desk) -> None:
         """Cancel both sides."""
@@ -119,8 +138,8 @@ class MarketMaker(Strategy):
             if order.is_live and not order.pending_number:
                 desk.cancel(order)
 
-    def middle_ticks(self, desk: Desk) -> int | None:
-        """Return the middle of the others' best prices; the last price if a side is empty."""
+    def others_best(self, desk: Desk) -> tuple[int, int] | None:
+        """Return the others' best bid and offer, or None without both."""
         product = desk.product(self.product_id)
         best = []
         for side in (BUY, SELL):
@@ -128,7 +147,7 @@ class MarketMaker(Strategy):
             levels = product.depth(side, 3)
             others = [each for each in levels if each.quantity_lots > own.get(each.price_ticks, 0)]
             best += [each.price_ticks for each in others[:1]]
-        return sum(best) // 2 if len(best) == 2 else product.last_ticks
+        return (best[0], best[1]) if len(best) == 2 else None
 
     def wanted_lots(self, desk: Desk, side: int) -> int:
         """Return how much to quote without leaving the limit."""

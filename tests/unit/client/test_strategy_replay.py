@@ -121,6 +121,11 @@ def test_both_examples_replay_the_same_each_time(lived):
         assert first.notes["recorded commands"] > 500
 
 
+def test_a_strategy_whose_product_never_comes_is_told_so(lived):
+    result = replay(Watcher((1, 99)), lived[0])
+    assert result.notes["never began, not told of products"] == "99"
+
+
 def test_a_day_that_uses_the_strategys_session_or_no_day_is_refused(tmp_path):
     with pytest.raises(RingmainError, match="RM642"):
         replay(Watcher(), tmp_path)

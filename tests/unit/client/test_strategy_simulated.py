@@ -37,6 +37,7 @@ def test_the_same_seed_gives_the_same_day_and_another_one_another():
     assert [each.as_dict() for each in first] == [each.as_dict() for each in again]
     assert first[0].fills != other[0].fills
     assert first[0].fills
+    assert "WOULD_TRADE" not in first[0].rejections, "no side meets the other"
     assert first[1].fills
 
 

@@ -76,6 +76,10 @@ class Result:
 def result_of(driver: Driver, mode: str, begin_ns: int, notes: dict[str, Any] | None = None) -> Result:
     """Return what a driver's strategy has come to."""
     desk, own = driver.desk, driver.desk._own
+    notes = dict(notes or {})
+    if not driver.is_started:
+        unknown = [str(each.product_id) for each in desk._market.products.values() if each.terms is None]
+        notes["never began, not told of products"] = ", ".join(unknown)
     orders = [asdict(order) | {"side": SIDE_NAMES.get(order.side, str(order.side))} for order in own.placed]
     fills = [asdict(fill) | {"side": SIDE_NAMES.get(fill.side, str(fill.side))} for fill in own.fills]
     positions = []
@@ -91,5 +95,5 @@ def result_of(driver: Driver, mode: str, begin_ns: int, notes: dict[str, Any] | 
         mode, type(driver.strategy).__name__, begin_ns, max(begin_ns, desk.now_ns),
         [{"time_ns": time_ns, **fields} for time_ns, fields in desk.commands],
         orders, fills, positions, own.cash_minor, own.fees_minor, desk.profit_minor,
-        dict(own.rejections), notes or {}, driver.strategy.report(desk),
+        dict(own.rejections), notes, driver.strategy.report(desk),
     )  # fmt: skip
