@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _add_journal(commands)
     _add_replay(commands)
     _add_dayahead(exchange.add(commands))
+    _add_strategy(commands)
     _add_bench(commands)
     _add_docs(commands)
     return root
@@ -460,6 +461,36 @@ def _auctioneer(options: argparse.Namespace) -> None:
         raise RingmainError("RM626", "cli", what, "Give the file that holds the token") from None
     with Client.connect(options.host, options.port, token, schema) as session:
         run(options.data, session, Auctioneer(options.seconds, options.gap), options.auctions)
+
+
+def _add_strategy(commands: Any) -> None:
+    strategy = commands.add_parser("strategy", help="Run a trading strategy: simulated, replayed or live.")
+    actions = strategy.add_subparsers(title="actions", required=True, metavar="ACTION")
+    about = "Run a strategy from a file, and print what it has come to."
+    run = _command(actions, "run", about, _strategy)
+    run.add_argument("strategy", metavar="FILE.py:CLASS", help="the strategy's class, and the file it is in")
+    where = run.add_mutually_exclusive_group(required=True)
+    where.add_argument("--simulate", type=int, metavar="SEED", help="at a simulated venue")
+    where.add_argument("--replay", type=Path, metavar="DATA", help="in the day that a data folder holds")
+    where.add_argument("--live", metavar="HOST:PORT", help="at a live venue, through its gateway")
+    run.add_argument("--token", type=Path, metavar="FILE", help="live: file with the token")
+    run.add_argument(
+        "--tls-ca", type=Path, metavar="FILE", help="live: certificate to trust, of a door with TLS"
+    )
+    setting = "a parameter of the strategy's class; once for each"
+    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=setting)
+    minutes = "simulated: how long products trade (default: 30); live: end after so long, in logical time"
+    run.add_argument("--minutes", type=float, default=None, metavar="N", help=minutes)
+    latency = "simulated, replayed: from strategy to venue, and back (default: 1000)"
+    run.add_argument("--latency-us", type=int, default=1_000, metavar="N", help=latency)
+    run.add_argument("--keep-orders", action="store_true", help="leave what rests at the end")
+    run.add_argument("--json", action="store_true", help="as JSON, with every order and fill")
+
+
+def _strategy(options: argparse.Namespace) -> None:
+    from ringmain.client.strategy.app import run
+
+    run(options)
 
 
 def _add_bench(commands: Any) -> None:

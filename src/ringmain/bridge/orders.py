@@ -1,9 +1,12 @@
 """The bridge: the fleet's bids become orders of the exchange; fills, products and prices come back.
 
+A bid for a product of a day-ahead auction that takes orders becomes a curve of one step there; any other
+becomes an order in the product's book.
+
 It keeps nothing. Going out, the n-th request on the fleet's tape (a bid, or a wish to cancel one) is
 command number n of the bridge's session with the exchange; coming back, what stands at position p of
-the exchange's tape is number p + 1 of its session with the fleet, whose numbers only have to rise, and
-becomes one command at most. So whatever dies and whenever, the numbers that the two markets have seen
+the exchange's tape is number 2 p + 1 of its session with the fleet, and 2 p + 2 where it says two things:
+these numbers only have to rise. So whatever dies and whenever, the numbers that the two markets have seen
 tell where to go on: nothing is lost, and nothing is passed on twice. A bridge that is made anew reads
 both tapes from the first event that is kept, for what earlier events mean to later ones.
 """
@@ -13,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.bridge.auctions import SETTINGS, Auctions, Place, curve_of, withdrawal_of
 from ringmain.bridge.products import NEWS, Products
 from ringmain.client import Client
 from ringmain.core.tape import TapeReader
+from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
 
@@ -52,19 +57,20 @@ class Bridge:
         self._market = TapeReader(data / "exchange", exchange.schema)
         self._market.position = self._market.first()
         self._products = Products()
-        self._bid_of: dict[int, int] = {}  # order number on the exchange -> bid
-        self._order_of: dict[int, int] = {}
+        self._auctions = Auctions()
+        self._bids: dict[int, dict[str, Any]] = {}  # by the order's number on the exchange
+        self._order_of: dict[int, int] = {}  # by bid
+        self._bid_at: dict[Place, dict[str, Any]] = {}  # whose curve stands there
+        self._account_id = -1  # on the exchange; known by the first curve
         self._requested = 0
-        self._waiting: list[
-            tuple[int, Any]
-        ] = []  # requests that the exchange does not have, and their numbers
+        self._waiting: list[tuple[int, dict[str, Any]]] = []  # what the exchange does not have, by number
 
     def forward(self) -> int:
         """Send the orders that the fleet asks for; return how many commands, after they are answered."""
         self._read_requests()
         sent, self._waiting = self._waiting, []
-        for expected, command in sent:
-            number = self.trading.send(command)
+        for expected, said in sent:
+            number = self.trading.send(self._order(said) if "price_ticks" in said else self._cancel(said))
             assert number == expected, "the bridge's session is its own"
         if sent:
             self.trading.settle()
@@ -82,7 +88,7 @@ class Bridge:
         while (begin := self._market.position) < self._market.readable():
             events = self._market.read()
             is_own = (events["session_id"] == session_id) & np.isin(events["kind"], _OUTCOMES)
-            for place in np.flatnonzero(is_own | np.isin(events["kind"], NEWS)).tolist():
+            for place in np.flatnonzero(is_own | np.isin(events["kind"], _PUBLIC)).tolist():
                 sent += self._tell(events[place : place + 1], begin + place)
         if sent:
             self.telling.settle()
@@ -100,38 +106,98 @@ class Bridge:
         is_bid = int(event["kind"][0]) == vpp.BidSubmitted.kind
         said = (vpp.BidSubmitted if is_bid else vpp.BidCancelRequested).unpack(event)
         if is_bid:
-            self._bid_of[self._requested] = said["bid_id"]
+            self._bids[self._requested] = said
             self._order_of[said["bid_id"]] = self._requested
         if self._requested >= self.trading.protocol.next_number:
-            self._waiting.append((self._requested, _order(said) if is_bid else self._cancel(said)))
+            self._waiting.append((self._requested, said))
+
+    def _order(self, bid: dict[str, Any]) -> Any:
+        """Return a bid as a curve of the auction that its product is in, or as an order."""
+        place = self._auctions.place_of(bid["product_id"])
+        if place is None or bid["time_in_force"] != vpp.REST:
+            return _order(bid)
+        return curve_of(bid, place)
 
     def _cancel(self, said: dict[str, Any]) -> Any:
+        for place, bid in self._bid_at.items():
+            if bid["bid_id"] == said["bid_id"]:
+                return withdrawal_of(place)
         return exchange.CancelOrder(order_number=self._order_of[said["bid_id"]])
 
     def _tell(self, event: Any, position: int) -> int:
-        """Pass one event on, under the number of its place on the tape, unless the fleet has it."""
-        is_news = int(event["kind"][0]) in NEWS
-        command = self._products.command(event) if is_news else self._outcome(event)
-        if command is None or position + 1 < self.telling.protocol.next_number:
-            return 0
-        self.telling.protocol.next_number = position + 1
-        self.telling.send(command)
-        return 1
+        """Pass one event on, under the numbers of its place on the tape, unless the fleet has it."""
+        sent = 0
+        for place, command in enumerate(self._commands(event)):
+            number = 2 * position + 1 + place
+            if number >= self.telling.protocol.next_number:
+                self.telling.protocol.next_number = number
+                self.telling.send(command)
+                sent += 1
+        return sent
+
+    def _commands(self, event: Any) -> list[Any]:
+        """Return what one event means to the fleet; two commands at most."""
+        kind = int(event["kind"][0])
+        if kind in SETTINGS:
+            self._auctions.fold(event)
+            return []
+        if kind == dayahead.PriceSet.kind:
+            said = dayahead.PriceSet.unpack(event)
+            product_id = self._auctions.product_id(said["zone"], said["period"])
+            found = [self._products.day_ahead_price(product_id, said["price_ticks"])]
+        elif kind in NEWS:
+            found = [self._products.command(event)]
+        elif kind in _CURVE_OUTCOMES:
+            found = self._curve_outcome(event, _CURVE_OUTCOMES[kind].unpack(event))
+        else:
+            found = [self._outcome(event)]
+        return [command for command in found if command is not None]
 
     def _outcome(self, event: Any) -> Any | None:
         """Return what becomes of a bid by an event about its order."""
-        bid_id = self._bid_of.get(int(event["session_number"][0]))
-        if bid_id is None:
+        bid = self._bids.get(int(event["session_number"][0]))
+        if bid is None:
             return None
-        return (
-            _award(event, bid_id)
-            if int(event["kind"][0]) == exchange.OrderFilled.kind
-            else _end(event, bid_id)
-        )
+        kind = int(event["kind"][0])
+        if kind == dayahead.CurveSegmentAccepted.kind:
+            return self._stands(bid, dayahead.CurveSegmentAccepted.unpack(event))
+        if kind == exchange.OrderFilled.kind:
+            return _award(event, bid["bid_id"])
+        return _end(event, bid["bid_id"])
+
+    def _stands(self, bid: dict[str, Any], curve: dict[str, Any]) -> Any | None:
+        """Note where a bid's curve stands; end the bid whose curve it has replaced."""
+        self._account_id = curve["account_id"]
+        place = Place(curve["auction_id"], curve["zone"], curve["period"])
+        former = self._bid_at.get(place)
+        self._bid_at[place] = bid
+        return _ended(former["bid_id"], vpp.CANCELLED) if former is not None else None
+
+    def _curve_outcome(self, event: Any, said: dict[str, Any]) -> list[Any]:
+        """Return what becomes of a bid by an event about a curve; nothing if it is somebody else's."""
+        place = Place(said["auction_id"], said["zone"], said["period"])
+        if said["account_id"] != self._account_id or said.get("block_id") or place not in self._bid_at:
+            return []
+        bid = self._bid_at.pop(place)
+        if int(event["kind"][0]) == dayahead.AuctionOrderCancelled.kind:
+            return [_ended(bid["bid_id"], vpp.CANCELLED)]
+        lots = said["sold_lots"] + said["bought_lots"]
+        award = vpp.RecordAward(
+            bid_id=bid["bid_id"], product_id=bid["product_id"], price_ticks=said["price_ticks"],
+            exchange_sequence=said["sequence"], quantity_lots=lots, side=bid["side"],
+        )  # fmt: skip
+        is_whole = lots == bid["quantity_lots"]  # then the award has ended the bid
+        return [award if lots else None, None if is_whole else _ended(bid["bid_id"], vpp.EXPIRED)]
 
 
 _REQUESTS = [vpp.BidSubmitted.kind, vpp.BidCancelRequested.kind]
-_OUTCOMES = [exchange.OrderFilled.kind, exchange.OrderCancelled.kind, exchange.OrderRejected.kind]
+_OUTCOMES = [
+    exchange.OrderFilled.kind, exchange.OrderCancelled.kind, exchange.OrderRejected.kind,
+    dayahead.CurveSegmentAccepted.kind, dayahead.AuctionCommandRejected.kind,
+]  # fmt: skip
+_CURVE_OUTCOMES = {record.kind: record for record in (dayahead.CurveAwarded, dayahead.AuctionOrderCancelled)}
+_PUBLIC = [*NEWS, *SETTINGS, dayahead.PriceSet.kind, *_CURVE_OUTCOMES]
+_PLACED = [exchange.PlaceOrder.kind, dayahead.SubmitCurveSegment.kind]
 _REFUSALS = [vpp.AwardRejected.kind, vpp.ProductRejected.kind, vpp.PriceRejected.kind]
 
 
@@ -160,10 +226,16 @@ def _award(event: Any, bid_id: int) -> Any:
 
 def _end(event: Any, bid_id: int) -> Any | None:
     """Return the command that ends a bid; a cancellation that was refused ends nothing."""
-    if int(event["kind"][0]) == exchange.OrderCancelled.kind:
+    kind = int(event["kind"][0])
+    if kind == exchange.OrderCancelled.kind:
         reason = exchange.OrderCancelled.unpack(event)["reason"]
-        return vpp.RecordOrderEnded(bid_id=bid_id, ending=ENDING_OF.get(reason, vpp.EXPIRED))
-    rejection = exchange.OrderRejected.unpack(event)
-    if rejection["rejected_kind"] != exchange.PlaceOrder.kind:
-        return None
-    return vpp.RecordOrderEnded(bid_id=bid_id, ending=vpp.REFUSED)
+        return _ended(bid_id, ENDING_OF.get(reason, vpp.EXPIRED))
+    record = (
+        exchange.OrderRejected if kind == exchange.OrderRejected.kind else dayahead.AuctionCommandRejected
+    )
+    is_refusal = record.unpack(event)["rejected_kind"] in _PLACED
+    return _ended(bid_id, vpp.REFUSED) if is_refusal else None
+
+
+def _ended(bid_id: int, ending: int) -> Any:
+    return vpp.RecordOrderEnded(bid_id=bid_id, ending=ending)

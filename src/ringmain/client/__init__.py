@@ -9,6 +9,8 @@
 
 A batch of events is an array of headers: view it as a record's dtype to read fields,
 ``events.view(OrderFilled.dtype)["quantity_lots"]``, and choose rows with :func:`pick`.
+
+Programs that trade by themselves are written against :mod:`ringmain.client.strategy`.
 """
 
 from ringmain.client.aio import AsyncClient

@@ -36,7 +36,7 @@ def pick(frames: Any, mask: Any) -> Any:
     ``frames[mask]`` would be wrong: numpy copies the fields of a structured row, here the header's,
     and leaves out what lies between and behind them.
     """
-    words = frames.view(np.int64).reshape(frames.size, -1)
+    words = frames.view(np.int64).reshape(frames.size, frames.dtype.itemsize // 8)
     return words[mask].reshape(-1).view(frames.dtype)
 
 
@@ -65,6 +65,8 @@ class ClientProtocol:
         Every command up to this number has been answered.
     next_number : int
         The number of the next command.
+    time_ns : int
+        The latest logical time of the market that was heard of.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class ClientProtocol:
         self.phase = OFFLINE
         self.session_id = self.account_id = 0
         self.answered, self.next_number = 0, 1
+        self.time_ns = 0
         self.heartbeat_ms = heartbeat_ms
         self.end: RingmainError | None = None
         self._token = token.encode()
@@ -305,6 +308,7 @@ class ClientProtocol:
 
     def _sort(self, frames: Any) -> None:
         """Tell the market's events from market data and from what concerns the session."""
+        self.time_ns = max(self.time_ns, int(frames["time_ns"].max()))
         kinds = frames["kind"]
         is_session = (kinds >= FIRST_SESSION_KIND) & (kinds < FIRST_CORE_KIND)
         if not is_session.any():

@@ -134,6 +134,12 @@ class Client:
             if events.size:
                 yield events
 
+    def poll_all(self, timeout_s: float = 0.0) -> tuple[Any, Any]:
+        """Return the events and the market data that have come, waiting for the first of either."""
+        protocol = self.protocol
+        self._wait(lambda: bool(protocol._events or protocol._data), timeout_s)
+        return protocol.take_events(), protocol.take_data()
+
     def wait_answer(self, number: int, timeout_s: float = 10.0) -> Any:
         """Wait until the command is answered; return the events that answer it, as far as they have come.
 

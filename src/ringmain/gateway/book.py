@@ -31,6 +31,7 @@ from ringmain.gateway.telling import (
     tell_orders,
     tell_products,
 )
+from ringmain.gateway.terms import Terms
 
 INDICATIVE_EVENT = "IndicativePriceChanged"  # of a market that tells what its call auction would give
 INDICATIVE_FIELDS = ("price_ticks", "volume_lots", "surplus_lots")
@@ -43,8 +44,8 @@ class Book:
 
     Attributes
     ----------
-    sequence : int
-        Of the last event folded.
+    sequence, time_ns : int
+        Of the last event folded; the time stands in whatever is told of it.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -67,13 +68,14 @@ class Book:
         self._phase_record = session_record(schema.slots, "PhaseChanged")
         self._indicative = next((r for r in schema.events.values() if r.name == INDICATIVE_EVENT), None)
         self._indicatives: dict[int, Any] = {}  # the last one, by slot
-        self.sequence = 0
+        self._terms = Terms(schema)
+        self.sequence = self.time_ns = 0
         self.fold(schema.empty(0), set())  # compiled before anyone waits for it
 
     @property
     def feeds(self) -> set[int]:
         """The feeds that this market can give."""
-        all_feeds = set(self._out) | {messages.PHASES, messages.INDICATIVE}
+        all_feeds = set(self._out) | {messages.PHASES, messages.INDICATIVE, messages.TERMS}
         return all_feeds if self._indicative else all_feeds - {messages.INDICATIVE}
 
     def fold(self, events: Any, followed: set[Subject]) -> dict[Subject, bytes]:
@@ -87,7 +89,7 @@ class Book:
             self._moves, self._followed, out[messages.TRADES],
         )  # fmt: skip
         if events.size:
-            self.sequence = int(events["sequence"][-1])
+            self.sequence, self.time_ns = int(events["sequence"][-1]), int(events["time_ns"][-1])
         told = {
             messages.DEPTH: tell_levels(self._bare, self._followed, out[messages.DEPTH]),
             messages.ORDERS: tell_orders(self._bare, self._followed, out[messages.ORDERS]),
@@ -104,6 +106,9 @@ class Book:
     def snapshot(self, subject: Subject) -> bytes:
         """Return the records of all that is known of a subject."""
         feed, product_id = subject
+        if feed == messages.TERMS:
+            terms = self._terms.of(product_id)
+            return bytes(terms.tobytes()) if terms is not None else b""
         slot = product_id % PRODUCTS
         product = self._products[slot]
         if product["product_id"] != product_id:
@@ -123,10 +128,13 @@ class Book:
             return b""
         out = self._buffer(name, rows)
         copy(self._bare, slot, out)
+        out["time_ns"] = self.time_ns
         return bytes(out.tobytes())
 
     def count(self, subject: Subject) -> int:
         """Return how many changes of a subject were told so far."""
+        if subject[0] == messages.TERMS:
+            return self._terms.count(subject[1])
         product = self._products[subject[1] % PRODUCTS]
         return int(product["counts"][subject[0]]) if product["product_id"] == subject[1] else 0
 
@@ -141,7 +149,8 @@ class Book:
     def _follow(self, followed: set[Subject]) -> None:
         self._followed.fill(0)
         for feed, product_id in followed:
-            self._followed[product_id % PRODUCTS, feed] = 1
+            if feed != messages.TERMS:
+                self._followed[product_id % PRODUCTS, feed] = 1
 
     def _buffer(self, name: str, rows: int) -> Any:
         record = session_record(self._schema.slots, name)
@@ -153,6 +162,7 @@ class Book:
         """Put the records of each product together, in order."""
         if not rows.size:
             return
+        rows["time_ns"] = self.time_ns
         product_ids = rows["product_id"]
         first = int(product_ids[0])
         if (product_ids == first).all():
@@ -168,7 +178,10 @@ class Book:
             changes[feed, product_id] = Broadcast(piece.tobytes())
 
     def _tell_rare(self, events: Any, followed: set[Subject], changes: dict[Subject, bytes]) -> None:
-        """Tell phases and indicative prices, which are few."""
+        """Tell terms, phases and indicative prices, which are few."""
+        for product_id in self._terms.fold(events):
+            if (messages.TERMS, product_id) in followed:
+                changes[messages.TERMS, product_id] = Broadcast(self._terms.tell(product_id))
         for slot_event in np.flatnonzero(events["kind"] == PHASE).tolist():
             product_id = int(events.view(PHASE_RECORD)["product_id"][slot_event])
             self._append(changes, (messages.PHASES, product_id), followed, self._phase)
@@ -194,7 +207,7 @@ class Book:
     def _phase(self, slot: int) -> bytes:
         product = self._products[slot]
         record = self._phase_record(product_id=int(product["product_id"]), phase=int(product["phase"]))
-        record["sequence"] = product["phase_sequence"]
+        record["sequence"], record["time_ns"] = product["phase_sequence"], self.time_ns
         record["session_number"] = product["counts"][messages.PHASES]
         return record.tobytes()
 
@@ -203,7 +216,7 @@ class Book:
         known = {name: int(event[name]) for name in INDICATIVE_FIELDS if name in event.dtype.names}
         values = dict.fromkeys(INDICATIVE_FIELDS, 0) | known
         record = session_record(self._schema.slots, "IndicativeChanged")(product_id=product_id, **values)
-        record["sequence"] = event["sequence"]
+        record["sequence"], record["time_ns"] = event["sequence"], event["time_ns"]
         self._indicatives[product_id % PRODUCTS] = record
 
 

@@ -44,7 +44,7 @@ class Entitlement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Whether it may send orders for them. To cancel is always allowed.
     data : "none", "delayed", "top", "prices" or "orders"
         The most that it is shown: delayed feeds only; or also the top of the book, trades, phases,
-        statistics and indicative prices; or also depth by price; or also depth by order.
+        statistics, indicative prices and terms; or also depth by price; or also depth by order.
     """
 
     market: str

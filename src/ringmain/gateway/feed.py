@@ -186,6 +186,7 @@ class Feed:
         begun, ended = self._begun(**frame), self._ended(**frame)
         for record in (begun, ended):
             record["sequence"], record["session_number"] = self._book.sequence, self._book.count(subject)
+            record["time_ns"] = self._book.time_ns
         return Broadcast(begun.tobytes() + self._book.snapshot(subject) + ended.tobytes())
 
 

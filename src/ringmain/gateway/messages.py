@@ -20,6 +20,7 @@ LOGIN_ACCEPTED, LOGIN_REFUSED, LOGGED_OUT, PONG, RESEND_BEGUN, RESEND_COMMANDS, 
 )
 SNAPSHOT_BEGUN, SNAPSHOT_ENDED, LEVEL_CHANGED, TRADE_PRINTED, PHASE_CHANGED = range(0xFEA1, 0xFEA6)
 ORDER_SHOWN, TOP_CHANGED, STATISTICS_CHANGED, INDICATIVE_CHANGED, SUBSCRIPTION_ENDED = range(0xFEA6, 0xFEAB)
+TERMS_CHANGED = 0xFEAB
 FIRST_DATA_KIND = SNAPSHOT_BEGUN
 
 REASONS: Mapping[str, int] = {
@@ -83,11 +84,11 @@ REASON_DOCS: Mapping[str, str] = {
     WRONG_SCHEMA, TOKEN_EXPIRED, TOKEN_REVOKED, WRONG_CERTIFICATE, NOT_ENTITLED,
 ) = REASONS.values()  # fmt: skip
 
-DEPTH, TRADES, PHASES, ORDERS, TOP, STATISTICS, INDICATIVE = range(1, 8)
+DEPTH, TRADES, PHASES, ORDERS, TOP, STATISTICS, INDICATIVE, TERMS = range(1, 9)
 DELAYED = 0x80  # added to a feed: the same, later
 _FEEDS = {
     "DEPTH": DEPTH, "TRADES": TRADES, "PHASES": PHASES, "ORDERS": ORDERS, "TOP": TOP,
-    "STATISTICS": STATISTICS, "INDICATIVE": INDICATIVE,
+    "STATISTICS": STATISTICS, "INDICATIVE": INDICATIVE, "TERMS": TERMS,
 }  # fmt: skip
 FEEDS = _FEEDS | {f"DELAYED_{name}": DELAYED | feed for name, feed in _FEEDS.items()}
 
@@ -163,7 +164,11 @@ def _declare_answers(schema: Schema) -> None:
 
 
 def _declare_data(schema: Schema) -> None:
-    """Declare market data. Its header bears, as session_number, the place in its subject's own count."""
+    """Declare market data.
+
+    Its header bears, as session_number, the place in its subject's own count, and as time_ns the logical
+    time up to which it tells.
+    """
     quantity = Field("quantity_lots", "i8", "quantity in lots; of a level: what rests there now, 0 for none")
     side = Field("side", "u1", "as the market's orders have it")
     schema.event(
@@ -198,6 +203,13 @@ def _declare_data(schema: Schema) -> None:
     schema.event(INDICATIVE_CHANGED, "IndicativeChanged", "What the call auction would give now.", (
         _PRICE, Field("volume_lots", "i8", "how much would trade; 0: no price"),
         Field("surplus_lots", "i8", "bids less offers left at the price"), _PRODUCT,
+    ))  # fmt: skip
+    schema.event(TERMS_CHANGED, "TermsChanged", "What the product is, and when it ends.", (
+        Field("gate_closure_ns", "i8", "when trading ends; 0: never, or not known yet"),
+        Field("delivery_start_ns", "i8", "start of the delivery period; 0: there is none"),
+        _PRODUCT, Field("value_minor", "u4", "money for one lot at one tick"),
+        Field("price_step_ticks", "i4", "limit prices are multiples of it"),
+        Field("lot_step_lots", "i4", "quantities are multiples of it"),
     ))  # fmt: skip
     schema.event(SUBSCRIPTION_ENDED, "SubscriptionEnded", "The feed's product is no longer sent.", (
         _PRODUCT, _FEED, _REASON,

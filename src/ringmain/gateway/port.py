@@ -173,8 +173,8 @@ class Port:
             self._set_behind(session, True)
 
     def heartbeat(self, link: Link) -> None:
-        """Show that the gateway is there."""
-        link.write(self._record("Heartbeat"))
+        """Show that the gateway is there, and how late it is at the market."""
+        link.write(self._timed("Heartbeat"))
 
     # What the process calls.
 
@@ -438,7 +438,7 @@ class Port:
         assert session is not None, "only sessions ping"
         position = self.tape.position if session.cursor is None else session.cursor
         for value in session.ready_pings(position):
-            link.write(self._record("Pong", value=value))
+            link.write(self._timed("Pong", value=value))
         if not session.pings:
             self._pinging.discard(session.session_id)
 
@@ -548,6 +548,12 @@ class Port:
         else:
             self._behind.discard(session.session_id)
             session.is_resending = False
+
+    def _timed(self, name: str, **values: int) -> bytes:
+        """Return a record that bears the logical time up to which the node has lived."""
+        record, page = session_record(self.schema.slots, name)(**values), self.tape.page
+        record["time_ns"] = max(page.get("time_ns"), page.get("settled_ns"))
+        return record.tobytes()
 
     def _record(self, name: str, **values: int) -> bytes:
         return session_record(self.schema.slots, name)(**values).tobytes()

@@ -1,4 +1,4 @@
-"""When what happens: delivery days, their hourly products, auctions and gate closures. All in UTC."""
+"""When what happens: delivery days, their products, auctions and gate closures. All in UTC."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -7,27 +7,98 @@ SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 DAY_NS = 24 * HOUR_NS
+QUARTER_NS = 15 * MINUTE_NS
 
-OPENING_NS = -13 * HOUR_NS  # the day before, 11:00: products are defined, auction bids may come
-AUCTION_NS = -12 * HOUR_NS  # the day before, 12:00
+# Of a delivery day, from its midnight.
+OPENING_NS = -13 * HOUR_NS  # the day before, 11:00: products are defined, the day-ahead auction takes orders
+AUCTION_NS = -12 * HOUR_NS  # the day before, 12:00: its gate
+RESULT_NS = AUCTION_NS + 10 * MINUTE_NS  # without a proposal until then, the curves alone are cleared
+SESSION_NS = -9 * HOUR_NS  # the day before, 15:00: the opening call ends, continuous trading begins
 END_NS = DAY_NS + 30 * MINUTE_NS  # the last quarter-hour has been settled
 GATE_BEFORE_DELIVERY_NS = 5 * MINUTE_NS
+
+HOURS, QUARTERS = 24, 96
+IDS_PER_DAY = 128  # a day's hours, then free ones, then its quarter-hours
+FIRST_QUARTER_ID = IDS_PER_DAY - QUARTERS
 HOURLY_VALUE_MINOR = 1_000  # one lot, 0.1 MW for an hour, at one tick, 0.01 EUR/MWh
+QUARTERLY_VALUE_MINOR = HOURLY_VALUE_MINOR // 4
+HOURLY_LOT_KWH, QUARTERLY_LOT_KWH = 100, 25
 
 
 @dataclass(frozen=True)
 class Product:
-    """An hour's delivery as the exchange trades it."""
+    """A delivery period as the exchange trades it.
+
+    An id is 128 times the day's number since 1970, and in it 0 to 23 for an hour, 32 to 127 for a
+    quarter-hour: so both kinds ascend by one within a day.
+    """
 
     product_id: int
-    delivery_start_ns: int
-    auction_ns: int
-    gate_closure_ns: int
+
+    @property
+    def is_hour(self) -> bool:
+        """Whether it delivers over an hour, and not over a quarter of one."""
+        return self.product_id % IDS_PER_DAY < FIRST_QUARTER_ID
+
+    @property
+    def day_begin_ns(self) -> int:
+        """When its day of delivery begins."""
+        return self.product_id // IDS_PER_DAY * DAY_NS
+
+    @property
+    def delivery_start_ns(self) -> int:
+        """When delivery begins."""
+        place = self.product_id % IDS_PER_DAY
+        offset_ns = place * HOUR_NS if self.is_hour else (place - FIRST_QUARTER_ID) * QUARTER_NS
+        return self.day_begin_ns + offset_ns
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it delivers."""
+        return HOUR_NS if self.is_hour else QUARTER_NS
+
+    @property
+    def call_end_ns(self) -> int:
+        """When its opening call ends."""
+        return self.day_begin_ns + SESSION_NS
+
+    @property
+    def gate_closure_ns(self) -> int:
+        """When trading ends."""
+        return self.delivery_start_ns - GATE_BEFORE_DELIVERY_NS
+
+    @property
+    def value_minor(self) -> int:
+        """Money for a lot at a tick."""
+        return HOURLY_VALUE_MINOR if self.is_hour else QUARTERLY_VALUE_MINOR
+
+    @property
+    def lot_kwh(self) -> int:
+        """Energy of a lot."""
+        return HOURLY_LOT_KWH if self.is_hour else QUARTERLY_LOT_KWH
+
+    @property
+    def hour_id(self) -> int:
+        """The hour that it is, or lies in."""
+        return hour_id(self.delivery_start_ns)
 
     @property
     def label(self) -> str:
-        """The hour of delivery, for people."""
+        """The begin of delivery, for people."""
         return f"{datetime.fromtimestamp(self.delivery_start_ns / SECOND_NS, UTC):%H:%M}"
+
+
+def hour_id(time_ns: int) -> int:
+    """Return the product of the hour that a time is in."""
+    day, in_day_ns = divmod(time_ns, DAY_NS)
+    return day * IDS_PER_DAY + in_day_ns // HOUR_NS
+
+
+def quarter_ids(hour: int) -> range:
+    """Return the products of an hour's four quarters."""
+    day, place = divmod(hour, IDS_PER_DAY)
+    first = day * IDS_PER_DAY + FIRST_QUARTER_ID + 4 * place
+    return range(first, first + 4)
 
 
 def midnight_ns(day: date) -> int:
@@ -41,13 +112,20 @@ def day_of(time_ns: int) -> date:
 
 
 def products_of(day: date) -> tuple[Product, ...]:
-    """Return the hourly products that deliver on a day; an id is the hour's number since 1970."""
-    begin_ns = midnight_ns(day)
-    starts = (begin_ns + hour * HOUR_NS for hour in range(24))
-    return tuple(
-        Product(start // HOUR_NS, start, begin_ns + AUCTION_NS, start - GATE_BEFORE_DELIVERY_NS)
-        for start in starts
-    )
+    """Return the hourly products that deliver on a day."""
+    first = hour_id(midnight_ns(day))
+    return tuple(Product(n) for n in range(first, first + HOURS))
+
+
+def quarters_of(day: date) -> tuple[Product, ...]:
+    """Return the quarter-hourly products that deliver on a day."""
+    first = quarter_ids(hour_id(midnight_ns(day)))[0]
+    return tuple(Product(n) for n in range(first, first + QUARTERS))
+
+
+def auction_id_of(day: date) -> int:
+    """Return the id of the day-ahead auction for a day: its number since 1970."""
+    return midnight_ns(day) // DAY_NS
 
 
 def next_delivery_day(now_ns: int) -> date:

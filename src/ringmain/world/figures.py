@@ -1,52 +1,18 @@
 """The numbers of a report, from tapes and ledgers alone: what happened is what was journaled."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ringmain.client.protocol import pick
 from ringmain.core.page import NodePage
-from ringmain.core.records import Record, Schema
 from ringmain.core.replay import replay
-from ringmain.core.tape import TapeReader
-from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
 from ringmain.vpp.views import Settlement
-from ringmain.world import foresight
-from ringmain.world.calendar import MINUTE_NS, products_of
+from ringmain.world import foresight, recorded
+from ringmain.world.exchange_figures import exchange_figures
 from ringmain.world.live import Plan
-from ringmain.world.seats import FLEET_ACCOUNT, TRADER_ACCOUNTS
-
-MINOR_PER_EURO = 1_000_000
-TICKS_PER_EURO = 100
-LOTS_PER_MWH = 10
-QUARTER_NS = 15 * MINUTE_NS
-
-
-class Events:
-    """The events of some kinds that a tape holds between two logical times, by record."""
-
-    def __init__(self, folder: Path, schema: Schema, records: Sequence[Record], plan: Plan) -> None:
-        batches: dict[int, list[Any]] = {record.kind: [] for record in records}
-        tape = TapeReader(folder, schema)
-        tape.position = tape.first()
-        while (events := tape.read()).size:
-            lived = (events["time_ns"] >= plan.start_ns) & (events["time_ns"] <= plan.end_ns)
-            for kind, chosen in batches.items():
-                mask = lived & (events["kind"] == kind)
-                if mask.any():
-                    chosen.append(pick(events, mask))
-        tape.close()
-        self._rows = {
-            record.kind: (schema.batch(batches[record.kind]) if batches[record.kind] else schema.empty(0))
-            for record in records
-        }
-
-    def of(self, record: Record) -> Any:
-        """Return the events of one record, of shape (n,)."""
-        return self._rows[record.kind].view(record.dtype)
+from ringmain.world.recorded import LOTS_PER_MWH, MINOR_PER_EURO, TICKS_PER_EURO
 
 
 def gather(data: Path, plan: Plan) -> dict[str, Any]:
@@ -58,7 +24,7 @@ def gather(data: Path, plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "from_ns": plan.start_ns,
         "to_ns": plan.end_ns,
-        "exchange": _exchange(data, plan),
+        "exchange": exchange_figures(data, plan),
         "fleet": _fleet(data, plan) if has_fleet else None,
         "nodes": {name: _node(data / name) for name in (["exchange", "vpp"] if has_fleet else ["exchange"])},
     }
@@ -110,88 +76,10 @@ def _node(folder: Path) -> dict[str, Any]:
     }
 
 
-def _exchange(data: Path, plan: Plan) -> dict[str, Any]:
-    records = [exchange.OrderFilled, exchange.OrderAccepted, exchange.OrderRejected,
-               exchange.OrderCancelled, exchange.AuctionUncrossed]  # fmt: skip
-    events = Events(data / "exchange", exchange.schema, records, plan)
-    fills, auctions = events.of(exchange.OrderFilled), events.of(exchange.AuctionUncrossed)
-    is_auction = fills["role"] == exchange.AUCTION
-    is_trade = (fills["role"] == exchange.TAKER) | (is_auction & (fills["side"] == exchange.BUY))
-    rejected = events.of(exchange.OrderRejected)["reason"].tolist()
-    return {
-        "orders": int(events.of(exchange.OrderAccepted).size),
-        "cancelled": int(events.of(exchange.OrderCancelled).size),
-        "rejected": {exchange.schema.reasons[code]: rejected.count(code) for code in sorted(set(rejected))},
-        "trades": int(is_trade.sum()),
-        "traded_mwh": int(fills["quantity_lots"][is_trade].sum()) / LOTS_PER_MWH,
-        "auction_mwh": int(auctions["volume_lots"].sum()) / LOTS_PER_MWH,
-        "products": _products(plan, fills, is_trade, is_auction, auctions),
-        "intraday": _intraday(plan, fills, is_trade & ~is_auction),
-        "cash_eur": _cash(fills),
-    }
-
-
-def _products(plan: Plan, fills: Any, is_trade: Any, is_auction: Any, auctions: Any) -> list[dict[str, Any]]:
-    cleared = {
-        int(n): int(price)
-        for n, price, lots in zip(
-            auctions["product_id"], auctions["price_ticks"], auctions["volume_lots"], strict=True
-        )
-        if lots
-    }
-    rows = []
-    for index, day in enumerate(plan.days):
-        for product, real, before in zip(
-            products_of(day), plan.prices[index + 1], plan.prices[index], strict=True
-        ):
-            own = is_trade & (fills["product_id"] == product.product_id)
-            lots, ticks = fills["quantity_lots"].astype(np.int64), fills["price_ticks"].astype(np.int64)
-            inside = own & ~is_auction
-            volume = int(lots[inside].sum())
-            paid = int((lots * ticks)[inside].sum())
-            auction = cleared.get(product.product_id)
-            rows.append({
-                "product_id": product.product_id,
-                "delivery_start_ns": product.delivery_start_ns,
-                "real_eur": real / TICKS_PER_EURO,
-                "day_before_eur": before / TICKS_PER_EURO,
-                "auction_eur": None if auction is None else auction / TICKS_PER_EURO,
-                "auction_mwh": int(lots[own & is_auction].sum()) / LOTS_PER_MWH,
-                "intraday_eur": paid / volume / TICKS_PER_EURO if volume else None,
-                "intraday_mwh": volume / LOTS_PER_MWH,
-                "intraday_trades": int(inside.sum()),
-            })  # fmt: skip
-    return rows
-
-
-def _intraday(plan: Plan, fills: Any, chosen: Any) -> list[dict[str, Any]]:
-    """Return volume and trades of the continuous books, by quarter-hour of trading."""
-    slots = (fills["time_ns"][chosen] - plan.start_ns) // QUARTER_NS
-    count = int((plan.end_ns - plan.start_ns) // QUARTER_NS) + 1
-    lots = np.bincount(slots, fills["quantity_lots"][chosen], count)
-    trades = np.bincount(slots, minlength=count)
-    return [
-        {"time_ns": plan.start_ns + n * QUARTER_NS, "mwh": float(lots[n]) / LOTS_PER_MWH,
-         "trades": int(trades[n])}
-        for n in range(count)
-    ]  # fmt: skip
-
-
-def _cash(fills: Any) -> dict[str, float]:
-    """Return what each account received less what it paid."""
-    minor = fills["quantity_lots"].astype(np.int64) * fills["price_ticks"] * 1_000
-    minor = np.where(fills["side"] == exchange.SELL, minor, -minor)
-    names = {**TRADER_ACCOUNTS, "fleet": FLEET_ACCOUNT}
-    return {
-        name: int(minor[fills["account_id"] == account_id].sum()) / MINOR_PER_EURO
-        for name, account_id in names.items()
-    }
-
-
 def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
     records = [vpp.FleetMeasured, vpp.FleetDispatched, vpp.FleetMetered, vpp.FleetSettled, vpp.SiteSettled,
                vpp.AwardRecorded, vpp.BidSubmitted, vpp.BidRejected, vpp.TelemetryRejected]  # fmt: skip
-    events = Events(data / "vpp", vpp.SCHEMA, records, plan)
+    events = recorded.events(data / "vpp", vpp.SCHEMA, records, plan)
     settled, sites = events.of(vpp.FleetSettled), events.of(vpp.SiteSettled)
     metered, awards = events.of(vpp.FleetMetered), events.of(vpp.AwardRecorded)
     euros = {

@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ import msgspec
 import numpy as np
 
 from ringmain.bridge.orders import Bridge
-from ringmain.client import Client
+from ringmain.client import Client, pick
 from ringmain.exchange import messages as exchange
+from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
+from ringmain.exchange.multileg_messages import BasketRejected
 from ringmain.vpp import messages as vpp
 from ringmain.vpp.app import FIELDS
 from ringmain.world import seats
@@ -30,27 +32,30 @@ from ringmain.world.calendar import (
     DAY_NS,
     END_NS,
     HOUR_NS,
-    HOURLY_VALUE_MINOR,
+    HOURS,
     MINUTE_NS,
     OPENING_NS,
+    SECOND_NS,
+    Product,
+    hour_id,
     midnight_ns,
-    products_of,
 )
 from ringmain.world.conductor import Conductor
 from ringmain.world.desk import FleetDesk
+from ringmain.world.fair import STEP_NS, FairPrices
 from ringmain.world.market_view import MarketView
+from ringmain.world.operator import Operator
+from ringmain.world.participants import PARTICIPANTS, QUOTERS
 from ringmain.world.prices import Prices
 from ringmain.world.status import FleetNow, Status, StatusFile
-from ringmain.world.traders import TRADERS, View, fair_ticks
+from ringmain.world.traders import Auction, View
 
 LOG = logging.getLogger("ringmain.world")
-CREDIT_MINOR = 10**14
-LIMIT_LOTS = 1_000_000
-MARKET_RANGE_TICKS = 5_000
-LAST_CALL_NS = AUCTION_NS - 30 * MINUTE_NS
+LAST_CALL_NS = 30 * MINUTE_NS  # before a call or an auction ends, orders are sent to it
+QUARTERS_AHEAD_NS = 8 * HOUR_NS  # quarter-hours are traded so long before delivery
 HISTORY_DAYS = 15  # the forecast looks back two weeks and a day
-STEP_NS, FLEET_STEP_NS = 5 * MINUTE_NS, MINUTE_NS
-REJECTIONS_BY_NAME = {code: name for name, code in exchange.REJECTIONS.items()}
+FLEET_STEP_NS = MINUTE_NS
+REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -127,15 +132,6 @@ def plan_of(data: Path, prices: Prices, first: date, count: int, **options: Any)
     return Plan(str(data), first, days, prices.source, history, **options)
 
 
-class Day:
-    """One delivery day: its products, its real prices, what the day before made one expect."""
-
-    def __init__(self, day: date, real_ticks: list[int], before_ticks: list[int]) -> None:
-        self.begin_ns = midnight_ns(day)
-        self.products = products_of(day)
-        self.real_ticks, self.before_ticks = np.array(real_ticks), np.array(before_ticks)
-
-
 class World:
     """Everyone who takes part, and the loop that lets them act."""
 
@@ -144,21 +140,17 @@ class World:
         markets = ("exchange", "vpp") if plan.fleet else ("exchange",)
         self.conductor = Conductor(self.data, markets, plan.speed)
         self.view = MarketView(self.data)
-        self.operator = seats.connect(self.data, exchange.schema, "operator")
-        self.sessions = {t.name: seats.connect(self.data, exchange.schema, t.name) for t in TRADERS}
-        self.days = [Day(day, plan.prices[n + 1], plan.prices[n]) for n, day in enumerate(plan.days)]
-        self.real_ticks = {
-            p.product_id: int(ticks)
-            for day in self.days
-            for p, ticks in zip(day.products, day.real_ticks, strict=True)
-        }
+        self.operator = Operator(seats.connect(self.data, exchange.schema, "operator"), self.view)
+        self.sessions = {p.name: seats.connect(self.data, exchange.schema, p.name) for p in PARTICIPANTS}
+        self.fair = FairPrices(plan.seed, plan.days, plan.prices[1:])
         self.fleet = Fleet(self.data, plan) if plan.fleet else None
         self.rejections: dict[str, int] = {}
         self.status = StatusFile(self.data)
 
     def live(self) -> None:
         """Live to the plan's end."""
-        self._open_accounts()
+        accounts = [*seats.TRADER_ACCOUNTS.values(), seats.FLEET_ACCOUNT, seats.GUEST_ACCOUNT]
+        self.operator.open_accounts(accounts, [self.sessions[n].protocol.session_id for n in QUOTERS])
         if self.fleet is not None:
             self.fleet.register()
         for now_ns in self._times():
@@ -167,17 +159,17 @@ class World:
             if self.status.is_due:
                 self.status.write(self._status())
         self.status.write(self._status())
-        for client in (self.operator, *self.sessions.values()):
+        for client in (self.operator.client, *self.sessions.values()):
             client.close()
 
     def step(self, now_ns: int) -> None:
         """Let everyone act at one time."""
-        is_trading_step = now_ns % STEP_NS == 0
-        self.view.update()
-        for day in self.days:
-            if day.begin_ns + OPENING_NS <= now_ns < day.begin_ns + AUCTION_NS:
-                self._open(day)
-        if is_trading_step:
+        self.operator.await_result()
+        for day, before_ticks in zip(self.plan.days, self.plan.prices, strict=False):
+            begin_ns = midnight_ns(day)
+            if begin_ns + OPENING_NS <= now_ns < begin_ns + AUCTION_NS:
+                self.operator.open_day(day, before_ticks)
+        if now_ns % STEP_NS == 0:
             self._trade(now_ns)
         if self.fleet is not None:
             self.fleet.step(now_ns)
@@ -190,85 +182,84 @@ class World:
             now_ns += step_ns - now_ns % step_ns
             yield now_ns
 
-    def _open_accounts(self) -> None:
-        accounts = [*seats.TRADER_ACCOUNTS.values(), seats.FLEET_ACCOUNT, seats.GUEST_ACCOUNT]
-        for account_id in accounts:
-            self.operator.send(exchange.OpenAccount(
-                credit_minor=CREDIT_MINOR, long_limit_lots=LIMIT_LOTS, short_limit_lots=LIMIT_LOTS,
-                account_id=account_id,
-            ))  # fmt: skip
-        self._settle(self.operator)
-
-    def _open(self, day: Day) -> None:
-        """Define and schedule those of a day's products that are not open yet."""
-        missing = [
-            (product, before)
-            for product, before in zip(day.products, day.before_ticks.tolist(), strict=True)
-            if product.product_id not in self.view.books
-        ]
-        if not missing:
-            return
-        for product, before in missing:
-            self.operator.send(exchange.DefineProduct(
-                delivery_start_ns=product.delivery_start_ns, product_id=product.product_id,
-                value_minor=HOURLY_VALUE_MINOR, reference_price_ticks=before,
-                market_range_ticks=MARKET_RANGE_TICKS, product_kind=exchange.HOURLY,
-            ))  # fmt: skip
-            self.operator.send(exchange.ScheduleProduct(
-                auction_ns=product.auction_ns, gate_closure_ns=product.gate_closure_ns,
-                product_id=product.product_id,
-            ))  # fmt: skip
-        self._settle(self.operator)
-        self.view.forget(day.products[0].product_id - 48)
-        self.view.update()
-
     def _trade(self, now_ns: int) -> None:
-        """Let each trader see and act, one after the other."""
-        fair = self._fair(now_ns)
-        is_last_call = any(LAST_CALL_NS <= now_ns - day.begin_ns < AUCTION_NS for day in self.days)
-        books = {n: book for n, book in self.view.books.items() if n in fair}
-        view = View(
-            now_ns // STEP_NS,
-            [n for n in self.view.ids_in(exchange.CALL) if n in fair],
-            [n for n in self.view.ids_in(exchange.CONTINUOUS) if n in fair],
-            fair,
-            {n: book.auction_ticks for n, book in books.items() if book.auction_ticks is not None},
-            {n: book.last_ticks for n, book in books.items() if book.last_ticks is not None},
-            is_last_call,
-        )
-        for trader in TRADERS:
-            session = self.sessions[trader.name]
-            own = session.protocol.session_id
-            uncalled = [n for n in view.call_ids if own not in books[n].resting]
-            commands = trader.act(self.plan.seed, dataclasses.replace(view, call_ids=uncalled))
+        """Let each participant see and act, one after the other."""
+        view = self._look(now_ns)
+        auction = self._auction(now_ns, view.fair_ticks)
+        for participant in PARTICIPANTS:
+            session = self.sessions[participant.name]
+            account_id = seats.TRADER_ACCOUNTS[participant.name]
+            seen = dataclasses.replace(
+                view, auction=self._own(auction, account_id), call_ids=self._uncalled(view, session)
+            )
+            commands = participant.act(self.plan.seed, seen)
             if commands.size:
                 session.send_batch(commands)
                 self._settle(session)
             else:
                 session.poll()
 
-    def _fair(self, now_ns: int) -> dict[int, int]:
-        """Return the fair price of every product that is or will be traded."""
-        fair = {}
-        for product_id, real in self.real_ticks.items():
-            opened_ns = product_id * HOUR_NS // (24 * HOUR_NS) * 24 * HOUR_NS + AUCTION_NS
-            if product_id * HOUR_NS > now_ns and opened_ns - 2 * HOUR_NS <= now_ns:
-                step = max(0, now_ns - opened_ns) // STEP_NS
-                fair[product_id] = fair_ticks(self.plan.seed, product_id, real, step)
-        return fair
+    def _look(self, now_ns: int) -> View:
+        """Return what everybody sees."""
+        fair = self.fair.at(now_ns)
+        call_ids, open_ids = (
+            [Product(n) for n in self.view.ids_in(phase) if n in fair]
+            for phase in (exchange.CALL, exchange.CONTINUOUS)
+        )
+        hours = [p.product_id for p in open_ids if p.is_hour]
+        quarters = [p.product_id for p in open_ids if not p.is_hour]
+        books = {n: self.view.books[n] for n in (*hours, *quarters)}
+        return View(
+            now_ns // STEP_NS,
+            now_ns // SECOND_NS,
+            None,
+            [p.product_id for p in call_ids if 0 < p.call_end_ns - now_ns <= LAST_CALL_NS],
+            hours,
+            [n for n in quarters if Product(n).delivery_start_ns < now_ns + QUARTERS_AHEAD_NS],
+            fair,
+            {n: ticks for n, ticks in self.view.day_ahead.prices.items() if n in fair},
+            {n: book.last_ticks for n, book in books.items() if book.last_ticks is not None},
+            self.view.tops(books),
+        )
+
+    def _auction(self, now_ns: int, fair: Mapping[int, int]) -> Auction | None:
+        """Return the day-ahead auction if it is time to send orders to it."""
+        seen = self.view.day_ahead
+        gate_ns = seen.auction_id * DAY_NS + AUCTION_NS
+        if seen.phase != OPEN or not gate_ns - LAST_CALL_NS <= now_ns < gate_ns:
+            return None
+        first = hour_id(seen.auction_id * DAY_NS)
+        return Auction(seen.auction_id, tuple(fair[n] for n in range(first, first + HOURS)))
+
+    def _own(self, auction: Auction | None, account_id: int) -> Auction | None:
+        """Return the auction as one participant sees it."""
+        if auction is None:
+            return None
+        seen = self.view.day_ahead
+        return dataclasses.replace(
+            auction,
+            curve_count=len(seen.curves.get(account_id, ())),
+            block_ids=tuple(seen.blocks.get(account_id, ())),
+        )
+
+    def _uncalled(self, view: View, session: Client) -> list[int]:
+        """Return the products in their last call where a session has no orders."""
+        own = session.protocol.session_id
+        return [n for n in view.call_ids if own not in self.view.books[n].resting]
 
     def _settle(self, client: Client) -> None:
         """Wait for the answers, and count what was turned away."""
         client.settle()
         events = client.poll()
-        rejected = events.view(exchange.OrderRejected.dtype) if events.size else events
-        for place in np.flatnonzero(events["kind"] == exchange.OrderRejected.kind).tolist():
-            name = REJECTIONS_BY_NAME.get(int(rejected["reason"][place]), "?")
-            self.rejections[name] = self.rejections.get(name, 0) + 1
+        for record in REJECTED:
+            rows = pick(events, events["kind"] == record.kind).view(record.dtype)
+            for reason in rows["reason"].tolist():
+                name = exchange.schema.reasons.get(reason, "?")
+                self.rejections[name] = self.rejections.get(name, 0) + 1
 
     def _status(self) -> Status:
         return Status.of(
-            self.conductor.now_ns, self.plan, self.view, self.rejections,
+            self.conductor.now_ns, self.plan, self.view, self.fair, self.rejections,
             self.fleet.now() if self.fleet is not None else None,
         )  # fmt: skip
 

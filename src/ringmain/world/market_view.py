@@ -1,6 +1,7 @@
-"""What the world sees of the exchange: the tape, folded into phases, books, trades and auction prices."""
+"""What the world sees of the exchange: the tape, folded into phases, books, trades and prices of auctions."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from ringmain.exchange.messages import (
     PhaseChanged,
     schema,
 )
+from ringmain.world.calendar import Product
+from ringmain.world.dayahead_view import DayAheadView
 
 NO_PRICE = None
 
@@ -35,9 +38,8 @@ class Book:
     levels: dict[int, dict[int, int]] = field(default_factory=lambda: {BUY: {}, SELL: {}})
     phase: int = 0
     last_ticks: int | None = None
-    auction_ticks: int | None = None
-    auction_lots: int = 0
-    traded_lots: int = 0
+    call_ticks: int | None = None
+    traded_kwh: int = 0
 
     def add(self, session_id: int, side: int, price_ticks: int, lots: int) -> None:
         """Add a session's lots at a price; take away with a negative number."""
@@ -62,8 +64,10 @@ class MarketView:
     def __init__(self, data: Path) -> None:
         self._tape = TapeReader(data / "exchange", schema)
         self.books: dict[int, Book] = defaultdict(Book)
-        self.trades = self.traded_lots = 0
+        self.day_ahead = DayAheadView()
+        self.trades = self.traded_kwh = 0
         self._folds = {
+            **self.day_ahead.folds,
             OrderAccepted.kind: (OrderAccepted, self._accepted),
             OrderFilled.kind: (OrderFilled, self._filled),
             OrderCancelled.kind: (OrderCancelled, self._cancelled),
@@ -88,6 +92,16 @@ class MarketView:
         """Return the products in a phase, in order."""
         return sorted(n for n, book in self.books.items() if book.phase == phase)
 
+    def tops(self, product_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Return best bid and best offer of those products that have both."""
+        tops = {}
+        for product_id in product_ids:
+            book = self.books[product_id]
+            bid, ask = book.top(BUY), book.top(SELL)
+            if bid is not None and ask is not None:
+                tops[product_id] = (bid, ask)
+        return tops
+
     def forget(self, before_id: int) -> None:
         """Drop the books of products that were delivered long ago."""
         for product_id in [n for n in self.books if n < before_id]:
@@ -99,14 +113,16 @@ class MarketView:
         book.add(session_id, side, int(event["price_ticks"]), int(event["shown_lots"]))
 
     def _filled(self, event: Any) -> None:
-        book = self.books[int(event["product_id"])]
+        product_id = int(event["product_id"])
+        book = self.books[product_id]
         lots, side, role = int(event["quantity_lots"]), int(event["side"]), int(event["role"])
         book.add(int(event["session_id"]), side, int(event["limit_ticks"]), -int(event["shown_lots"]))
         if role == TAKER or (role == AUCTION and side == BUY):
             book.last_ticks = int(event["price_ticks"])
-            book.traded_lots += lots
+            energy_kwh = lots * Product(product_id).lot_kwh
+            book.traded_kwh += energy_kwh
             self.trades += 1
-            self.traded_lots += lots
+            self.traded_kwh += energy_kwh
 
     def _cancelled(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
@@ -131,7 +147,5 @@ class MarketView:
         self.books[int(event["product_id"])].phase = int(event["phase"])
 
     def _uncrossed(self, event: Any) -> None:
-        book = self.books[int(event["product_id"])]
-        book.auction_lots = int(event["volume_lots"])
-        if book.auction_lots:
-            book.auction_ticks = int(event["price_ticks"])
+        if event["volume_lots"]:
+            self.books[int(event["product_id"])].call_ticks = int(event["price_ticks"])

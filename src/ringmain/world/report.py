@@ -1,25 +1,19 @@
 """``--report DIR``: report.json, pictures, and a page that shows them."""
 
 import json
-from html import escape
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from ringmain.world.auction_pictures import auction_pictures
+from ringmain.world.calendar import HOURS, QUARTER_NS
 from ringmain.world.drawing import Chart, Series
-from ringmain.world.figures import QUARTER_NS, gather
+from ringmain.world.exchange_figures import charted
+from ringmain.world.figures import gather
 from ringmain.world.live import Plan
+from ringmain.world.report_page import page
 
 BLUE, ORANGE, GREEN, GREY, RED = "#2f6fde", "#e8871e", "#2a9d6f", "#9aa5b8", "#d1495b"
-PAGE_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-color: #14213d; } img { width: 100%; border: 1px solid #e4e8ef; border-radius: 8px; margin: .5rem 0; }
-table { border-collapse: collapse; width: 100%; } td { padding: .3rem .6rem; border-top: 1px solid #e4e8ef; }
-td:last-child { text-align: right; font-variant-numeric: tabular-nums; }
-.good { color: #2a9d6f; } .bad { color: #d1495b; }
-@media (prefers-color-scheme: dark) { body { background: #11151c; color: #e6eaf2; }
-td, img { border-color: #232a36; } }
-"""
 
 
 def write(data: Path, plan: Plan, folder: Path) -> list[str]:
@@ -33,11 +27,11 @@ def write(data: Path, plan: Plan, folder: Path) -> list[str]:
     figures = gather(data, plan)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(figures, indent=1) + "\n")
-    charts = _charts(figures)
-    for name, chart in charts.items():
-        (folder / f"{name}.svg").write_text(chart.svg())
+    pictures = {name: chart.svg() for name, chart in _charts(figures).items()} | auction_pictures(data)
+    for name, picture in pictures.items():
+        (folder / f"{name}.svg").write_text(picture)
     rows = summary(figures)
-    (folder / "index.html").write_text(_page(figures, list(charts), rows))
+    (folder / "index.html").write_text(page(figures, list(pictures), rows))
     return [f"{name}: {value}" for name, value in rows]
 
 
@@ -48,8 +42,8 @@ def summary(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("days", ", ".join(figures["days"])),
         ("prices", f"{figures['prices']}, seed {figures['seed']}"),
         ("orders", f"{market['orders']:,} accepted, {sum(market['rejected'].values()):,} rejected"),
-        ("auction", f"{market['auction_mwh']:,.1f} MWh"),
-        ("trades", f"{market['trades']:,}, {market['traded_mwh']:,.1f} MWh"),
+        *(_auction_row(auction) for auction in market["auctions"]),
+        ("trades", f"{market['trades']:,}, {market['traded_mwh']:,.1f} MWh; {_traded_by(market)}"),
     ]
     if fleet is not None:
         rows += _fleet_rows(fleet)
@@ -61,6 +55,23 @@ def summary(figures: dict[str, Any]) -> list[tuple[str, str]]:
         p50, p99 = (node[f"commit_{q}_ns_below"] / 1e6 for q in ("p50", "p99"))
         rows.append((f"{name}'s commits", f"p50 < {p50:.2f} ms, p99 < {p99:.2f} ms"))
     return rows
+
+
+def _auction_row(auction: dict[str, Any]) -> tuple[str, str]:
+    accepted, count = auction["blocks_accepted"], len(auction["blocks"])
+    mean = "" if auction["mean_eur"] is None else f" at {auction['mean_eur']:.2f} EUR/MWh on average"
+    return (
+        f"auction for {auction['day']}",
+        f"{auction['bought_mwh']:,.1f} MWh{mean}, by {auction['outcome']}; {accepted} of {count} blocks, "
+        f"{auction['blocks_paradoxical']} paradoxically rejected; welfare {auction['welfare_eur']:,.0f} EUR, "
+        f"gap {auction['gap']:.2g}",
+    )
+
+
+def _traded_by(market: dict[str, Any]) -> str:
+    """Return how often each kind of order has taken, the most frequent first."""
+    rows = sorted(market["trade_kinds"], key=lambda row: -row["taken"])
+    return ", ".join(f"{row['kind']} {row['taken']:,}" for row in rows if row["taken"])
 
 
 def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
@@ -89,25 +100,31 @@ def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
     market, fleet = figures["exchange"], figures["fleet"]
-    products = market["products"]
+    products, quarters = market["products"], market["quarters"]
     start = "delivery_start_ns"
-    traded = [(row["time_ns"], row["mwh"]) for row in market["intraday"]]
 
-    def by_hour(name: str) -> list[tuple[int, float | None]]:
-        return [(row[start], row[name]) for row in products]
+    def traded(name: str) -> list[tuple[int, float | None]]:
+        return [(row["time_ns"], row[name]) for row in market["intraday"]]
 
     charts = {
         "prices": Chart("Prices by hour of delivery", "EUR/MWh", [
-            Series("auction", BLUE, by_hour("auction_eur"), "step"),
-            Series("intraday average", ORANGE, by_hour("intraday_eur"), "step"),
-            Series("real", GREY, by_hour("real_eur"), "step", dash="3 3"),
+            Series("given", GREY, charted(products, "real_eur"), "step", dash="3 3"),
+            Series("day-ahead auction", BLUE, charted(products, "auction_eur"), "step"),
+            Series("intraday average", ORANGE, charted(products, "intraday_eur"), "step"),
         ]),
-        "volumes": Chart("Volume by hour of delivery", "MWh", [
-            Series("auction", BLUE, by_hour("auction_mwh"), "bar"),
-            Series("intraday", ORANGE, by_hour("intraday_mwh"), "bar"),
+        "quarters": Chart("Prices by quarter-hour of delivery", "EUR/MWh", [
+            Series("day-ahead auction, by hour", GREY, charted(products, "auction_eur"), "step"),
+            Series("opening call", GREEN, charted(quarters, "call_eur"), "step", QUARTER_NS),
+            Series("intraday average", ORANGE, charted(quarters, "intraday_eur"), "step", QUARTER_NS),
+        ]),
+        "volumes": Chart("Volume by hour of delivery, its quarters included", "MWh", [
+            Series("day-ahead auction", BLUE, charted(products, "auction_mwh"), "bar"),
+            Series("opening call", GREEN, by_hour(products, quarters, "call_mwh"), "bar"),
+            Series("intraday", ORANGE, by_hour(products, quarters, "intraday_mwh"), "bar"),
         ]),
         "trading": Chart("Continuous trading through the day", "MWh in a quarter-hour", [
-            Series("traded", GREEN, traded, "bar", QUARTER_NS),
+            Series("hours", BLUE, traded("hours_mwh"), "bar", QUARTER_NS),
+            Series("quarter-hours", ORANGE, traded("quarters_mwh"), "bar", QUARTER_NS),
         ]),
     }  # fmt: skip
     if fleet is not None:
@@ -128,6 +145,17 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
     return charts
 
 
+def by_hour(
+    products: list[dict[str, Any]], quarters: list[dict[str, Any]], name: str
+) -> list[tuple[int, float | None]]:
+    """Return a volume by hour of delivery: of the hour itself, and of its four quarters."""
+    assert len(quarters) == 4 * len(products) and len(products) % HOURS == 0
+    return [
+        (row["delivery_start_ns"], row[name] + sum(each[name] for each in quarters[4 * n : 4 * n + 4]))
+        for n, row in enumerate(products)
+    ]
+
+
 def _cash_chart(quarters: list[dict[str, Any]]) -> Chart:
     """Draw what the fleet has earned so far."""
     lines = {
@@ -142,17 +170,3 @@ def _cash_chart(quarters: list[dict[str, Any]]) -> Chart:
         for name, (colour, of) in lines.items()
     ]
     return Chart("Fleet: money so far", "EUR", series)
-
-
-def _page(figures: dict[str, Any], charts: list[str], rows: list[tuple[str, str]]) -> str:
-    table = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
-    images = "".join(f'<img src="{name}.svg" alt="{name}">' for name in charts)
-    good = figures["ledger_balanced"]
-    verdict = "Every ledger is balanced to the last unit." if good else "A ledger is NOT balanced."
-    title = f"Ringmain: {', '.join(figures['days'])}"
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-        f"<style>{PAGE_STYLE}</style><h1>{escape(title)}</h1>"
-        f'<p class="{"good" if good else "bad"}">{verdict}</p>{images}<table>{table}</table></html>\n'
-    )

@@ -21,7 +21,8 @@ from ringmain.vpp.app import FIELDS, fleet_from_file, seeded_fleet
 from ringmain.vpp.state import ASSETS
 from ringmain.world import seats
 from ringmain.world.calendar import OPENING_NS, midnight_ns, next_delivery_day
-from ringmain.world.live import STEP_NS, Plan, plan_of
+from ringmain.world.fair import STEP_NS
+from ringmain.world.live import Plan, plan_of
 from ringmain.world.prices import Prices, generate, load
 from ringmain.world.screen import Screen
 
@@ -106,7 +107,7 @@ def _lived_until_ns(data: Path) -> int | None:
 
 
 def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int], console: Console) -> Running:
-    """Start nodes, gateways and world, each when those before it are ready; return the world."""
+    """Start nodes, gateways, auctioneer and world, each when those before it are ready; return the world."""
     markets = MARKETS if plan.fleet else MARKETS[:1]
     Clock.stepped(data / "clock", plan.start_ns - STEP_NS)
     seats.prepare(data)
@@ -129,6 +130,8 @@ def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int],
     fix_port = str(ports.get("fix", 0))
     supervisor.start(Child("fix", _ringmain("fix", "--data", str(data), "--port", fix_port)))
     wait(lambda: _modified(data / "fix.json") != before, "that FIX is served")
+    auctioneer = [sys.executable, "-m", "ringmain.world.auctioneer", str(data)]
+    supervisor.start(Child("auctioneer", auctioneer))
     command = [sys.executable, "-m", "ringmain.world.live", str(plan_file)]
     return supervisor.start(Child("world", command, may_end=True))
 

@@ -13,10 +13,10 @@ from rich.text import Text
 from ringmain.control.supervisor import Running
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
-from ringmain.world.calendar import HOUR_NS, clock_text
-from ringmain.world.status import BookNow, Status, StatusFile
+from ringmain.world.calendar import HOUR_NS, Product, clock_text
+from ringmain.world.status import AuctionNow, BookNow, Status, StatusFile
 
-BOOKS_SHOWN = 16
+HOURS_SHOWN, QUARTERS_SHOWN = 12, 4
 NANOSECONDS_PER_MS = 1_000_000
 LINE_EVERY_NS = HOUR_NS
 
@@ -63,8 +63,10 @@ class Screen:
         head.add_column()
         head.add_column(ratio=1)
         head.add_row(Text(clock_text(status.time_ns), "bold cyan"), ProgressBar(1, max(0, share)))
-        said = f"{status.phase} · {status.trades:,} trades · {status.traded_lots / 10:,.1f} MWh"
+        said = f"{status.phase} · {status.trades:,} trades · {status.traded_kwh / 1_000:,.1f} MWh"
         parts: list[RenderableType] = [head, Text(f"{said} · prices: {status.source}"), _books(status.books)]
+        if status.auction is not None:
+            parts.insert(2, Text(_auction(status.auction), "yellow"))
         if status.fleet is not None:
             parts.append(_fleet(status))
         parts.append(self._nodes(children))
@@ -94,15 +96,35 @@ def _node_line(folder: Path) -> str:
     )
 
 
+def shown_books(books: Sequence[BookNow]) -> list[BookNow]:
+    """Return the books that are delivered next: the first hours, and the first quarters that trade."""
+    hours = [book for book in books if Product(book.product_id).is_hour]
+    quarters = [b for b in books if not Product(b.product_id).is_hour and b.phase == "continuous"]
+    return hours[:HOURS_SHOWN] + quarters[:QUARTERS_SHOWN]
+
+
+def _auction(auction: AuctionNow) -> str:
+    day = f"day-ahead for {auction.day}: {auction.curves:,} curves, {auction.blocks} blocks"
+    if not auction.outcome:
+        return f"{day}, {auction.phase}"
+    return (
+        f"{day}, {auction.accepted} accepted, {auction.paradoxes} paradoxically rejected · "
+        f"{auction.bought_lots / 10:,.1f} MWh at {_price(auction.mean_ticks)} EUR/MWh · "
+        f"welfare {auction.welfare_tick_lots / 1_000:,.0f} EUR · by {auction.outcome}"
+    )
+
+
 def _books(books: Sequence[BookNow]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 1))
-    for name in ("hour", "phase", "real", "auction", "bid", "ask", "last", "MWh"):
-        table.add_column(name, justify="left" if name in ("hour", "phase") else "right")
-    for book in books[:BOOKS_SHOWN]:
+    for name in ("delivery", "phase", "real", "auction", "bid", "ask", "last", "MWh"):
+        table.add_column(name, justify="left" if name in ("delivery", "phase") else "right")
+    for book in shown_books(books):
+        product = Product(book.product_id)
         table.add_row(
-            f"{book.product_id % 24:02d}:00", book.phase, _price(book.real_ticks), _price(book.auction_ticks),
+            product.label if product.is_hour else f"{product.label} ¼", book.phase,
+            _price(book.real_ticks), _price(book.auction_ticks),
             Text(_price(book.bid_ticks), "green"), Text(_price(book.ask_ticks), "red"),
-            Text(_price(book.last_ticks), "bold"), f"{book.traded_lots / 10:,.1f}",
+            Text(_price(book.last_ticks), "bold"), f"{book.traded_kwh / 1_000:,.1f}",
         )  # fmt: skip
     return table
 
@@ -124,11 +146,12 @@ def _price(ticks: int | None) -> str:
 
 
 def _line(status: Status) -> str:
-    near = next((book for book in status.books if book.bid_ticks is not None), None)
+    hours = [book for book in status.books if Product(book.product_id).is_hour]
+    near = next((book for book in hours if book.bid_ticks is not None), None)
     parts = [clock_text(status.time_ns), status.phase, f"{status.trades:,} trades"]
     if near is not None:
         top = f"{_price(near.bid_ticks)}/{_price(near.ask_ticks)}"
-        parts.append(f"{near.product_id % 24:02d}:00 at {top} EUR/MWh")
+        parts.append(f"{Product(near.product_id).label} at {top} EUR/MWh")
     if status.fleet is not None:
         fleet = status.fleet
         parts.append(f"fleet {fleet.power_w / 1e6:+.2f} MW of {fleet.target_w / 1e6:+.2f}")

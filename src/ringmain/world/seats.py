@@ -9,7 +9,7 @@ from ringmain.client import Client
 from ringmain.core.records import Schema
 from ringmain.gateway.app import read_ports
 from ringmain.gateway.credentials import Role, add_token
-from ringmain.world.traders import TRADERS
+from ringmain.world.participants import PARTICIPANTS
 
 TOKENS_FILE = "world/tokens.json"
 FIRST_TRADER_ACCOUNT = 1
@@ -18,7 +18,7 @@ GUEST_ACCOUNT = 90  # likewise: nobody's of the world; for whoever connects a pr
 LINK_ACCOUNT = 1  # on the fleet's node: the device link
 HEARTBEAT_MS = 60_000
 RECONNECT_S = 60.0
-TRADER_ACCOUNTS = {trader.name: FIRST_TRADER_ACCOUNT + n for n, trader in enumerate(TRADERS)}
+TRADER_ACCOUNTS = {one.name: FIRST_TRADER_ACCOUNT + n for n, one in enumerate(PARTICIPANTS)}
 
 
 def prepare(data: Path) -> None:
@@ -29,6 +29,7 @@ def prepare(data: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tokens = {
         "exchange operator": _token(data, "exchange", 0, "operator", "operator"),
+        "exchange auctioneer": _token(data, "exchange", 0, "auctioneer", "operator"),
         "exchange fleet": add_token(data, "exchange", FLEET_ACCOUNT, "fleet", cancel_on_disconnect=False),
         "vpp desk": _token(data, "vpp", 0, "desk", "operator"),
         "vpp bridge": add_token(data, "vpp", 0, "bridge", "operator", False, rising_numbers=True),

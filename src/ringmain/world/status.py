@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ringmain.exchange.dayahead_messages import AUCTION_PHASES, OUTCOMES
 from ringmain.exchange.messages import BUY, CALL, CONTINUOUS, FREE, PHASES, SELL
+from ringmain.world.calendar import DAY_NS, HOURS, Product, day_of, hour_id
+from ringmain.world.dayahead_view import DayAheadView
+from ringmain.world.fair import FairPrices
 from ringmain.world.market_view import MarketView
 
 if TYPE_CHECKING:
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.2
 PHASE_NAMES = {code: name.lower() for name, code in PHASES.items()}
+AUCTION_PHASE_NAMES = {code: name.lower() for name, code in AUCTION_PHASES.items()}
+OUTCOME_NAMES = {code: name.lower() for name, code in OUTCOMES.items()}
 
 
 class BookNow(msgspec.Struct):
@@ -26,7 +32,23 @@ class BookNow(msgspec.Struct):
     bid_ticks: int | None
     ask_ticks: int | None
     last_ticks: int | None
-    traded_lots: int
+    traded_kwh: int
+
+
+class AuctionNow(msgspec.Struct):
+    """The day-ahead auction that runs, or the last one; without an outcome while it runs."""
+
+    day: str
+    phase: str
+    curves: int
+    blocks: int
+    accepted: int = 0
+    paradoxes: int = 0
+    mean_ticks: int = 0
+    bought_lots: int = 0
+    welfare_tick_lots: int = 0
+    gap_millionths: int = 0
+    outcome: str = ""
 
 
 class FleetNow(msgspec.Struct):
@@ -50,44 +72,63 @@ class Status(msgspec.Struct):
     end_ns: int
     source: str
     trades: int
-    traded_lots: int
+    traded_kwh: int
     rejections: dict[str, int]
     books: list[BookNow]
     fleet: FleetNow | None
+    auction: AuctionNow | None = None
 
     @property
     def phase(self) -> str:
-        """What most of the next day's products, or what is left of today's, are doing."""
-        phases = [book.phase for book in self.books]
-        for code in (CALL, CONTINUOUS):
-            if PHASE_NAMES[code] in phases:
-                return "call before the auction" if code == CALL else "continuous trading"
-        return phases[-1] if phases else "no product is open"
+        """What the exchange is about."""
+        if self.auction is not None and not self.auction.outcome:
+            return f"day-ahead auction: {self.auction.phase}"
+        phases = {book.phase for book in self.books}
+        if PHASE_NAMES[CONTINUOUS] in phases:
+            return "continuous trading"
+        return "before the opening call" if PHASE_NAMES[CALL] in phases else "no product is open"
 
     @classmethod
     def of(
-        cls, now_ns: int, plan: "Plan", view: MarketView, rejections: dict[str, int], fleet: FleetNow | None
-    ) -> "Status":
+        cls, now_ns: int, plan: "Plan", view: MarketView, fair: FairPrices, rejections: dict[str, int],
+        fleet: FleetNow | None,
+    ) -> "Status":  # fmt: skip
         """Return the world's status."""
-        first_id = now_ns // 3_600_000_000_000
-        real = {day.toordinal(): plan.prices[n + 1] for n, day in enumerate(plan.days)}
         books = []
         for product_id, book in sorted(view.books.items()):
-            if product_id < first_id or book.phase == FREE:
+            product = Product(product_id)
+            if product.delivery_start_ns + product.duration_ns <= now_ns or book.phase == FREE:
                 continue
-            day, hour = divmod(product_id, 24)
-            ticks = real.get(day + _EPOCH_ORDINAL)
             books.append(BookNow(
-                product_id, PHASE_NAMES.get(book.phase, "?"), ticks[hour] if ticks else None,
-                book.auction_ticks, book.top(BUY), book.top(SELL), book.last_ticks, book.traded_lots,
+                product_id, PHASE_NAMES.get(book.phase, "?"), fair.given(product_id),
+                view.day_ahead.prices.get(product_id, book.call_ticks), book.top(BUY), book.top(SELL),
+                book.last_ticks, book.traded_kwh,
             ))  # fmt: skip
         return cls(
-            now_ns, plan.start_ns, plan.end_ns, plan.source, view.trades, view.traded_lots, rejections,
-            books, fleet,
+            now_ns, plan.start_ns, plan.end_ns, plan.source, view.trades, view.traded_kwh, rejections,
+            books, fleet, auction_now(view.day_ahead),
         )  # fmt: skip
 
 
-_EPOCH_ORDINAL = 719_163  # of 1970-01-01
+def auction_now(seen: DayAheadView) -> AuctionNow | None:
+    """Return the line about an auction, if there has been one."""
+    if seen.auction_id == 0:
+        return None
+    day_begin_ns = seen.auction_id * DAY_NS
+    line = AuctionNow(
+        day_of(day_begin_ns).isoformat(), AUCTION_PHASE_NAMES[seen.phase],
+        sum(map(len, seen.curves.values())), seen.block_count,
+    )  # fmt: skip
+    if seen.ended is None:
+        return line
+    first = hour_id(day_begin_ns)
+    prices = [seen.prices[n] for n in range(first, first + HOURS) if n in seen.prices]
+    return msgspec.structs.replace(
+        line, accepted=seen.accepted_count, paradoxes=seen.ended["paradox_count"],
+        mean_ticks=round(sum(prices) / max(1, len(prices))), bought_lots=seen.bought_lots,
+        welfare_tick_lots=seen.ended["welfare_tick_lots"], gap_millionths=seen.ended["gap_millionths"],
+        outcome=OUTCOME_NAMES[seen.ended["outcome"]],
+    )  # fmt: skip
 
 
 class StatusFile:

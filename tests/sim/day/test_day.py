@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -17,13 +18,19 @@ from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeReader
+from ringmain.exchange.history.export import export
+from ringmain.exchange.history.periods import day_span
+from ringmain.exchange.history.query import History
+from ringmain.exchange.history.statements import statement
 from ringmain.vpp.app import FIELDS, seeded_fleet
 from ringmain.vpp.messages import SCHEMA, FleetHeard, FleetMeasured, PlanAccepted
 from ringmain.vpp.views import rows_of
 from ringmain.world.calendar import MINUTE_NS
 from ringmain.world.run import main, make_plan
+from ringmain.world.seats import FLEET_ACCOUNT, TRADER_ACCOUNTS
 
-HOURS = 1.5  # from the opening at 11:00 over the auction at noon into continuous trading
+HOURS = 4.4  # from the opening at 11:00 over the auction at noon into continuous trading from 15:00 on
+MISHAPS = {"WOULD_TRADE", "NOTHING_TO_TRADE_WITH", "BASKET_LEG_UNFILLED"}  # of a market, not of a mistake
 BATTERIES = 200
 DRIVER = (
     "import json, sys\n"
@@ -72,6 +79,68 @@ def events_of(data, record):
     return np.concatenate(found)
 
 
+def test_the_days_auction_takes_blocks_and_the_advice_finds_its_result(lived):
+    _, said, figures = lived
+    (auction,) = figures["exchange"]["auctions"]
+    assert auction["outcome"] == "proposal" and auction["gap"] < 0.01
+    blocks = auction["blocks"]
+    assert 0 < auction["blocks_accepted"] < len(blocks)
+    assert auction["blocks_accepted"] == sum(block["ratio"] > 0 for block in blocks)
+    assert any(block["parent_block_id"] for block in blocks)
+    assert any(block["minimum_ratio"] < 1 for block in blocks)
+    groups = [block["ratio"] for block in blocks if block["exclusive_group"]]
+    assert len(groups) > 1 and sum(groups) <= 1
+    ratios = {block["block_id"]: block["ratio"] for block in blocks}
+    assert all(
+        block["ratio"] <= ratios[block["parent_block_id"]] for block in blocks if block["parent_block_id"]
+    )
+    assert f"{auction['blocks_paradoxical']} paradoxically rejected" in said
+
+
+def test_every_way_to_trade_is_alive(lived):
+    _, _, figures = lived
+    market = figures["exchange"]
+    assert all(count > 0 for count in market["order_kinds"].values()), market["order_kinds"]
+    kinds = {row["kind"]: row for row in market["trade_kinds"]}
+    assert kinds["opening call"]["taken"] > 0
+    assert kinds["iceberg"]["made"] > 0 and kinds["post-only"]["made"] > 0 and kinds["quote"]["made"] > 0
+    assert kinds["stop"]["taken"] > 0 and kinds["block"]["taken"] > 0 and kinds["basket leg"]["taken"] > 0
+    assert kinds["post-only"]["taken"] == 0
+    assert sum(row["taken"] for row in kinds.values()) == market["trades"]
+    assert market["blocks"]["filled"] > 0 and market["baskets"]["executed"] > 0
+    quarters = market["quarters"]
+    assert len(quarters) == 96 and all(row["call_eur"] is not None for row in quarters)
+    assert sum(row["intraday_trades"] for row in quarters) > 0
+
+
+def test_intraday_prices_lie_around_the_auctions(lived):
+    _, _, figures = lived
+    products = figures["exchange"]["products"]
+    traded = [row for row in products if row["intraday_eur"] is not None]
+    assert len(traded) > 20
+    assert all(abs(row["intraday_eur"] - row["auction_eur"]) < 20 for row in traded)
+
+
+def test_statements_are_the_ledgers(lived):
+    """What the report counts up from the tape is what the statements say that the history gives."""
+    data, _, figures = lived
+    found = figures["exchange"]["statements"]
+    assert sum(line["cash_eur"] for line in found.values()) == pytest.approx(0, abs=1e-6)
+    assert sum(line["delivered_mwh"] for line in found.values()) == pytest.approx(0, abs=1e-6)
+    export(data / "exchange", data / "history")
+    history = History(data / "history")
+    for name, account_id in {**TRADER_ACCOUNTS, "fleet": FLEET_ACCOUNT}.items():
+        days = [statement(history, account_id, day, day_span(day)) for day in lived_days(figures)]
+        assert found[name]["cash_eur"] == pytest.approx(days[-1].closing_minor / 1e6, abs=1e-6)
+        assert not any(line.closing_lots for line in days[-1].positions)  # all of it is delivered
+    history.close()
+
+
+def lived_days(figures):
+    day = date.fromisoformat(figures["days"][0])
+    return [(day - timedelta(1)).isoformat(), day.isoformat()]
+
+
 def test_the_auction_clears_near_the_real_prices(lived):
     _, _, figures = lived
     products = figures["exchange"]["products"]
@@ -79,7 +148,7 @@ def test_the_auction_clears_near_the_real_prices(lived):
     assert all(abs(row["auction_eur"] - row["real_eur"]) < 8 for row in products)
     assert all(row["auction_mwh"] > 0 for row in products)
     assert sum(row["intraday_trades"] for row in products) > 0
-    assert figures["exchange"]["rejected"] == {}
+    assert set(figures["exchange"]["rejected"]) <= MISHAPS
 
 
 def test_ledgers_are_balanced_and_replayed(lived):
@@ -87,7 +156,6 @@ def test_ledgers_are_balanced_and_replayed(lived):
     assert figures["ledger_balanced"]
     assert set(figures["ledgers"]) == {"exchange", "vpp"}
     assert figures["ledgers"]["exchange"]["events_compared"] > figures["exchange"]["trades"]
-    assert sum(figures["exchange"]["cash_eur"].values()) == pytest.approx(0, abs=1e-6)
     assert "balanced to the last unit" in said
 
 
@@ -96,7 +164,7 @@ def test_the_fleets_awards_are_the_exchanges_fills(lived):
     fleet = figures["fleet"]
     assert fleet["awards"] > fleet["intraday_awards"] > 0
     assert fleet["bids"] > fleet["intraday_bids"] > 0
-    assert fleet["awards_eur"] == pytest.approx(figures["exchange"]["cash_eur"]["fleet"])
+    assert fleet["awards_eur"] == pytest.approx(figures["exchange"]["statements"]["fleet"]["cash_eur"])
     assert fleet["bids_rejected"] == fleet["reports_rejected"] == 0
 
 
@@ -149,7 +217,7 @@ def test_the_forecast_stands_beside_the_auction(lived):
 def test_the_same_seed_gives_the_same_day_at_another_speed(lived, tmp_path):
     _, _, figures = lived
     _, again = live(tmp_path / "data", hours=HOURS, speed="4000")
-    for name in ("auction_eur", "auction_mwh"):
+    for name in ("auction_eur", "auction_mwh", "call_eur", "call_mwh"):
         first, second = ([row[name] for row in each["exchange"]["products"]] for each in (figures, again))
         assert first == second
     assert again["fleet"]["forecast"] == figures["fleet"]["forecast"]
@@ -161,8 +229,8 @@ def test_the_report_is_whole(lived):
     data, _, _ = lived
     folder = data.parent / "report"
     pictures = sorted(path.name for path in folder.glob("*.svg"))
-    assert pictures == ["cash.svg", "energy.svg", "fleet.svg", "forecast.svg", "prices.svg", "trading.svg",
-                        "volumes.svg"]  # fmt: skip
+    assert pictures == ["cash.svg", "cheapest.svg", "dearest.svg", "energy.svg", "fleet.svg", "forecast.svg",
+                        "prices.svg", "quarters.svg", "trading.svg", "volumes.svg"]  # fmt: skip
     for name in pictures:
         ElementTree.parse(folder / name)
         assert name in (folder / "index.html").read_text()
@@ -177,11 +245,19 @@ def test_a_second_run_goes_on_with_the_next_day(lived):
 
 
 def test_a_killed_node_is_started_again_and_the_day_goes_on(tmp_path):
-    """And a second run refuses the folder meanwhile; SIGTERM ends all in order."""
+    """Nor does it wait for advice that hangs; a second run refuses the folder; SIGTERM ends all in order."""
     data = tmp_path / "data"
     process = launch(data, batteries=0, speed="2000")
     try:
         status = data / "world" / "status.json"
+        wait_for(process, status.exists)
+        auctioneer = child_of(process.pid, "world.auctioneer")
+        os.kill(auctioneer, signal.SIGSTOP)
+        wait_for(process, lambda: json.loads(status.read_text())["auction"]["outcome"])
+        os.kill(auctioneer, signal.SIGCONT)
+        auction = json.loads(status.read_text())["auction"]
+        assert auction["outcome"] == "fallback"
+        assert auction["accepted"] == 0 < auction["bought_lots"] and auction["blocks"] > 0
         wait_for(process, lambda: status.exists() and json.loads(status.read_text())["trades"])
         with pytest.raises(RingmainError, match="RM106"):
             main(SimpleNamespace(**options(data)))
@@ -202,7 +278,7 @@ def test_a_killed_node_is_started_again_and_the_day_goes_on(tmp_path):
 
 
 def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
-    """The gateway in the call, which costs the traders their orders; the fleet's node; the world itself."""
+    """The auctioneer, the fleet's node, the gateway; the world itself in the auction, after it, and later."""
     data = tmp_path / "data"
     fleet = [{name: int(row[name][0]) for name in FIELDS} for row in seeded_fleet(BATTERIES, 3, [1])]
     for number, row in enumerate(fleet):
@@ -214,7 +290,10 @@ def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
     )  # fmt: skip
     try:
         status = data / "world" / "status.json"
-        victims = [("world.doors", 33), ("node vpp", 52), ("world.live", 61), ("world.live", 243)]
+        victims = [
+            ("world.live", 33), ("world.auctioneer", 41), ("node vpp", 52), ("world.live", 64),
+            ("world.doors", 218), ("world.live", 247),
+        ]  # fmt: skip
         for words, minute in victims:
             wait_for(process, lambda at=minute: minutes_lived(status) >= at)
             os.kill(child_of(process.pid, words), signal.SIGKILL)
@@ -228,9 +307,19 @@ def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
     figures = json.loads((tmp_path / "report" / "report.json").read_text())
     assert figures["ledger_balanced"]
     assert figures["fleet"]["awards"] > figures["fleet"]["intraday_awards"] > 0
-    assert figures["fleet"]["awards_eur"] == pytest.approx(figures["exchange"]["cash_eur"]["fleet"])
+    assert figures["fleet"]["awards_eur"] == pytest.approx(
+        figures["exchange"]["statements"]["fleet"]["cash_eur"]
+    )
     assert figures["fleet"]["reports_rejected"] == figures["fleet"]["bids_rejected"] == 0
     assert all(row["auction_mwh"] > 0 for row in figures["exchange"]["products"])
+    assert all(row["call_mwh"] > 0 for row in figures["exchange"]["quarters"])
+    (auction,) = figures["exchange"]["auctions"]
+    assert auction["outcome"] == "proposal" and auction["curves"] >= 5 * 24
+    sent = [
+        tuple(block[name] for name in ("account", "side", "first_hour", "limit_eur"))
+        for block in auction["blocks"]
+    ]
+    assert len(sent) == len(set(sent)) == 16
     assert len({row["delivery_start_ns"] for row in figures["fleet"]["forecast"] if row["auction_eur"]}) == 24
 
 

@@ -16,7 +16,7 @@ from ringmain.exchange.history.query import History
 from ringmain.exchange.history.store import day_text
 from ringmain.exchange.history.surveillance import Parameters, surveil
 
-HOURS = 4  # from the opening over the auction to trading
+HOURS = 5  # from the opening over the auction to trading
 DRIVER = (
     "import json, sys\n"
     "from types import SimpleNamespace\n"
@@ -47,7 +47,7 @@ def test_the_tools_beside_a_living_venue(tmp_path, capsys):
         while process.poll() is None and time.monotonic() < deadline:
             if (data / "exchange" / "page").exists() and NodePage(data / "exchange" / "page").get("epoch"):
                 rows = told(capsys, "products", "--data", data)
-                assert len(rows) in range(25)
+                assert len(rows) in range(121)
                 told(capsys, "limits", "--data", data)
                 (public,) = told(capsys, "public", "--delay", "15m", "--data", data)
                 assert all(trade["time_ns"] <= public["until_ns"] for trade in public["trades"])

@@ -8,10 +8,12 @@ import pytest
 from ringmain.bridge.orders import Bridge
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeWriter
+from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
 
 TRADING, SOMEBODY = 3, 9  # sessions
+HOUR_NS = 3_600_000_000_000
 
 
 class DeathError(Exception):
@@ -67,8 +69,15 @@ def event(record, session_id=0, session_number=0, **values):
     return record(session_id, session_number, **{**names, **values})
 
 
-def bid(bid_id):
-    return event(vpp.BidSubmitted, bid_id=bid_id, product_id=7, quantity_lots=5, side=vpp.SELL)
+def bid(bid_id, **terms):
+    values = {"bid_id": bid_id, "product_id": 7, "quantity_lots": 5, "side": vpp.SELL}
+    return event(vpp.BidSubmitted, **{**values, **terms})
+
+
+def curve(number, **place):
+    return event(
+        dayahead.CurveSegmentAccepted, TRADING, number, auction_id=3, account_id=5, segment_count=1, **place
+    )
 
 
 def fill(number, session_id=TRADING):
@@ -86,20 +95,50 @@ STAGES = [
 ]  # fmt: skip
 ORDERS = [(1, "PlaceOrder"), (2, "PlaceOrder"), (3, "CancelOrder"), (4, "PlaceOrder")]
 NEWS = [
-    (2, "DefineProduct"), (3, "RecordAward"), (5, "RecordAward"), (6, "RecordPrice"), (7, "RecordOrderEnded"),
-    (8, "RecordAward"), (9, "RecordAward"),
+    (3, "DefineProduct"), (5, "RecordAward"), (9, "RecordAward"), (11, "RecordPrice"),
+    (13, "RecordOrderEnded"), (15, "RecordAward"), (17, "RecordAward"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("lives", range(1, len(ORDERS) + len(NEWS) + 1))
-def test_nothing_is_lost_or_doubled(tmp_path, lives):
+DAY_AHEAD_STAGES = [
+    ("exchange", [event(exchange.ProductDefined, product_id=7, product_kind=exchange.HOURLY),
+                  event(exchange.ProductDefined, product_id=8, product_kind=exchange.HOURLY,
+                        delivery_start_ns=HOUR_NS),
+                  event(dayahead.AuctionDefined, auction_id=3, period_count=2, zone_count=1),
+                  event(dayahead.ZoneDefined, auction_id=3, first_product_id=7),
+                  event(dayahead.AuctionPhaseChanged, auction_id=3, phase=dayahead.OPEN)]),
+    ("vpp", [bid(41), bid(42, product_id=8), bid(43, time_in_force=vpp.IMMEDIATE_OR_CANCEL),
+             bid(44, product_id=9)]),
+    ("exchange", [curve(1, period=0), curve(2, period=1),
+                  event(dayahead.AuctionPhaseChanged, auction_id=3, phase=dayahead.BOOKING),
+                  event(dayahead.PriceSet, auction_id=3, price_ticks=-70),
+                  event(dayahead.CurveAwarded, auction_id=3, account_id=6, sold_lots=9),
+                  event(dayahead.CurveAwarded, auction_id=3, account_id=5, sold_lots=5),
+                  event(dayahead.CurveAwarded, auction_id=3, account_id=5, period=1, sold_lots=2),
+                  event(exchange.AuctionUncrossed, product_id=7, volume_lots=4, price_ticks=900)]),
+    ("vpp", [bid(45)]),
+]  # fmt: skip
+DAY_AHEAD_ORDERS = [
+    (1, "SubmitCurveSegment"), (2, "SubmitCurveSegment"), (3, "PlaceOrder"), (4, "PlaceOrder"),
+    (5, "PlaceOrder"),
+]  # fmt: skip
+DAY_AHEAD_NEWS = [(17, "RecordPrice"), (21, "RecordAward"), (23, "RecordAward"), (24, "RecordOrderEnded")]
+
+
+@pytest.mark.parametrize("lives", range(1, 12))
+@pytest.mark.parametrize(
+    ("stages", "orders", "news"),
+    [(STAGES, ORDERS, NEWS), (DAY_AHEAD_STAGES, DAY_AHEAD_ORDERS, DAY_AHEAD_NEWS)],
+    ids=["books", "day-ahead"],
+)
+def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
     """It dies each time after so many commands, wherever that is."""
     markets = {
         "exchange": Market(tmp_path / "exchange", exchange.schema, TRADING),
         "vpp": Market(tmp_path / "vpp", vpp.SCHEMA, 5),
     }
     bridge = None
-    for name, events in STAGES:
+    for name, events in stages:
         markets[name].say(*events)
         while True:
             try:
@@ -111,8 +150,8 @@ def test_nothing_is_lost_or_doubled(tmp_path, lives):
                 break
             except DeathError:
                 bridge = None
-    assert markets["exchange"].taken == ORDERS
-    assert markets["vpp"].taken == NEWS
+    assert markets["exchange"].taken == orders
+    assert markets["vpp"].taken == news
 
 
 def test_refusals_are_counted(tmp_path):

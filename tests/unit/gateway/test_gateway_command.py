@@ -111,7 +111,9 @@ def test_the_first_rule_with_the_product_holds():
 def test_delayed_depth_needs_the_level_of_depth():
     rights = Rights([rule(0, 9, data="delayed")])
     seen = {name for name, feed in messages.FEEDS.items() if rights.may_see(feed, 1)}
-    assert seen == {f"DELAYED_{name}" for name in ("TOP", "TRADES", "PHASES", "STATISTICS", "INDICATIVE")}
+    assert seen == {
+        f"DELAYED_{name}" for name in ("TOP", "TRADES", "PHASES", "STATISTICS", "INDICATIVE", "TERMS")
+    }
 
 
 def test_a_file_that_is_gone_means_no_rules(tmp_path):

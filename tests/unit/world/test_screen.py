@@ -1,4 +1,4 @@
-"""The live screen's words about the fleet."""
+"""The live screen's words about auction, books and fleet."""
 
 import io
 
@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from ringmain.world.screen import Screen
-from ringmain.world.status import FleetNow, Status, StatusFile
+from ringmain.world.status import AuctionNow, BookNow, FleetNow, Status, StatusFile
 
 FLEET = FleetNow(
     power_w=2.5e6, target_w=2.4e6, energy_wh=6.25e6, fresh=990, late=7, silent=3, income_minor=-12_340_000,
@@ -17,9 +17,9 @@ FLEET = FleetNow(
 
 @pytest.fixture
 def shown(tmp_path):
-    def show(fleet):
+    def show(fleet, books=(), auction=None):
         (tmp_path / "world").mkdir(exist_ok=True)
-        StatusFile(tmp_path).write(Status(0, 0, 1, "made up", 0, 0, {}, [], fleet))
+        StatusFile(tmp_path).write(Status(0, 0, 1, "made up", 0, 0, {}, list(books), fleet, auction))
         console = Console(width=200, record=True, force_terminal=True, file=io.StringIO())
         with Screen(tmp_path, console) as screen:
             screen.show([])
@@ -35,3 +35,29 @@ def test_the_fleets_line_says_who_was_heard_of_and_what_was_earned(shown):
     assert "refused" not in text
     assert "-12.34 EUR · 5 refused" in shown(msgspec.structs.replace(FLEET, rejected=5))
     assert "fleet" not in shown(None)
+
+
+def test_the_auctions_line_says_what_is_in_and_then_how_it_ended(shown):
+    running = AuctionNow("2025-01-02", "open", 132, 16)
+    text = shown(None, auction=running)
+    assert "day-ahead auction: open" in text
+    assert "day-ahead for 2025-01-02: 132 curves, 16 blocks, open" in text
+    ended = msgspec.structs.replace(
+        running, accepted=11, paradoxes=3, mean_ticks=7_407, bought_lots=83_613,
+        welfare_tick_lots=175_906_309, outcome="proposal",
+    )  # fmt: skip
+    text = shown(None, auction=ended)
+    assert "16 blocks, 11 accepted, 3 paradoxically rejected · 8,361.3 MWh at 74.07 EUR/MWh" in text
+    assert "welfare 175,906 EUR · by proposal" in text
+
+
+def test_hours_come_before_the_quarters_that_trade(shown):
+    first = 20_000 * 128
+    books = [
+        BookNow(first + n, phase, 5_000, 5_010, 4_990, 5_020, None, 1_250)
+        for n, phase in ((7, "continuous"), (8, "call"), (60, "continuous"), (61, "call"))
+    ]
+    text = shown(None, books)
+    assert "continuous trading" in text
+    assert "07:00 continuous 50.00 50.10 49.90 50.20 1.2" in text
+    assert "08:00 call" in text and "07:00 ¼ continuous" in text and "07:15" not in text

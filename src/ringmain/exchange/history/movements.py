@@ -1,8 +1,8 @@
 """Movements of money, typed: what the ledger has done, as rows that sum to each account's balance.
 
 A statement is a fold over these. Each movement is told twice, with opposite signs, so that all rows
-together sum to zero; account 0 stands for the world outside. A new kind of movement is one more
-entry here, and is then in every statement and in the cash balances.
+together sum to zero; account 0 stands for the world outside, and between all awards of an auction. A new
+kind of movement is one more entry here, and is then in every statement and in the cash balances.
 """
 
 from dataclasses import dataclass
@@ -37,9 +37,30 @@ def _cash(kind: str, condition: str) -> str:
     return f"{side('account_id', 'amount_minor')} UNION ALL {side('0::UINTEGER', '-amount_minor')}"
 
 
+def _awards(account: str, sign: str) -> str:
+    """Return the awards of day-ahead auctions, a block's without a product, as it has many."""
+
+    def of(table: str, product_id: str, more: str) -> str:
+        return f"""
+            SELECT {HEAD}, 'AUCTION' AS kind, {account}::UINTEGER AS account_id, {product_id} AS product_id,
+                {sign}amount_minor AS amount_minor
+            FROM {table} {more}"""
+
+    curves = of(
+        "curve_awarded",
+        "(first_product_id + period)::UINTEGER",
+        "JOIN auction_zones USING (auction_id, zone)",
+    )
+    return f"{curves} UNION ALL {of('block_awarded', 'NULL::UINTEGER', '')}"
+
+
 MOVEMENTS = (
     Movement("TRADE", "bought: paid to the seller, below zero received", _trade("buyer_account_id", "-")),
     Movement("TRADE", "sold: received from the buyer, below zero paid", _trade("seller_account_id", "")),
+    Movement(
+        "AUCTION", "awarded by a day-ahead auction: received, below zero paid", _awards("account_id", "")
+    ),
+    Movement("AUCTION", "the operator's side of it; in all, what flows have earned", _awards("0", "-")),
     Movement(
         "TRADE_CHANGE",
         "a trade undone, or its price set right, by the operator",

@@ -55,6 +55,23 @@ VIEWS = {
         LEFT JOIN order_cancelled c USING (session_id, session_number)""",
     "phases": "SELECT * FROM phase_changed",
     "auctions": "SELECT * FROM auction_uncrossed",
+    "auction_zones": """
+        SELECT auction_id, zone, last(first_product_id ORDER BY position) AS first_product_id
+        FROM zone_defined GROUP BY auction_id, zone""",
+    "auction_awards": """
+        SELECT c.position, c.sequence, c.time_ns, c.time_at, c.auction_id, NULL::UINTEGER AS block_id,
+            (z.first_product_id + c.period)::UINTEGER AS product_id, c.account_id,
+            c.bought_lots::BIGINT - c.sold_lots AS lots
+        FROM curve_awarded c JOIN auction_zones z USING (auction_id, zone)
+        UNION ALL
+        SELECT w.position, w.sequence, w.time_ns, w.time_at, w.auction_id, w.block_id,
+            (z.first_product_id + unnest(range(r.first_period, r.first_period + r.run_periods)))::UINTEGER,
+            w.account_id,
+            (r.quantity_lots::BIGINT * w.ratio_billionths + 500000000) // 1000000000
+                * if(b.side = 'BUY', 1, -1)
+        FROM block_awarded w JOIN block_accepted b USING (block_id)
+            JOIN block_run_accepted r USING (block_id)
+            JOIN auction_zones z ON z.auction_id = w.auction_id AND z.zone = b.zone""",
     "movements": " UNION ALL ".join(movement.sql for movement in MOVEMENTS),
     "cash": """
         SELECT account_id, sum(amount_minor)::BIGINT AS balance_minor, sum(amount_minor) / 1e6 AS balance_eur
@@ -65,7 +82,11 @@ VIEWS = {
         UNION ALL SELECT position, sequence, time_ns, time_at, 'TRADE', product_id,
             seller_account_id, -quantity_lots::BIGINT FROM trades
         UNION ALL SELECT position, sequence, time_ns, time_at, 'DELIVERY', product_id,
-            account_id, -position_lots FROM position_delivered""",
+            account_id, -position_lots FROM position_delivered
+        UNION ALL SELECT position, sequence, time_ns, time_at, 'AUCTION', product_id, account_id, lots
+            FROM auction_awards
+        UNION ALL SELECT position, sequence, time_ns, time_at, 'AUCTION', product_id, 0::UINTEGER, -lots
+            FROM auction_awards""",
     "positions": """
         SELECT product_id, account_id, sum(lots)::BIGINT AS position_lots, sum(lots) / 10.0 AS position_mw
         FROM position_changes GROUP BY ALL HAVING sum(lots) <> 0""",

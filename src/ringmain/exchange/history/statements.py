@@ -132,8 +132,10 @@ def _positions(history: History, account_id: int, span: Span) -> tuple[PositionL
     rows = history.ask(
         """SELECT product_id,
             coalesce(sum(lots) FILTER (time_ns < $2), 0)::BIGINT AS opening,
-            coalesce(sum(lots) FILTER (time_ns >= $2 AND kind = 'TRADE' AND lots > 0), 0)::BIGINT AS bought,
-            coalesce(sum(lots) FILTER (time_ns >= $2 AND kind = 'TRADE' AND lots < 0), 0)::BIGINT AS sold,
+            coalesce(sum(lots) FILTER (time_ns >= $2 AND kind <> 'DELIVERY' AND lots > 0), 0)::BIGINT
+                AS bought,
+            coalesce(sum(lots) FILTER (time_ns >= $2 AND kind <> 'DELIVERY' AND lots < 0), 0)::BIGINT
+                AS sold,
             coalesce(sum(lots) FILTER (time_ns >= $2 AND kind = 'DELIVERY'), 0)::BIGINT AS delivered,
             sum(lots)::BIGINT AS closing
         FROM position_changes WHERE account_id = $1 AND time_ns < $3 GROUP BY product_id
