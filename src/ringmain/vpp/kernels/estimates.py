@@ -62,8 +62,14 @@ def supposed_power_w(fleet: Any, asset_id: int, period: int) -> int:
 @kernel
 def estimated_power_w(fleet: Any, asset_id: int, now_ns: int) -> int:
     """Return an asset's power now, as far as can be known."""
+    return estimate_of_w(fleet, asset_id, now_ns, quality(fleet, fleet.twins[asset_id], now_ns))
+
+
+@kernel
+def estimate_of_w(fleet: Any, asset_id: int, now_ns: int, known: int) -> int:
+    """Return the power of an asset of known quality."""
     twin = fleet.twins[asset_id]
-    if is_heard(fleet, twin, now_ns):
+    if known in (FRESH, LATE):
         if twin.measured_ns >= ns_of(twin.desired_s):
             return drifted_power_w(fleet, asset_id, now_ns)
         if fleet.assets[asset_id].kind == SOLAR:
