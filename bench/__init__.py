@@ -1,8 +1,8 @@
 """The published figures, one family a file, each beside its peers in the same run.
 
-``ringmain bench core`` measures the core's, ``ringmain bench exchange`` the exchange's, and
-``ringmain bench ring`` one family. On a machine that others
-share, absolute values mean little: read the ratios.
+``ringmain bench core`` measures the core's, ``ringmain bench exchange`` the exchange's,
+``ringmain bench vpp`` the virtual power plant's, and ``ringmain bench ring`` one family. On a machine
+that others share, absolute values mean little: read the ratios.
 """
 
 import importlib
@@ -16,7 +16,10 @@ from bench.figures import Row, goal_of
 
 FAMILIES = ("ring", "journal", "order_book", "wire", "recovery")
 EXCHANGE = ("fanout", "fix", "dayahead", "history")
-GROUPS = {"core": FAMILIES, "exchange": EXCHANGE} | {family: (family,) for family in FAMILIES + EXCHANGE}
+VPP = ("fleet",)
+GROUPS = {"core": FAMILIES, "exchange": EXCHANGE, "vpp": VPP} | {
+    family: (family,) for family in FAMILIES + EXCHANGE + VPP
+}
 
 
 def main(name: str = "core", scale: float = 1.0, json_path: Path | None = None) -> list[Row]:

@@ -496,7 +496,7 @@ def _strategy(options: argparse.Namespace) -> None:
 def _add_bench(commands: Any) -> None:
     bench = _command(commands, "bench", "Measure the published figures beside their peers.", _bench)
     bench.add_argument(
-        "name", nargs="?", default="core", help="core, exchange, or one family (default: core)"
+        "name", nargs="?", default="core", help="core, exchange, vpp, or one family (default: core)"
     )
     bench.add_argument("--scale", type=float, default=1.0, help="how much work; 0.1 for a quick look")
     bench.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the rows as JSON too")

@@ -134,13 +134,21 @@ RHYTHM = (
     Field("tick_ms", "u4", "dispatch decides so often"),
     Field("measure_ms", "u4", "the fleet is measured so often"),
     Field("lease_ms", "u4", "a set-point is good for so long"),
-    Field("lag_ms", "u4", "from a set-point to the reports that show it"),
+    Field(
+        "lead_ms",
+        "u4",
+        "from a set-point to its effect: targets that move are asked for so much earlier",
+        None,
+        0,
+    ),
+    Field("lag_ms", "u4", "from a set-point to the reports that show it; 0: they don't correct"),
     Field("late_ms", "u4", "an asset that was not heard of for so long is late"),
     Field("silent_ms", "u4", "... and for so long is silent"),
 )
 TARGET = (
     Field("valid_until_ns", "i8", "from then on the awards alone count again"),
     Field("power_w", "i8", "what the fleet is to give"),
+    Field("ramp_w_per_s", "i8", "by how much that changes each second from now on", None, 0),
 )
 PLAN_BLOCK = (
     ASSET_ID,

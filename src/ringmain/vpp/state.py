@@ -46,10 +46,11 @@ SETTLE_AFTER_NS = 900 * SECOND_NS  # meters may come this long after delivery
 TICK_NS = 60 * SECOND_NS  # dispatch decides this often
 MEASURE_NS = 60 * SECOND_NS  # the fleet is measured this often
 LEASE_NS = 300 * SECOND_NS  # a set-point is good for so long
-LAG_NS = 60 * SECOND_NS  # from a set-point to the reports that show it
+LEAD_NS = 0  # from a set-point to its effect
+LAG_NS = 60 * SECOND_NS  # from a set-point to the reports that show it; 0: they don't correct
 LATE_AFTER_NS = 180 * SECOND_NS  # an asset that was not heard of for so long is late
 SILENT_AFTER_NS = 600 * SECOND_NS  # ... and for so long is silent
-RHYTHM_NS_MIN, RHYTHM_NS_MAX = SECOND_NS // 100, 3_600 * SECOND_NS
+RHYTHM_NS_MIN, RHYTHM_NS_MAX = SECOND_NS // 1_000, 3_600 * SECOND_NS
 FUTURE_TOLERANCE_NS = 5 * SECOND_NS  # a device's clock may be ahead by so much
 
 # How far a device may stray from what was registered.
@@ -64,7 +65,7 @@ CONTRADICTORY_AFTER = 3  # reports in a row that can't be true
 KINDS = 6
 AGES = 16  # of the report, by powers of two of seconds
 ERROR_SCALE = 10_000  # an error of the whole limit
-ERRORS_KEPT = 1_024  # the mean runs over about so many
+ERRORS_KEPT = 16_384  # the means run over about so many
 COST_CLASSES = 4  # dispatch takes the cheapest first; the last is sunlight
 CHEAP_TICKS, DEAR_TICKS = 2_000, 5_000  # of wear: 20 and 50 EUR/MWh
 CORRECTION_PERMILLE = 100  # of the fleet's power, the most that feedback adds
@@ -154,7 +155,15 @@ NODE = np.dtype(  # of the hierarchy: a feeder, a site, an inverter; a parent's 
     align=True,
 )
 
-ERROR = np.dtype([("mean_square", "i8"), ("count", "i8")], align=True)  # in ERROR_SCALE ** 2
+ERROR = np.dtype(
+    [
+        ("mean_square", "i8"),  # in ERROR_SCALE ** 2
+        ("mean_error", "i8"),  # in ERROR_SCALE ** 2 too: what the sun or the hour does to all alike
+        ("mean_age_ms", "i8"),
+        ("count", "i8"),
+    ],
+    align=True,
+)
 
 PERIOD = np.dtype(
     [
@@ -209,7 +218,8 @@ def fleet_dtype(assets: int, nodes: int, plan_periods: int) -> np.dtype[Any]:
             ("tick_ns", "i8"),
             ("measure_ns", "i8"),
             ("lease_ns", "i8"),
-            ("lag_ns", "i8"),  # from a set-point to the reports that show it
+            ("lead_ns", "i8"),  # from a set-point to its effect
+            ("lag_ns", "i8"),  # from a set-point to the reports that show it; 0: they don't correct
             ("late_after_ns", "i8"),
             ("silent_after_ns", "i8"),
             ("tick_number", "i8"),
@@ -232,7 +242,9 @@ def fleet_dtype(assets: int, nodes: int, plan_periods: int) -> np.dtype[Any]:
             ("late_wh", "i8"),
             ("last_bid_id", "i8"),
             ("last_reference_ticks", "i8"),
-            ("target_w", "i8"),  # a power that was asked for, until target_until_ns
+            ("target_w", "i8"),  # a power that was asked for, at target_from_ns, until target_until_ns
+            ("target_from_ns", "i8"),
+            ("ramp_w_per_s", "i8"),
             ("target_until_ns", "i8"),
             ("asked_since_tick", "i8"),
             ("asked_w", "i8", (ASKED_KEPT,)),  # what the last ticks were asked for

@@ -331,7 +331,7 @@ def test_the_deviation_is_learnt_from_reports_and_grows_with_their_age() -> None
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"tick_ms": 9}, {"tick_ms": 3_600_001}, {"measure_ms": 0}, {"lease_ms": 3_000}, {"silent_ms": 3_999},
+        {"tick_ms": 0}, {"tick_ms": 3_600_001}, {"measure_ms": 0}, {"lease_ms": 3_000}, {"silent_ms": 3_999},
         {"lag_ms": 3_600_001}, {"late_ms": 0},
     ],
 )  # fmt: skip
@@ -358,6 +358,36 @@ def test_a_target_ends_and_what_cannot_be_is_refused() -> None:
     asked = named(rig.advance(MIDNIGHT_NS + 3 * MINUTE_NS), "FleetDispatched")
     assert asked[0]["target_power_w"] == 1_000
     assert all(abs(event["target_power_w"]) < 100 for event in asked[1:])  # what was given is taken back
+
+
+def test_a_target_that_ramps_is_asked_for_by_the_lead_earlier() -> None:
+    rig = Rig()
+    rig.send(DESK, battery(1), rhythm(lead_ms=3_000, lag_ms=0))
+    rig.send(LINK, report(1, 1, rig.now_ns))
+    ends = {"valid_until_ns": rig.now_ns + 20 * SECOND_NS}
+    rig.send(DESK, SetTarget(power_w=1_000, ramp_w_per_s=50, **ends))
+    asked = named(rig.advance(rig.now_ns + 19 * SECOND_NS), "FleetDispatched")
+    assert [event["target_power_w"] for event in asked] == [
+        1_000 + 50 * min(20, second + 3) for second in range(2, 20, 2)
+    ]
+
+
+def test_loads_that_nobody_hears_for_a_moment_go_on_as_the_others_do() -> None:
+    """Twenty loads that grow by 10 W a minute, one report a minute each, half of them lost."""
+    rig, reports = Rig(), 0
+    rig.send(DESK, *[load(n) for n in range(1, 21)])
+    errors = []
+    for minute in range(240):
+        rig.now_ns = MIDNIGHT_NS + minute * MINUTE_NS
+        rig.run_timers()
+        told = [event for event in rig.take() if event["record"] == "FleetMeasured"]
+        power = 500 + 10 * minute
+        errors += [told[-1]["power_w"] + 20 * power] if told and minute > 60 else []
+        reports += 1
+        for n in range(1, 21):
+            if (n * 7 + minute * 3) % 4 < 2:
+                rig.apply(LINK, [report(n, reports, rig.now_ns, power_w=-power, energy_wh=0)])
+    assert abs(sum(errors) / len(errors)) < 60  # a minute's growth of all is 200 W
 
 
 def test_what_the_reports_lack_of_a_target_is_made_good() -> None:

@@ -17,7 +17,7 @@ from ringmain.vpp.kernels.measuring import tell_fleet
 from ringmain.vpp.kernels.meter import metered_wh, presumed_wh
 from ringmain.vpp.kernels.periods import period_cell
 from ringmain.vpp.kernels.ranges import is_controlled, resting_power_w, time_left_ns
-from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, ns_of
+from ringmain.vpp.kernels.units import MS_PER_S, NS_PER_MS, clamp, energy_wh, mean_power_w, ns_of
 from ringmain.vpp.messages import FleetDispatched, PeriodClosed, PeriodOpened, SetpointIssued
 from ringmain.vpp.state import (
     ACTIVE,
@@ -103,7 +103,7 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
     delivered = delivered_wh(fleet, period, now_ns)
     is_asked = now_ns < fleet.target_until_ns
     if is_asked:
-        target_w = asked_target_w(fleet)
+        target_w = asked_target_w(fleet, now_ns)
     else:
         fleet.correction_w = 0
         left_wh = committed_wh(fleet, period) - delivered
@@ -117,16 +117,25 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
 
 
 @kernel
-def asked_target_w(fleet: Any) -> int:
+def asked_target_w(fleet: Any, now_ns: int) -> int:
     """Return the power that was asked for, corrected by what the reports lack of it."""
+    asked_w = target_at_w(fleet, now_ns + fleet.lead_ns)
     lag = min(ASKED_KEPT - 1, -(-fleet.lag_ns // fleet.tick_ns))
     shown = fleet.tick_number - lag
-    if shown >= fleet.asked_since_tick:
+    if lag > 0 and shown >= fleet.asked_since_tick:
         lacking_w = fleet.asked_w[shown % ASKED_KEPT] - fleet.reported_w
         most_w = max(fleet.export_limit_w, fleet.import_limit_w) * CORRECTION_PERMILLE // 1_000
         fleet.correction_w = clamp(fleet.correction_w + lacking_w // CORRECTION_STEPS, -most_w, most_w)
-    fleet.asked_w[fleet.tick_number % ASKED_KEPT] = fleet.target_w
-    return fleet.target_w + fleet.correction_w
+    fleet.asked_w[fleet.tick_number % ASKED_KEPT] = asked_w
+    return asked_w + fleet.correction_w
+
+
+@kernel
+def target_at_w(fleet: Any, at_ns: int) -> int:
+    """Return the power that was asked for at a time, its ramp included, until it ends."""
+    elapsed_ms = (min(at_ns, fleet.target_until_ns) - fleet.target_from_ns) // NS_PER_MS
+    moved_w = clamp(fleet.ramp_w_per_s * elapsed_ms // MS_PER_S, -FLEET_POWER_LIMIT_W, FLEET_POWER_LIMIT_W)
+    return clamp(fleet.target_w + moved_w, -FLEET_POWER_LIMIT_W, FLEET_POWER_LIMIT_W)
 
 
 # Telling the devices.

@@ -6,9 +6,9 @@ import numpy as np
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels.estimates import NEVER, estimated_power_w, is_heard, quality, variance_w2
+from ringmain.vpp.kernels.estimates import NEVER, estimate_of_w, quality, variance_w2
 from ringmain.vpp.kernels.hierarchy import ROOT
-from ringmain.vpp.kernels.ranges import power_range_w
+from ringmain.vpp.kernels.ranges import range_of_w
 from ringmain.vpp.kernels.units import clamp
 from ringmain.vpp.messages import CONTRADICTORY, FRESH, LATE, SILENT, FleetHeard, FleetMeasured, NodeMeasured
 from ringmain.vpp.state import ACTIVE, FLEET_POWER_LIMIT_W, NODES_PER_TIMER, SECOND_NS
@@ -47,8 +47,9 @@ def measure(fleet: Any, heard: Any, now_ns: int) -> None:
     fleet.reported_w = 0
     for asset_id in range(1, fleet.asset_end):
         if fleet.assets[asset_id].status == ACTIVE:
-            add_asset(fleet, asset_id, now_ns)
-            count(heard, quality(fleet, fleet.twins[asset_id], now_ns))
+            known = quality(fleet, fleet.twins[asset_id], now_ns)
+            add_asset(fleet, asset_id, now_ns, known)
+            count(heard, known)
     for back in range(fleet.node_end - 1):
         node = fleet.nodes[fleet.node_end - 1 - back]
         if node.status == ACTIVE:
@@ -70,19 +71,19 @@ def clear(node: Any) -> None:
 
 
 @kernel
-def add_asset(fleet: Any, asset_id: int, now_ns: int) -> None:
+def add_asset(fleet: Any, asset_id: int, now_ns: int, known: int) -> None:
     """Add one twin to its node."""
     asset, twin = fleet.assets[asset_id], fleet.twins[asset_id]
     node = fleet.nodes[asset.node_id]
-    low, high = power_range_w(fleet, asset_id, now_ns)
-    power = estimated_power_w(fleet, asset_id, now_ns)
+    power = estimate_of_w(fleet, asset_id, now_ns, known)
+    low, high = range_of_w(fleet, asset_id, now_ns, known, power)
     node.energy_wh += twin.energy_wh
     node.power_w += power
     node.variance_w2 += variance_w2(fleet, asset_id, now_ns)
     node.low_w += low
     node.high_w += high
     node.asset_count += 1
-    if is_heard(fleet, twin, now_ns):
+    if known in (FRESH, LATE):
         node.heard_count += 1
         node.oldest_ns = older_ns(node.oldest_ns, twin.measured_ns)
         fleet.reported_w += twin.power_w

@@ -6,10 +6,10 @@ What is not heard of has no range: it does what it is estimated to do. Positive 
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.vpp.kernels.estimates import estimated_power_w, is_heard
+from ringmain.vpp.kernels.estimates import estimate_of_w, quality
 from ringmain.vpp.kernels.periods import plan_power_w
 from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, ns_of
-from ringmain.vpp.messages import BATTERY, CHARGER, HEAT_STORE, LOAD, SOLAR
+from ringmain.vpp.messages import BATTERY, CHARGER, FRESH, HEAT_STORE, LATE, LOAD, SOLAR
 from ringmain.vpp.state import CHEAP_TICKS, COST_CLASSES, DEAR_TICKS, PERIOD_NS, SECOND_NS
 
 SUNLIGHT = COST_CLASSES - 1
@@ -25,9 +25,15 @@ def time_left_ns(now_ns: int) -> int:
 @kernel
 def power_range_w(fleet: Any, asset_id: int, now_ns: int) -> Any:
     """Return the least and the most power that an asset can hold until the period ends."""
+    known = quality(fleet, fleet.twins[asset_id], now_ns)
+    return range_of_w(fleet, asset_id, now_ns, known, estimate_of_w(fleet, asset_id, now_ns, known))
+
+
+@kernel
+def range_of_w(fleet: Any, asset_id: int, now_ns: int, known: int, estimate_w: int) -> Any:
+    """Return the range of an asset of known quality and estimate."""
     asset, twin = fleet.assets[asset_id], fleet.twins[asset_id]
-    estimate_w = estimated_power_w(fleet, asset_id, now_ns)
-    if not is_heard(fleet, twin, now_ns):
+    if known not in (FRESH, LATE):
         return estimate_w, estimate_w
     if asset.kind == BATTERY:
         low, high = battery_range_w(asset, twin, now_ns)

@@ -10,6 +10,7 @@ from ringmain.vpp.state import (
     FLEET_POWER_LIMIT_W,
     LAG_NS,
     LATE_AFTER_NS,
+    LEAD_NS,
     LEASE_NS,
     MEASURE_NS,
     RHYTHM_NS_MAX,
@@ -26,6 +27,7 @@ def begin(fleet: Any) -> None:
     fleet.tick_ns = TICK_NS
     fleet.measure_ns = MEASURE_NS
     fleet.lease_ns = LEASE_NS
+    fleet.lead_ns = LEAD_NS
     fleet.lag_ns = LAG_NS
     fleet.late_after_ns = LATE_AFTER_NS
     fleet.silent_after_ns = SILENT_AFTER_NS
@@ -54,7 +56,9 @@ def rhythm_fault(asked: Any) -> int:
         return RHYTHM_OUT_OF_RANGE
     if not is_interval(asked.late_ms) or not is_interval(asked.silent_ms) or asked.silent_ms < asked.late_ms:
         return RHYTHM_OUT_OF_RANGE
-    return 0 if span_ns(asked.lag_ms) <= RHYTHM_NS_MAX else RHYTHM_OUT_OF_RANGE
+    if span_ns(asked.lead_ms) > RHYTHM_NS_MAX or span_ns(asked.lag_ms) > RHYTHM_NS_MAX:
+        return RHYTHM_OUT_OF_RANGE
+    return 0
 
 
 @kernel
@@ -66,6 +70,7 @@ def set_rhythm(fleet: Any, asked: Any) -> int:
     fleet.tick_ns = span_ns(asked.tick_ms)
     fleet.measure_ns = span_ns(asked.measure_ms)
     fleet.lease_ns = span_ns(asked.lease_ms)
+    fleet.lead_ns = span_ns(asked.lead_ms)
     fleet.lag_ns = span_ns(asked.lag_ms)
     fleet.late_after_ns = span_ns(asked.late_ms)
     fleet.silent_after_ns = span_ns(asked.silent_ms)
@@ -79,10 +84,12 @@ def set_target(fleet: Any, asked: Any) -> int:
     """Ask the fleet for a power; return the reason not to, or 0."""
     if asked.valid_until_ns <= asked.time_ns:
         return TARGET_PAST
-    if asked.power_w < -FLEET_POWER_LIMIT_W or asked.power_w > FLEET_POWER_LIMIT_W:
+    if abs(asked.power_w) > FLEET_POWER_LIMIT_W or abs(asked.ramp_w_per_s) > FLEET_POWER_LIMIT_W:
         return TARGET_OUT_OF_RANGE
     if asked.time_ns >= fleet.target_until_ns:
         fleet.asked_since_tick = asked.time_ns // fleet.tick_ns + 1
     fleet.target_w = asked.power_w
+    fleet.target_from_ns = asked.time_ns
+    fleet.ramp_w_per_s = asked.ramp_w_per_s
     fleet.target_until_ns = asked.valid_until_ns
     return 0

@@ -8,6 +8,7 @@ from ringmain.core.jit import kernel
 from ringmain.vpp.state import SECOND_NS
 
 NS_PER_MS = 1_000_000
+MS_PER_S = 1_000
 MS_PER_HOUR = 3_600_000
 
 
