@@ -494,7 +494,7 @@ def test_the_same_events_where_safeguards_meet_blocks_baskets_and_quotes(seed):
     for quoter in (11, 12):
         desk.send(mm.AllowQuoting, 1, quoter_id=quoter, is_allowed=1)
     for step in range(500):
-        session, price, lots = dice.choice([11, 12, 21]), dice.randint(-25, 25), dice.randint(1, 6)
+        session, price, lots = dice.choice([11, 12, 13]), dice.randint(-25, 25), dice.randint(1, 6)
         side, product = dice.choice([m.BUY, m.SELL]), dice.randint(101, 104)
         act = dice.random()
         if act < 0.35:
