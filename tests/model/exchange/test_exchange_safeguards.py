@@ -342,3 +342,187 @@ def test_a_kill_switch_stops_blocks_baskets_and_quotes_too():
         (mm.BeginBasket, {"leg_count": 1}),
     ):
         assert desk.send(record, 11, **values)[0]["reason"] == "KILL_SWITCH_ENGAGED"
+
+
+# Orders over several products, and quotes.
+
+
+def hours(desk, count=3, group=0):
+    """Consecutive hours from product 101 on, open and continuous, in a group."""
+    for place in range(count):
+        product = 101 + place
+        desk.send(
+            m.DefineProduct, 1, delivery_start_ns=10**15 + place * 3_600 * SECOND_NS, product_id=product,
+            value_minor=1_000, reference_price_ticks=0, market_range_ticks=50, product_kind=m.HOURLY,
+        )  # fmt: skip
+        desk.send(sm.AssignProductGroup, 1, product_id=product, product_group=group)
+        desk.send(m.ScheduleProduct, 1, auction_ns=0, gate_closure_ns=9 * 10**14, product_id=product)
+
+
+def block(desk, session, side, price, lots=1, count=3, tif=m.GOOD_FOR_SESSION):
+    return desk.send(
+        mm.PlaceBlock, session, price_ticks=price, quantity_lots=lots, first_product_id=101,
+        product_count=count, side=side, time_in_force=tif,
+    )  # fmt: skip
+
+
+def basket(desk, session, *legs):
+    desk.send(mm.BeginBasket, session, leg_count=len(legs))
+    events = []
+    for product, side, price, lots in legs:
+        events = desk.send(
+            mm.AddBasketLeg, session, price_ticks=price, quantity_lots=lots, product_id=product, side=side
+        )
+    return events
+
+
+def quote(desk, session, bid, offer, lots=1, product=101):
+    return desk.send(
+        mm.PlaceQuote, session, bid_price_ticks=bid, bid_lots=lots, offer_price_ticks=offer, offer_lots=lots,
+        product_id=product,
+    )  # fmt: skip
+
+
+def limited(desk, account=0, group=3, **limits):
+    none = dict.fromkeys(
+        ("value_max_minor", "quantity_max_lots", "static_collar_ticks", "dynamic_collar_ticks"), 0
+    )
+    desk.send(sm.SetOrderLimits, 1, account_id=account, product_group=group, **none | limits)
+
+
+LIMITS = [
+    ({"quantity_max_lots": 2}, "ORDER_TOO_LARGE"),
+    ({"value_max_minor": 29_999}, "ORDER_VALUE_TOO_LARGE"),
+    ({"static_collar_ticks": 9}, "OUTSIDE_COLLAR"),
+    ({"dynamic_collar_ticks": 9}, "OUTSIDE_COLLAR"),
+]
+
+
+@pytest.mark.parametrize(("limits", "reason"), LIMITS)
+@pytest.mark.parametrize("account", [0, 1])
+def test_order_limits_hold_for_each_product_of_a_block_a_basket_and_a_quote(limits, reason, account):
+    desk = venue()
+    hours(desk, group=3)
+    desk.send(mm.AllowQuoting, 1, quoter_id=11, is_allowed=1)
+    limited(desk, account, **limits)
+    assert reasons(block(desk, 11, m.BUY, 10, 3)) == [reason]
+    assert reasons(basket(desk, 11, (101, m.BUY, 10, 3), (102, m.BUY, 1, 1))) == ["BASKET_NOT_BEGUN"]
+    assert reasons(basket(desk, 11, (101, m.BUY, 1, 1), (102, m.BUY, 10, 3)))[-1] == reason
+    assert reasons(quote(desk, 11, 1, 10, 3)) == [reason]
+    assert names(block(desk, 12, m.BUY, 10, 3))[0] == ("OrderRejected" if account == 0 else "BlockPlaced")
+    assert names(block(desk, 11, m.BUY, 1, 1))[0] == "BlockPlaced"
+    check_books(desk.state())
+
+
+def test_a_killed_product_takes_no_block_over_it_no_leg_and_no_quote():
+    desk = venue()
+    hours(desk)
+    desk.send(mm.AllowQuoting, 1, quoter_id=11, is_allowed=1)
+    desk.send(sm.EngageKillSwitch, 1, scope=sm.PRODUCT_SCOPE, target_id=102, cause=1)
+    assert reasons(block(desk, 11, m.BUY, 1)) == ["KILL_SWITCH_ENGAGED"]
+    assert names(block(desk, 11, m.BUY, 1, count=1)) == ["BlockPlaced"]
+    assert reasons(basket(desk, 11, (101, m.BUY, 1, 1), (102, m.BUY, 1, 1)))[-1] == "KILL_SWITCH_ENGAGED"
+    assert reasons(quote(desk, 11, 1, 10, product=102)) == ["KILL_SWITCH_ENGAGED"]
+    assert names(quote(desk, 11, 1, 10)) == ["QuotePlaced", "OrderAccepted", "OrderAccepted"]
+
+
+KILLS = [
+    (sm.SESSION_SCOPE, 11, 2),
+    (sm.ACCOUNT_SCOPE, 1, 2),
+    (sm.PRODUCT_SCOPE, 103, 2),
+    (sm.VENUE_SCOPE, 0, 3),
+]
+
+
+@pytest.mark.parametrize(("scope", "target", "count"), KILLS)
+def test_a_kill_switch_takes_resting_blocks_too(scope, target, count):
+    desk = venue()
+    hours(desk)
+    block(desk, 11, m.BUY, 1)
+    block(desk, 11, m.SELL, 9, count=2)
+    block(desk, 12, m.BUY, 2)
+    desk.place(12, m.BUY, -1, 1)
+    events = desk.send(sm.EngageKillSwitch, 1, scope=scope, target_id=target, cause=1)
+    gone = [event for event in events if event["record"] == "BlockCancelled"]
+    assert [event["reason"] for event in gone] == ["KILL_SWITCH"] * count
+    assert events[-1]["order_count"] == count + (scope == sm.VENUE_SCOPE)
+    check_books(desk.state())
+
+
+def ranged(desk, group=3):
+    desk.send(
+        sm.SetVolatilityRange, 1, dynamic_range_ticks=10, extension_range_ticks=0, call_s=60,
+        product_group=group,
+    )  # fmt: skip
+
+
+def test_a_basket_and_a_block_trade_nothing_outside_the_range_and_interrupt_nothing():
+    desk = venue()
+    hours(desk, group=3)
+    ranged(desk)
+    for product, price in ((101, 10), (102, 11), (103, 0)):
+        desk.place(12, m.SELL, price, 5, product=product)
+    assert reasons(basket(desk, 11, (101, m.BUY, 20, 1), (102, m.BUY, 20, 1)))[-1] == "BASKET_LEG_UNFILLED"
+    assert names(basket(desk, 11, (101, m.BUY, 20, 1), (103, m.BUY, 20, 1)))[0] == "BasketExecuted"
+    assert reasons(block(desk, 11, m.BUY, 20, tif=m.FOK))[-1] == "FOK_UNFILLED"
+    assert names(block(desk, 11, m.BUY, 20, count=1, tif=m.FOK))[1] == "BlockFilled"
+    check_books(desk.state())
+
+
+def test_a_call_of_an_interruption_is_moved_with_the_gate_closure():
+    desk = venue()
+    hours(desk, group=3)
+    ranged(desk)
+    desk.place(12, m.SELL, 11, 5, product=101)
+    events = desk.place(11, m.BUY, 20, 1, product=101)
+    assert "VolatilityInterrupted" in names(events)
+    closure = desk.now_ns + 30 * SECOND_NS
+    wrong = {"auction_ns": desk.now_ns + SECOND_NS, "gate_closure_ns": closure, "product_id": 101}
+    assert reasons(desk.send(m.ScheduleProduct, 1, **wrong)) == ["WRONG_SCHEDULE"]
+    moved = desk.send(m.ScheduleProduct, 1, **wrong | {"auction_ns": 0})
+    assert names(moved) == ["ProductScheduled"]
+    told = desk.tick(closure + SECOND_NS)
+    assert "AuctionUncrossed" in names(told)
+    check_books(desk.state())
+
+
+@pytest.mark.parametrize("seed", range(200, 203))
+def test_the_same_events_where_safeguards_meet_blocks_baskets_and_quotes(seed):
+    dice = random.Random(seed)
+    desk = venue()
+    hours(desk, 4, group=3)
+    for quoter in (11, 12):
+        desk.send(mm.AllowQuoting, 1, quoter_id=quoter, is_allowed=1)
+    for step in range(500):
+        session, price, lots = dice.choice([11, 12, 13]), dice.randint(-25, 25), dice.randint(1, 6)
+        side, product = dice.choice([m.BUY, m.SELL]), dice.randint(101, 104)
+        act = dice.random()
+        if act < 0.35:
+            desk.place(session, side, price, lots, product=product)
+        elif act < 0.5:
+            count = dice.randint(1, 4)
+            block(desk, session, side, price, lots, count, dice.choice([m.GOOD_FOR_SESSION, m.FOK, m.IOC]))
+        elif act < 0.65:
+            chosen = dice.sample(range(101, 105), 2)
+            basket(
+                desk, session, *[(p, side, price + 10 * (1 if side == m.BUY else -1), lots) for p in chosen]
+            )
+        elif act < 0.8:
+            quote(desk, session, price - dice.randint(1, 9), price, lots, product)
+        elif act < 0.84:
+            limits = dice.choice([{}, {"quantity_max_lots": 4}, {"static_collar_ticks": 20},
+                                  {"dynamic_collar_ticks": 15}, {"value_max_minor": 60_000}])  # fmt: skip
+            limited(desk, dice.choice([0, 1]), **limits)
+        elif act < 0.87:
+            ranged(desk)
+        elif act < 0.9:
+            scope, target, _ = dice.choice(KILLS)
+            desk.send(sm.EngageKillSwitch, 1, scope=scope, target_id=target, cause=1)
+        elif act < 0.97:
+            scope, target, _ = dice.choice(KILLS)
+            desk.send(sm.ReleaseKillSwitch, 1, scope=scope, target_id=target, cause=1)
+        desk.tick(desk.now_ns + dice.choice([SECOND_NS // 3, SECOND_NS, 30 * SECOND_NS]))
+        if step % 100 == 0:
+            check_books(desk.state())
+    desk.tick(desk.now_ns + 1_000 * SECOND_NS)
+    check_books(desk.state())

@@ -104,7 +104,8 @@ class Blocks:
             return "WRONG_PHASE"
         why = self._price_fault(product, c["price_ticks"])
         why = why or self._quantity_fault(product, c["quantity_lots"])
-        return why or ("QUANTITY_BELOW_MINIMUM" if c["quantity_lots"] < product.min_lots else None)
+        why = why or ("QUANTITY_BELOW_MINIMUM" if c["quantity_lots"] < product.min_lots else None)
+        return why or self._limits_fault(self.seat.account, product, c["price_ticks"], c["quantity_lots"])
 
     def _tell(self, record, block, **values):
         c = block.c
@@ -135,7 +136,7 @@ class Blocks:
             return None
         cost, trades, worst = 0, 0, []
         for hour in block.hours:
-            needs = self._sweep_needs(hour, HIGH if hour.side == m.BUY else LOW)
+            needs = self._sweep_needs(hour, self._range_bound(hour, HIGH if hour.side == m.BUY else LOW))
             if needs is None:
                 return None
             best = hour.product.queue(m.SELL if hour.side == m.BUY else m.BUY)[0].price

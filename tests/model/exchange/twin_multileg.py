@@ -60,7 +60,7 @@ class Multileg:
         )  # fmt: skip
         trades = 0
         for order in orders:
-            trades = self._sweep_book(order, trades)
+            trades = self._sweep_book(order, trades, self._range_bound(order, order.price))
         for order in orders:
             self._trigger_stops(order.product, s.EVENTS_PER_COMMAND)
             self._have_blocks_tried(order.product)
@@ -76,7 +76,8 @@ class Multileg:
         why = self._price_fault(product, c["price_ticks"]) or self._quantity_fault(
             product, c["quantity_lots"]
         )
-        return why or ("QUANTITY_BELOW_MINIMUM" if c["quantity_lots"] < product.min_lots else None)
+        why = why or ("QUANTITY_BELOW_MINIMUM" if c["quantity_lots"] < product.min_lots else None)
+        return why or self._limits_fault(self.seat.account, product, c["price_ticks"], c["quantity_lots"])
 
     def _basket_fault(self, basket):
         """Return the leg for which the basket cannot be carried out, why, and its orders if it can."""
@@ -92,7 +93,7 @@ class Multileg:
                 name, self.seat.account, c["side"], c["price_ticks"], c["quantity_lots"], product,
                 terms={"display_lots": 1},
             )  # fmt: skip
-            needs = self._sweep_needs(order, order.price)
+            needs = self._sweep_needs(order, self._range_bound(order, order.price))
             if needs is None:
                 return place, "BASKET_LEG_UNFILLED", []
             trades += needs[0]

@@ -505,6 +505,8 @@ class Orders:
         if not self.sweeps or any(p.phase == m.UNCROSSING for p in self.products.values()):
             return
         limit = len(self.events) + s.CANCELS_PER_STEP
+        if kill := self.seats.setdefault(0, Seat()).sweep:
+            kill["count"] += self._cancel_blocks(self._is_killed_block, kill["why"], 0, s.CANCELS_PER_STEP)
         for _ in range(s.SLOTS_SWEPT_PER_STEP):
             if len(self.events) == limit:
                 return

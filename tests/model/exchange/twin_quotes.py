@@ -81,6 +81,8 @@ class Quotes:
                 return why
             if 0 < lots < product.min_lots:
                 return "QUANTITY_BELOW_MINIMUM"
+            if lots and (why := self._limits_fault(self.seat.account, product, price, lots)):
+                return why
         if c["bid_lots"] and c["offer_lots"] and c["bid_price_ticks"] >= c["offer_price_ticks"]:
             return "QUOTE_CROSSED"
         return None

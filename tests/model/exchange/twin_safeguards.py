@@ -164,6 +164,9 @@ class Safeguards:
         scopes |= {(sm.SESSION_SCOPE, order.name[0]), (sm.PRODUCT_SCOPE, order.product.id)}
         return bool(scopes & self.killed)
 
+    def _is_killed_block(self, block):
+        return any(self._is_killed(hour) for hour in block.hours)
+
     # What the operator sets.
 
     def _answer(self, record, c, *names):
@@ -253,6 +256,16 @@ class Safeguards:
     def _is_outside(self, price, anchor, product):
         reach = self._range_of(product)
         return reach > 0 and abs(price - anchor) > reach
+
+    def _range_bound(self, order, limit):
+        """The worst price within the range, for an order that trades whole or not at all."""
+        reach, anchor, buys = self._range_of(order.product), self._anchor(order.product), order.side == m.BUY
+        if not reach:
+            return limit
+        best = next(iter(order.product.queue(m.SELL if buys else m.BUY)), None)
+        if best and abs(best.price - anchor) > reach:
+            return min(limit, best.price - 1) if buys else max(limit, best.price + 1)
+        return min(limit, anchor + reach) if buys else max(limit, anchor - reach)
 
     def _within_range(self, crossing, product):
         anchor = self._anchor(product)

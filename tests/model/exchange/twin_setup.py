@@ -116,6 +116,9 @@ class Setup:
                 self._enter(product, m.PRE_OPEN)
             else:
                 self._begin_call(product, m.CALL)
+        elif product.id in self.interruptions:
+            if product.closure:
+                product.call_end = max(1, min(product.call_end, product.closure - 1))
         elif product.phase == m.CALL:
             product.draw_call_end()
         self._set_due(product)
@@ -131,8 +134,9 @@ class Setup:
         sound = all(t == 0 or t > c["time_ns"] for t in (auction, closure))
         sound &= closure == 0 or auction < closure
         sound &= closure != 0 or product.kind == m.INSTRUMENT
-        sound &= not (product.phase in (m.CONTINUOUS, m.HALTED) and auction)
-        sound &= not (product.phase in (m.PRE_OPEN, m.CALL) and not auction)
+        interrupted = product.id in self.interruptions
+        sound &= not ((product.phase in (m.CONTINUOUS, m.HALTED) or interrupted) and auction)
+        sound &= not (product.phase in (m.PRE_OPEN, m.CALL) and not interrupted and not auction)
         drawn = product.random_end_ms * 10**6
         sound &= not (auction and closure and auction + drawn >= closure)
         if product.phase in (m.DEFINED, m.CLOSED, m.PRE_OPEN) and product.call_start:

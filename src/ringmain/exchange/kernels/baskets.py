@@ -9,12 +9,14 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer, head_order, reject_order
 from ringmain.exchange.kernels.credit import give_back, set_aside, settle_trades
+from ringmain.exchange.kernels.guards import part_fault
 from ringmain.exchange.kernels.levels import ladder_of
 from ringmain.exchange.kernels.products import UNKNOWN, find_product
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.sweeping import UNFILLABLE, sweep, sweep_needs
 from ringmain.exchange.kernels.terms import participant_fault, price_fault, quantity_fault
 from ringmain.exchange.kernels.timers import have_blocks_tried
+from ringmain.exchange.kernels.volatility import range_bound
 from ringmain.exchange.messages import BUY, CANCELLATIONS, CONTINUOUS, REJECTIONS, SELL
 from ringmain.exchange.multileg_messages import (
     BASKET_LEGS_MAX,
@@ -140,9 +142,10 @@ def _carry_out(exchange: Any, request: Any, index: int, events: Any, count: int)
         leg = basket.legs[i]
         slot, first, limit_ticks = find_product(exchange, leg.product_id), count, int(leg.price_ticks)
         ladder, lots = ladder_of(slot, int(leg.side)), int(leg.quantity_lots)
+        worst_ticks = range_bound(exchange, slot, ladder, limit_ticks)
         trades, count = sweep(
             exchange, request, session_id, leg.session_number, account_id, slot, ladder,
-            limit_ticks, limit_ticks, lots, trades, events, count,
+            worst_ticks, limit_ticks, lots, trades, events, count,
         )  # fmt: skip
         settle_trades(exchange, slot, account_id, events, first, count)
     for i in range(leg_count):
@@ -167,9 +170,8 @@ def _unfillable_leg(exchange: Any, basket: Any) -> tuple[int, int]:
         if exchange.products[slot].phase != CONTINUOUS:
             return i, WRONG_PHASE
         ladder, allocation = ladder_of(slot, int(leg.side)), exchange.products[slot].allocation
-        needed, _, _ = sweep_needs(
-            exchange.matching, ladder, int(leg.price_ticks), int(leg.quantity_lots), allocation
-        )
+        worst_ticks = range_bound(exchange, slot, ladder, int(leg.price_ticks))
+        needed, _, _ = sweep_needs(exchange.matching, ladder, worst_ticks, int(leg.quantity_lots), allocation)
         if needed == UNFILLABLE:
             return i, BASKET_LEG_UNFILLED
         trades += needed
@@ -213,7 +215,10 @@ def _leg_fault(exchange: Any, basket: Any, place: int) -> int:
         reason = quantity_fault(product, leg.quantity_lots)
     if reason == 0 and leg.quantity_lots < product.quantity_min_lots:
         return QUANTITY_BELOW_MINIMUM
-    return reason
+    if reason != 0:
+        return reason
+    account_id = int(exchange.seats[basket.session_id].account_id)
+    return part_fault(exchange, slot, account_id, int(leg.price_ticks), int(leg.quantity_lots))
 
 
 @kernel

@@ -13,6 +13,7 @@ from ringmain.exchange.kernels.blocks import (
     rest_block,
     slot_of_product,
 )
+from ringmain.exchange.kernels.guards import part_fault
 from ringmain.exchange.kernels.products import UNKNOWN, find_product
 from ringmain.exchange.kernels.terms import participant_fault, price_fault, quantity_fault
 from ringmain.exchange.messages import (
@@ -84,15 +85,16 @@ def _form_fault(exchange: Any, request: Any) -> int:
         return WRONG_SIDE
     if order.time_in_force not in (GOOD_FOR_SESSION, IOC, FOK):
         return WRONG_TIME_IN_FORCE
+    account_id = int(exchange.seats[request.head.session_id].account_id)
     for place in range(order.product_count):
-        reason = _product_fault(exchange, order, place)
+        reason = _product_fault(exchange, order, place, account_id)
         if reason != 0:
             return reason
     return 0
 
 
 @kernel
-def _product_fault(exchange: Any, order: Any, place: int) -> int:
+def _product_fault(exchange: Any, order: Any, place: int, account_id: int) -> int:
     """Return why a block may not span its product at a place, or 0."""
     product_id = int(order.first_product_id) + place
     product, first = (
@@ -119,7 +121,10 @@ def _product_fault(exchange: Any, order: Any, place: int) -> int:
         reason = quantity_fault(product, order.quantity_lots)
     if reason == 0 and order.quantity_lots < product.quantity_min_lots:
         return QUANTITY_BELOW_MINIMUM
-    return reason
+    if reason != 0:
+        return reason
+    slot = slot_of_product(order, place)
+    return part_fault(exchange, slot, account_id, int(order.price_ticks), int(order.quantity_lots))
 
 
 @kernel

@@ -21,6 +21,7 @@ from ringmain.exchange.kernels.levels import best_level, ladder_of, opposite
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.sweeping import UNFILLABLE, sweep, sweep_needs
 from ringmain.exchange.kernels.timers import have_blocks_tried, set_due
+from ringmain.exchange.kernels.volatility import range_bound
 from ringmain.exchange.messages import BUY, CONTINUOUS, MAKER, SELL, TAKER
 from ringmain.exchange.multileg_messages import BlockFilled
 from ringmain.exchange.multileg_state import BLOCK_TRIES, PERIOD_MINOR_MAX
@@ -108,8 +109,9 @@ def _sweep_fits(exchange: Any, index: int) -> tuple[bool, int]:
         best = best_level(exchange.matching, opposite(ladder))
         if product.phase != CONTINUOUS or best == 0:
             return False, 0
+        bound_ticks = range_bound(exchange, slot, ladder, any_ticks)
         needed, part, worst_ticks = sweep_needs(
-            exchange.matching, ladder, any_ticks, lots, product.allocation
+            exchange.matching, ladder, bound_ticks, lots, product.allocation
         )
         trades += needed
         if needed == UNFILLABLE or trades > FILLS_PER_COMMAND:

@@ -9,6 +9,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_order
 from ringmain.exchange.kernels.credit import give_back, set_aside
+from ringmain.exchange.kernels.guards import is_killed
 from ringmain.exchange.messages import ALL_PRODUCTS, BUY, SELL
 from ringmain.exchange.multileg_messages import BlockCancelled
 from ringmain.exchange.multileg_state import BLOCKS, BLOCKS_OF_SESSION
@@ -17,6 +18,7 @@ from ringmain.exchange.state import CANCELS_PER_STEP, PRODUCTS
 BLOCK_CANCELLED = BlockCancelled.kind
 INCOMING = 0  # the slot of the block that comes in
 NO_BLOCK = 0
+NOBODY = 0  # the session in whose name kill switches sweep
 
 
 @kernel
@@ -158,6 +160,34 @@ def cancel_blocks_of(
             else:
                 place += 1
     return count
+
+
+@kernel
+def cancel_killed_blocks(
+    exchange: Any, request: Any, reason: int, events: Any, count: int, limit: int
+) -> int:
+    """Cancel the blocks that a kill switch means, bids first; the sweep in nobody's name counts them."""
+    blocks = exchange.blocks
+    for row in range(2):
+        place = 0
+        while place < blocks.counts[row] and count < limit:
+            index = int(blocks.queues[row, place])
+            if _is_killed(exchange, blocks.blocks[index]):
+                _cancel(exchange, request, index, reason, 0, events[count])
+                exchange.seats[NOBODY].sweep_count += 1
+                count += 1
+            else:
+                place += 1
+    return count
+
+
+@kernel
+def _is_killed(exchange: Any, block: Any) -> bool:
+    """Tell whether a kill switch stops a block's owner, or one of its products."""
+    for place in range(block.product_count):
+        if is_killed(exchange, block.session_id, block.account_id, slot_of_product(block, place)):
+            return True
+    return False
 
 
 @kernel

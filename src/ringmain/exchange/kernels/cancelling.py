@@ -9,6 +9,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.kernels.answers import MASS_CANCELLED, head_order, report_cancelled
+from ringmain.exchange.kernels.blocks import NOBODY, cancel_killed_blocks
 from ringmain.exchange.kernels.book import remove_order
 from ringmain.exchange.kernels.credit import give_back
 from ringmain.exchange.kernels.guards import is_killed
@@ -17,7 +18,6 @@ from ringmain.exchange.kernels.orders import open_lots
 from ringmain.exchange.messages import ALL_PRODUCTS, CANCELLATIONS
 from ringmain.exchange.state import CANCELS_PER_STEP, ORDERS, SLOTS_SWEPT_PER_STEP
 
-NOBODY = 0  # the session in whose name kill switches sweep
 NO_SWEEP = -1
 SESSION_CLOSED = CANCELLATIONS["SESSION_CLOSED"]
 MASS_CANCEL = CANCELLATIONS["MASS_CANCEL"]
@@ -71,6 +71,9 @@ def sweep_step(exchange: Any, request: Any, events: Any, count: int) -> int:
         return count
     sweep = exchange.sweep
     limit = count + CANCELS_PER_STEP
+    if exchange.seats[NOBODY].sweeping == 1:
+        reason = int(exchange.seats[NOBODY].sweep_reason)
+        count = cancel_killed_blocks(exchange, request, reason, events, count, limit)
     for _ in range(SLOTS_SWEPT_PER_STEP):
         if count == limit:
             return count

@@ -117,6 +117,14 @@ def limits_fault(exchange: Any, slot: int, account_id: int, price_ticks: int, lo
 
 
 @kernel
+def part_fault(exchange: Any, slot: int, account_id: int, price_ticks: int, lots: int) -> int:
+    """Return why part of an order over several products, or of a quote, may not stand in a product; or 0."""
+    if exchange.safeguards.are_on == 0:
+        return 0
+    return limits_fault(exchange, slot, account_id, price_ticks, lots)
+
+
+@kernel
 def _limit_fault(limits: Any, product: Any, price_ticks: int, lots: int) -> int:
     if limits.quantity_max_lots > 0 and lots > limits.quantity_max_lots:
         return ORDER_TOO_LARGE

@@ -9,7 +9,8 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.kernels.answers import head_answer, reject_setup
-from ringmain.exchange.kernels.cancelling import NOBODY, start_sweep, sweep_step
+from ringmain.exchange.kernels.blocks import NOBODY
+from ringmain.exchange.kernels.cancelling import start_sweep, sweep_step
 from ringmain.exchange.kernels.products import UNKNOWN, find_product, is_operator
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import ALL_PRODUCTS, CANCELLATIONS, REJECTIONS

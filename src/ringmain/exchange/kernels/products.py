@@ -121,6 +121,9 @@ def schedule(exchange: Any, request: Any, events: Any, count: int) -> int:
     count += 1
     if product.phase == DEFINED or product.phase == CLOSED:
         count = _open(exchange, slot, request, events, count)
+    elif exchange.safeguards.products[slot].interruption != 0:
+        if product.gate_closure_ns != NEVER:
+            product.call_end_ns = max(1, min(product.call_end_ns, product.gate_closure_ns - 1))
     elif product.phase == CALL:
         set_call_end(product)
     set_due(exchange, slot, request.head.time_ns)
@@ -345,8 +348,9 @@ def _schedule_fault(exchange: Any, request: Any, slot: int) -> int:
         return WRONG_SCHEDULE
     if product.kind != INSTRUMENT and gate_closure_ns == NEVER:
         return WRONG_SCHEDULE
-    is_open = product.phase == CONTINUOUS or product.phase == HALTED
-    is_before = product.phase == CALL or product.phase == PRE_OPEN
+    is_interrupted = exchange.safeguards.products[slot].interruption != 0
+    is_open = product.phase == CONTINUOUS or product.phase == HALTED or is_interrupted
+    is_before = product.phase == PRE_OPEN or (product.phase == CALL and not is_interrupted)
     if (is_open and auction_ns != NEVER) or (is_before and auction_ns == NEVER):
         return WRONG_SCHEDULE
     if _contradicts_calls(product, auction_ns, gate_closure_ns, request.head.time_ns):

@@ -18,6 +18,7 @@ from ringmain.exchange.kernels.answers import (
 from ringmain.exchange.kernels.cancelling import cancel_resting
 from ringmain.exchange.kernels.credit import give_back, hold, set_aside
 from ringmain.exchange.kernels.entering import enter_again
+from ringmain.exchange.kernels.guards import part_fault
 from ringmain.exchange.kernels.levels import ladder_of
 from ringmain.exchange.kernels.orders import find_order, open_lots, orders_full, take_order
 from ringmain.exchange.kernels.products import UNKNOWN, find_product, is_operator
@@ -135,9 +136,10 @@ def _quote_fault(exchange: Any, request: Any, slot: int) -> int:
     product = exchange.products[slot]
     if product.phase != CONTINUOUS and not rests_orders(product.phase):
         return WRONG_PHASE
-    reason = _side_fault(product, quote.bid_price_ticks, quote.bid_lots)
+    account_id = int(exchange.seats[session_id].account_id)
+    reason = _side_fault(exchange, slot, account_id, int(quote.bid_price_ticks), int(quote.bid_lots))
     if reason == 0:
-        reason = _side_fault(product, quote.offer_price_ticks, quote.offer_lots)
+        reason = _side_fault(exchange, slot, account_id, int(quote.offer_price_ticks), int(quote.offer_lots))
     if reason != 0:
         return reason
     if quote.bid_lots > 0 and quote.offer_lots > 0 and quote.bid_price_ticks >= quote.offer_price_ticks:
@@ -146,9 +148,10 @@ def _quote_fault(exchange: Any, request: Any, slot: int) -> int:
 
 
 @kernel
-def _side_fault(product: Any, price_ticks: int, lots: int) -> int:
+def _side_fault(exchange: Any, slot: int, account_id: int, price_ticks: int, lots: int) -> int:
     if lots == 0:
         return 0
+    product = exchange.products[slot]
     if lots < 0:
         return QUANTITY_OUT_OF_RANGE
     reason = price_fault(product, price_ticks)
@@ -156,7 +159,7 @@ def _side_fault(product: Any, price_ticks: int, lots: int) -> int:
         reason = quantity_fault(product, lots)
     if reason == 0 and lots < product.quantity_min_lots:
         return QUANTITY_BELOW_MINIMUM
-    return reason
+    return reason if reason != 0 else part_fault(exchange, slot, account_id, price_ticks, lots)
 
 
 @kernel

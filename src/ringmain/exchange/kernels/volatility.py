@@ -46,6 +46,14 @@ def bound_of(exchange: Any, slot: int, ladder: int, limit_ticks: int) -> int:
 
 
 @kernel
+def range_bound(exchange: Any, slot: int, ladder: int, limit_ticks: int) -> int:
+    """Return `bound_of` for part of an order over several products; its limit where no safeguard is set."""
+    if exchange.safeguards.are_on == 0:
+        return limit_ticks
+    return bound_of(exchange, slot, ladder, limit_ticks)
+
+
+@kernel
 def restore_limit(
     events: Any, first: int, end: int, session_id: int, session_number: int, limit_ticks: int
 ) -> None:
