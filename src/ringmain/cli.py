@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ringmain.core.errors import RingmainError
 from ringmain.exchange import command as exchange
 from ringmain.gateway import command as doors
+from ringmain.operate import command as operate
 
 if TYPE_CHECKING:
     from ringmain.core.engine import Market
@@ -51,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_journal(commands)
     _add_replay(commands)
-    _add_dayahead(exchange.add(commands))
+    venue = exchange.add(commands)
+    _add_dayahead(venue)
+    operate.add(venue)
     _add_strategy(commands)
     _add_bench(commands)
     _add_docs(commands)

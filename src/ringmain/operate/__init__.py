@@ -1,0 +1,1 @@
+"""What an operator does to a venue from the command line: commands over the gateway, guarded."""
