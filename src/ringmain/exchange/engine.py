@@ -5,6 +5,7 @@ from typing import Any
 from ringmain.core.engine import Market
 from ringmain.core.jit import kernel
 from ringmain.core.messages import CLOSE_SESSION, OPEN_SESSION, TIMER
+from ringmain.exchange.fees_messages import SetFees
 from ringmain.exchange.kernels.answers import reject_order
 from ringmain.exchange.kernels.baskets import add_leg, begin_basket, drop_basket
 from ringmain.exchange.kernels.block_entry import place_block
@@ -40,6 +41,7 @@ from ringmain.exchange.kernels.safeguards import (
     set_order_to_trade,
     set_volatility,
 )
+from ringmain.exchange.kernels.tariff import set_fees
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.kernels.trade_changes import approve, propose
 from ringmain.exchange.messages import (
@@ -101,6 +103,7 @@ SET_VOLATILITY_RANGE, SET_ORDER_RATE = SetVolatilityRange.kind, SetOrderRate.kin
 SET_ORDER_TO_TRADE, PROPOSE_TRADE_CHANGE = SetOrderToTrade.kind, ProposeTradeChange.kind
 APPROVE_TRADE_CHANGE = ApproveTradeChange.kind
 FIRST_SAFEGUARD, LAST_SAFEGUARD = 64, 95
+SET_FEES = SetFees.kind
 
 
 def start(state: Any) -> None:
@@ -217,6 +220,8 @@ def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count:
         return set_rules(exchange, request, events, count)
     if kind == SCHEDULE_CALLS:
         return schedule_calls(exchange, request, events, count)
+    if kind == SET_FEES:
+        return set_fees(exchange, request, events, count)
     return _carry_out_switch(exchange, request, kind, events, count)
 
 

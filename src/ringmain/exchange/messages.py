@@ -344,5 +344,6 @@ PositionDelivered = schema.event(
 )  # fmt: skip
 
 import ringmain.exchange.dayahead_messages  # noqa: E402  whoever has the schema has all of it
+import ringmain.exchange.fees_messages  # noqa: E402
 import ringmain.exchange.multileg_messages  # noqa: E402
 import ringmain.exchange.safeguards_messages  # noqa: E402, F401

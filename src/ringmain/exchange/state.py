@@ -13,7 +13,7 @@ from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.dayahead_state import DAYAHEAD
 from ringmain.exchange.messages import schema
 from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE, QUOTERS, QUOTES_STATE
-from ringmain.exchange.safeguards_state import safeguards_dtype
+from ringmain.exchange.safeguards_state import GROUPS, safeguards_dtype
 from ringmain.ledger.accounts import ACCOUNT
 
 PRODUCTS = 2_048  # books open at a time; a product's slot is its id modulo this
@@ -29,6 +29,7 @@ PRICE_TICKS_MIN, PRICE_TICKS_MAX = -(2**23), 2**23 - 1
 LOTS_MAX = 1_000_000  # of one order
 VALUE_MINOR_MAX = 1_000_000  # of one lot at one tick: price x lots x value stays below 2**63
 POSITION_LOTS_MAX = 1_000_000_000  # of a position limit
+FEE_MILLITICKS_MAX = 1_000_000  # 10 EUR/MWh, either way
 CREDIT_MINOR_MAX = 10**15  # of one account; all accounts together stay far below the ledger's limit
 DEPOSITS_MINOR_MAX = 2 * 10**18  # paid in and not paid out, in all
 
@@ -150,6 +151,10 @@ PRODUCT = np.dtype(
         ("lot_step_lots", "i4"),
         ("quantity_min_lots", "i4"),
         ("quantity_max_lots", "i4"),
+        ("maker_fee_minor", "i4"),  # of a lot; below zero: received
+        ("taker_fee_minor", "i4"),
+        ("auction_fee_minor", "i4"),
+        ("fee_reserve_minor", "i4"),  # the largest of them, 0 at least: set aside for a lot that is open
         ("indicative_ticks", "i4"),  # the price last told
         ("random_end_ms", "u4"),
         ("seed", "u4"),
@@ -161,12 +166,16 @@ PRODUCT = np.dtype(
         ("is_expiring", "u1"),
         ("allocation", "u1"),
         ("has_traded", "u1"),
+        ("has_fees", "u1"),
         ("stops_due", "u1"),  # the last price has brought in more than the command had room for
         ("blocks_due", "u1"),  # the book has changed since its blocks were tried
     ],
     align=True,
 )
 POSITION = np.dtype([("lots", ACCOUNT), ("next", "i4"), ("account_id", "u4")], align=True)
+TARIFF = np.dtype(
+    [("maker_milliticks", "i4"), ("taker_milliticks", "i4"), ("auction_milliticks", "i4")], align=True
+)
 PARTICIPANT = np.dtype(
     [
         ("cash", ACCOUNT),
@@ -209,6 +218,7 @@ EXCHANGE = np.dtype(
         ("position_at", "i4", (PRODUCTS, ACCOUNTS)),
         ("positions", POSITION, (POSITIONS,)),
         ("safeguards", safeguards_dtype(PRODUCTS, ACCOUNTS, SESSIONS)),
+        ("tariffs", TARIFF, (GROUPS,)),
         ("matching", MATCHING),
         ("dayahead", DAYAHEAD),
         ("preparing", BASKETS_STATE),

@@ -20,8 +20,7 @@ from ringmain.operate.warning import consequence, is_dangerous
 
 ANSWER_S = 30.0
 TOKEN_VARIABLE = "RINGMAIN_TOKEN"
-PROPOSALS = range(57, 61)  # advice sends them
-OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 96)])
+OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 112)])
 RECORDS = {record.name: record for kind, record in schema.commands.items() if kind in OPERATORS_KINDS}
 
 

@@ -150,7 +150,8 @@ def check_books(state):
     price = np.where(is_waiting, matching.specials["limit_ticks"][resting], levels["price_ticks"])
     is_bid = (levels["ladder"] % 2 == 0) != is_waiting
     value = price.astype(np.int64) * products["value_minor"] * open_lots
-    owed = np.maximum(np.where(is_bid, value, -value), 0)
+    fees = products["fee_reserve_minor"].astype(np.int64) * open_lots
+    owed = np.maximum(fees + np.where(is_bid, value, -value), 0)
     accounts = matching.orders["account_id"][resting]
     needed = np.zeros(cash.size, np.int64)
     np.add.at(needed, accounts, owed)
@@ -181,7 +182,8 @@ def needed_by_blocks(state, needed):
                 product = state.products[number % s.PRODUCTS]
                 assert product["product_id"] == number
                 value = int(block["price_ticks"]) * int(product["value_minor"]) * int(block["quantity_lots"])
-                needed[block["account_id"]] += max(-value if row else value, 0)
+                fees = int(product["fee_reserve_minor"]) * int(block["quantity_lots"])
+                needed[block["account_id"]] += max(fees + (-value if row else value), 0)
                 lots[row] += int(block["quantity_lots"])
                 spans[number % s.PRODUCTS] += 1
     assert (spans == state.products["block_count"]).all()

@@ -21,6 +21,7 @@ class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeCha
     def __init__(self):
         Safeguards.__init__(self)
         TradeChanges.__init__(self)
+        self.tariffs: dict[int, dict] = {}  # by product group
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
         self.products: dict[int, Product] = {}  # by slot
@@ -87,6 +88,7 @@ class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeCha
         )  # fmt: skip
 
     def _filled(self, order, price, lots, index, role, shown):
+        self.accounts[order.account].cash -= order.product.fees[role] * lots
         self._say(
             "OrderFilled", *order.name, price_ticks=price, quantity_lots=lots, limit_ticks=order.price,
             remaining_lots=order.lots, product_id=order.product.id, account_id=order.account,

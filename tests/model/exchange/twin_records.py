@@ -46,7 +46,8 @@ class Order:
 
     def owed(self):
         value = self.price * self.lots * self.product.value
-        return max(0, value if self.side == m.BUY else -value)
+        fees = self.lots * max(0, *self.product.fees.values())
+        return max(0, fees + (value if self.side == m.BUY else -value))
 
 
 @dataclass
@@ -81,6 +82,7 @@ class Product:
     swept: int = 0
     last: int | None = None
     stops_due: bool = False
+    fees: dict[int, int] = field(default_factory=lambda: {m.MAKER: 0, m.TAKER: 0, m.AUCTION: 0})  # of a lot
     blocks_due: bool = False
     orders: list[Order] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)  # in the order in which they were opened

@@ -1,5 +1,8 @@
 """The slow twin's rules for what the operator sends, and for what happens by itself."""
 
+import math
+from fractions import Fraction
+
 from twin_records import HIGH, LOW, Account, Product
 
 from ringmain.exchange import messages as m
@@ -109,6 +112,8 @@ class Setup:
             "ProductScheduled", auction_ns=product.auction, gate_closure_ns=product.closure,
             product_id=product.id,
         )  # fmt: skip
+        if product.phase == m.DEFINED:
+            self._fix_fees(product)
         if product.phase in (m.DEFINED, m.CLOSED):
             if not product.auction:
                 self._enter(product, m.CONTINUOUS)
@@ -122,6 +127,30 @@ class Setup:
         elif product.phase == m.CALL:
             product.draw_call_end()
         self._set_due(product)
+
+    def _SetFees(self, c):
+        why = self._group_fault(c)
+        rates = [c[f"{who}_milliticks"] for who in ("maker", "taker", "auction")]
+        sound = all(abs(rate) <= s.FEE_MILLITICKS_MAX for rate in rates)
+        if why is None and not (sound and rates[0] + rates[1] >= 0 and rates[2] >= 0):
+            why = "FEE_OUT_OF_RANGE"
+        if why:
+            return self._reject_setup(why)
+        self.tariffs[c["product_group"]] = c
+        names = ("maker_milliticks", "taker_milliticks", "auction_milliticks", "product_group")
+        self._answer("FeesSet", c, *names)
+
+    def _fix_fees(self, product):
+        tariff = self.tariffs.get(self.groups.get(product.id, 0))
+        names = {m.MAKER: "maker", m.TAKER: "taker", m.AUCTION: "auction"}
+        fees = {
+            role: math.ceil(Fraction(tariff[f"{who}_milliticks"] * product.value, 1_000)) if tariff else 0
+            for role, who in names.items()
+        }
+        if any(fees.values()):
+            product.fees = fees
+            told = {f"{who}_fee_minor": fees[role] for role, who in names.items()}
+            self._say("ProductFeesFixed", product_id=product.id, **told)
 
     def _schedule_fault(self, c, product):
         if self.seat.account != 0:

@@ -168,4 +168,5 @@ def test_the_token_may_stand_in_the_environment(rig, tokens, capsys, monkeypatch
 def test_the_commands_are_listed_with_what_they_do(capsys):
     assert main(["exchange", "send"]) == 0
     out = capsys.readouterr().out
-    assert "set-order-limits" in out and "open-auction" in out and "propose-price" not in out
+    assert all(name in out for name in ("set-order-limits", "open-auction", "set-fees"))
+    assert "propose-price" not in out

@@ -6,6 +6,7 @@ import pytest
 from venue_rig import HOUR_NS, MORNING, CloseSession, Venue, trade_at_random
 
 from ringmain.exchange import messages as m
+from ringmain.exchange.fees_messages import SetFees
 from ringmain.exchange.history.export import export
 from ringmain.exchange.history.query import History
 
@@ -15,6 +16,9 @@ def lived(tmp_path_factory):
     """Two days: an auction, continuous trading, a gate closure between, every kind of event."""
     data = tmp_path_factory.mktemp("venue") / "data"
     venue = Venue(data, product=False)
+    venue.send(
+        SetFees, 1, maker_milliticks=-100, taker_milliticks=4_000, auction_milliticks=1_500, product_group=0
+    )
     venue.product(1, auction=MORNING + HOUR_NS)
     venue.product(2, kind=m.QUARTER_HOURLY)
     venue.product(3, closure=MORNING + 30 * HOUR_NS)

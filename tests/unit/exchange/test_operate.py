@@ -54,7 +54,7 @@ def test_statements_equal_the_ledger_to_the_last_unit(lived, history):
         assert first.is_final and not second.is_final
         assert first.closing_minor == midday[account]
         kinds = {"DEPOSIT", "WITHDRAWAL"} if account in (0, 2) else {"DEPOSIT"}
-        assert {line.kind for line in first.lines} == kinds | ({"TRADE"} if account else set())
+        assert {line.kind for line in first.lines} == kinds | ({"TRADE", "FEE"} if account else {"FEE"})
     assert history.ask("SELECT sum(amount_minor) FROM movements").rows == [(0,)]
 
 

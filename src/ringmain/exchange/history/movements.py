@@ -54,6 +54,16 @@ def _awards(account: str, sign: str) -> str:
     return f"{curves} UNION ALL {of('block_awarded', 'NULL::UINTEGER', '')}"
 
 
+def _fees(account: str, sign: str) -> str:
+    """Return what each fill has cost, by what its product's lots cost and the side's role."""
+    fee = "CASE f.role WHEN 'MAKER' THEN maker_fee_minor WHEN 'TAKER' THEN taker_fee_minor"
+    fee += " ELSE auction_fee_minor END"
+    return f"""
+        SELECT f.position, f.sequence, f.time_ns, f.time_at, 'FEE' AS kind, {account} AS account_id,
+            f.product_id, {sign}(f.quantity_lots::BIGINT * ({fee})) AS amount_minor
+        FROM order_filled f JOIN product_fees_fixed p USING (product_id)"""
+
+
 MOVEMENTS = (
     Movement("TRADE", "bought: paid to the seller, below zero received", _trade("buyer_account_id", "-")),
     Movement("TRADE", "sold: received from the buyer, below zero paid", _trade("seller_account_id", "")),
@@ -68,6 +78,8 @@ MOVEMENTS = (
         SELECT {HEAD}, 'TRADE_CHANGE' AS kind, account_id::UINTEGER AS account_id, product_id, amount_minor
         FROM trade_changed""",
     ),
+    Movement("FEE", "paid for trading; above zero received", _fees("f.account_id::UINTEGER", "-")),
+    Movement("FEE", "the operator's side of it", _fees("0::UINTEGER", "")),
     Movement("DEPOSIT", "paid in by the operator", _cash("DEPOSIT", "amount_minor > 0")),
     Movement("WITHDRAWAL", "paid out by the operator", _cash("WITHDRAWAL", "amount_minor < 0")),
 )

@@ -8,6 +8,7 @@ always covers it, and settling cannot fail.
 from typing import Any
 
 from ringmain.core.jit import kernel
+from ringmain.exchange.kernels.fees import charge
 from ringmain.exchange.kernels.guards import note_trade
 from ringmain.exchange.messages import (
     BUY,
@@ -37,9 +38,10 @@ POSITIONS_FULL = REJECTIONS["POSITIONS_FULL"]
 
 @kernel
 def owed_minor(product: Any, side: int, price_ticks: int, lots: int) -> int:
-    """Return what an order would pay if all of it traded at this price; 0 if it would receive."""
+    """Return what an order and its fees cost if all of it trades at this price; 0 if it would receive."""
     value_minor = int(price_ticks) * int(product.value_minor) * int(lots)
-    return max(value_minor, 0) if side == BUY else max(-value_minor, 0)
+    fees_minor = int(product.fee_reserve_minor) * int(lots)
+    return max(fees_minor + value_minor, 0) if side == BUY else max(fees_minor - value_minor, 0)
 
 
 @kernel
@@ -157,8 +159,12 @@ def _settle(exchange: Any, slot: int, bought: Any, sold: Any) -> None:
     received = exchange.positions[exchange.position_at[slot, bought.account_id]].lots
     given = exchange.positions[exchange.position_at[slot, sold.account_id]].lots
     post(given, received, lots)
-    exchange.products[slot].last_ticks = bought.price_ticks
-    exchange.products[slot].has_traded = 1
+    product = exchange.products[slot]
+    if product.has_fees:
+        charge(exchange, product, bought)
+        charge(exchange, product, sold)
+    product.last_ticks = bought.price_ticks
+    product.has_traded = 1
     if exchange.safeguards.are_on:
         note_trade(exchange, bought, sold)
 

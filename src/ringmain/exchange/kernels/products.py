@@ -4,6 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer, reject_setup
+from ringmain.exchange.kernels.fees import clear_fees, fix_fees
 from ringmain.exchange.kernels.guards import clear_guard
 from ringmain.exchange.kernels.phases import begin_call, begin_closing, begin_uncrossing, enter_phase
 from ringmain.exchange.kernels.timers import MILLISECOND_NS, NEVER, set_call_end, set_deadline, set_due
@@ -98,6 +99,7 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.has_traded = 0
     product.last_ticks = 0
     product.blocks_due = 0
+    clear_fees(product)
     clear_guard(exchange, slot)
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)
@@ -119,6 +121,8 @@ def schedule(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.gate_closure_ns = command.gate_closure_ns
     _report_scheduled(events[count], request)
     count += 1
+    if product.phase == DEFINED:
+        count = fix_fees(exchange, slot, request, events, count)
     if product.phase == DEFINED or product.phase == CLOSED:
         count = _open(exchange, slot, request, events, count)
     elif exchange.safeguards.products[slot].interruption != 0:
