@@ -286,6 +286,19 @@ def test_a_heat_store_below_comfort_has_to_run() -> None:
     assert wishes == {1: -300 * 3_600 // 840}  # 300 Wh within fourteen minutes
 
 
+def test_a_store_loses_by_itself_what_its_kind_loses() -> None:
+    """5 % an hour of 8 kWh; below comfort it has to run, though its last report was above."""
+    rig = Rig()
+    rig.send(DESK, heat_store(1, self_discharge_ppm=50_000, energy_capacity_wh=10_000, reserve_permille=780))
+    rig.send(LINK, report(1, 1, rig.now_ns, energy_wh=8_000))
+    measured = named(rig.advance(MIDNIGHT_NS + 9 * MINUTE_NS), "FleetMeasured")
+    assert [event["energy_wh"] for event in measured[:3]] == [
+        8_000 - 8_000 * ppm // 10**6 for ppm in (833, 1_666, 2_500)
+    ]
+    rig.send(LINK, report(1, 2, rig.now_ns, energy_wh=7_810))
+    assert setpoints(rig.advance(MIDNIGHT_NS + 12 * MINUTE_NS))[1] < 0
+
+
 def test_a_silent_load_counts_as_it_was_and_is_never_zero() -> None:
     rig = Rig()
     rig.send(DESK, load(1), solar(2, is_curtailable=0))

@@ -14,7 +14,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.vpp.kernels.periods import plan_power_w
-from ringmain.vpp.kernels.units import NS_PER_MS, clamp, ns_of, signed
+from ringmain.vpp.kernels.units import MS_PER_HOUR, NS_PER_MS, clamp, ns_of, signed
 from ringmain.vpp.messages import CONTRADICTORY, FRESH, LATE, LOAD, SILENT, SOLAR
 from ringmain.vpp.state import (
     AGES,
@@ -27,6 +27,7 @@ from ringmain.vpp.state import (
 
 NEVER = 0  # a twin's measured_ns before its device was heard of
 ERRORS_NEEDED = 8
+PPM = 1_000_000
 LONGEST_AGE_MS = 10**9  # some days
 UNKNOWN_SQUARE = ERROR_SCALE * ERROR_SCALE // 3  # anything up to the limit, either way, is as likely
 
@@ -78,6 +79,16 @@ def estimate_of_w(fleet: Any, asset_id: int, now_ns: int, known: int) -> int:
     if twin.measured_ns != NEVER and now_ns < twin.measured_ns + fleet.lease_ns:
         return twin.power_w
     return supposed_power_w(fleet, asset_id, now_ns // PERIOD_NS)
+
+
+@kernel
+def stored_wh(asset: Any, twin: Any, now_ns: int) -> int:
+    """Return what an asset has stored: its report, less what such a store loses by itself since then."""
+    if asset.self_discharge_ppm == 0 or twin.measured_ns == NEVER:
+        return twin.energy_wh
+    age_ms = min(max(0, now_ns - twin.measured_ns) // NS_PER_MS, LONGEST_AGE_MS)
+    lost_ppm = signed(asset.self_discharge_ppm) * age_ms // MS_PER_HOUR
+    return twin.energy_wh - signed(twin.energy_wh) * min(lost_ppm, PPM) // PPM
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels.estimates import NEVER, estimate_of_w, quality, variance_w2
+from ringmain.vpp.kernels.estimates import NEVER, estimate_of_w, quality, stored_wh, variance_w2
 from ringmain.vpp.kernels.hierarchy import ROOT
 from ringmain.vpp.kernels.ranges import range_of_w
 from ringmain.vpp.kernels.units import clamp
@@ -77,7 +77,7 @@ def add_asset(fleet: Any, asset_id: int, now_ns: int, known: int) -> None:
     node = fleet.nodes[asset.node_id]
     power = estimate_of_w(fleet, asset_id, now_ns, known)
     low, high = range_of_w(fleet, asset_id, now_ns, known, power)
-    node.energy_wh += twin.energy_wh
+    node.energy_wh += stored_wh(asset, twin, now_ns)
     node.power_w += power
     node.variance_w2 += variance_w2(fleet, asset_id, now_ns)
     node.low_w += low

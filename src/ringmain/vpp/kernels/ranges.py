@@ -6,7 +6,7 @@ What is not heard of has no range: it does what it is estimated to do. Positive 
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.vpp.kernels.estimates import estimate_of_w, quality
+from ringmain.vpp.kernels.estimates import estimate_of_w, quality, stored_wh
 from ringmain.vpp.kernels.periods import plan_power_w
 from ringmain.vpp.kernels.units import clamp, energy_wh, mean_power_w, ns_of
 from ringmain.vpp.messages import BATTERY, CHARGER, FRESH, HEAT_STORE, LATE, LOAD, SOLAR
@@ -49,19 +49,19 @@ def range_of_w(fleet: Any, asset_id: int, now_ns: int, known: int, estimate_w: i
 
 
 @kernel
-def taking_w(asset: Any, twin: Any, span_ns: int) -> int:
+def taking_w(asset: Any, energy_wh: int, span_ns: int) -> int:
     """Return what a store can take over a span, at most until it is full."""
-    room_wh = (asset.energy_capacity_wh - twin.energy_wh) * 1_000 // asset.charge_efficiency_permille
+    room_wh = (asset.energy_capacity_wh - energy_wh) * 1_000 // asset.charge_efficiency_permille
     return clamp(mean_power_w(room_wh, span_ns), 0, asset.import_limit_w)
 
 
 @kernel
 def battery_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
     """From charging until full to discharging down to the home's reserve."""
-    span_ns = time_left_ns(now_ns)
-    giving_wh = (twin.energy_wh - asset.reserve_wh) * asset.discharge_efficiency_permille // 1_000
+    span_ns, stored = time_left_ns(now_ns), stored_wh(asset, twin, now_ns)
+    giving_wh = (stored - asset.reserve_wh) * asset.discharge_efficiency_permille // 1_000
     high = clamp(mean_power_w(giving_wh, span_ns), 0, asset.export_limit_w)
-    return -taking_w(asset, twin, span_ns), high
+    return -taking_w(asset, stored, span_ns), high
 
 
 @kernel
@@ -70,23 +70,23 @@ def charger_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
     stay_ns = ns_of(asset.departs_s) - now_ns
     if stay_ns <= 0:
         return 0, 0
-    span_ns = time_left_ns(now_ns)
-    low = -taking_w(asset, twin, span_ns)
-    needed_wh = (asset.required_wh - twin.energy_wh) * 1_000 // asset.charge_efficiency_permille
+    span_ns, stored = time_left_ns(now_ns), stored_wh(asset, twin, now_ns)
+    low = -taking_w(asset, stored, span_ns)
+    needed_wh = (asset.required_wh - stored) * 1_000 // asset.charge_efficiency_permille
     later_wh = energy_wh(asset.import_limit_w, max(0, stay_ns - span_ns))
     if needed_wh > later_wh:
         must_w = mean_power_w(needed_wh - later_wh, max(SHORTEST_NS, min(span_ns, stay_ns)))
         return low, max(low, -must_w)
-    giving_wh = (twin.energy_wh - asset.required_wh) * asset.discharge_efficiency_permille // 1_000
+    giving_wh = (stored - asset.required_wh) * asset.discharge_efficiency_permille // 1_000
     return low, clamp(mean_power_w(giving_wh, span_ns), 0, asset.export_limit_w)
 
 
 @kernel
 def heat_store_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
     """Up to the upper end of comfort; below its lower end it has to run."""
-    span_ns = time_left_ns(now_ns)
-    low = -taking_w(asset, twin, span_ns)
-    missing_wh = asset.reserve_wh - twin.energy_wh
+    span_ns, stored = time_left_ns(now_ns), stored_wh(asset, twin, now_ns)
+    low = -taking_w(asset, stored, span_ns)
+    missing_wh = asset.reserve_wh - stored
     if missing_wh <= 0:
         return low, 0
     return low, max(low, -mean_power_w(missing_wh, span_ns) - 1)
