@@ -74,11 +74,11 @@ class Port:
         entitlements: Entitlements | None = None,
     ) -> None:  # fmt: skip
         self.schema, self.limits = schema, limits
-        self._holdings, self._nonces = Holdings(folder), Nonces()
         self.tape = TapeReader(folder, schema)
         self.tape.position = self.tape.readable()
         self._history = TapeReader(folder, schema)
         self._intake = Intake(folder, schema)
+        self._holdings, self._nonces = Holdings(folder), Nonces()
         self._fanout = Fanout(schema)
         self._feed = feed_of(folder, schema, limits.delay_s)
         self._credentials = credentials

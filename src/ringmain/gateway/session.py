@@ -146,13 +146,15 @@ class Session:
             if self.opened_nonce < nonce <= self.nonce:
                 self.opened_nonce = nonce
             return self._own_step(opening) if nonce == self.nonce else STAY
-        if not 0 < self.opened_sequence < opening.sequence:
-            return STAY  # from before it was this door's
-        if nonce == CLOSED:
-            return TAKE_AGAIN if self.awaited else STAY
-        if purpose_of(nonce) == TAKES:
-            return LEAVE
-        return ENTER if purpose_of(nonce) == YIELDS and self.awaited else STAY
+        if nonce == CLOSED or purpose_of(nonce) == YIELDS:
+            return self._free_step(TAKE_AGAIN if nonce == CLOSED else ENTER)
+        is_later = 0 < self.opened_sequence < opening.sequence
+        return LEAVE if purpose_of(nonce) == TAKES and is_later else STAY
+
+    def _free_step(self, step: int) -> int:
+        """The other door is done with it: that may come before the market has answered this one."""
+        is_awaited, self.awaited = self.awaited != 0, 0
+        return step if is_awaited and self.opened_sequence else STAY
 
     def _own_step(self, opening: Opening) -> int:
         self.opened_sequence = self.opened_sequence or opening.sequence

@@ -318,10 +318,10 @@ class Door:
                 nonce, sequence = opened["session_number"], int(event["sequence"][0])
                 if self._nonces.is_own(nonce):
                     self._note_own(member, nonce, sequence, opened["last_number"], now_ns)
-                elif 0 < member.opened_sequence < sequence:
+                else:
                     self._note_others(member, purpose_of(nonce), opened["last_number"], now_ns)
             elif kind == SESSION_CLOSED:
-                self._note_closed(member, int(event["sequence"][0]))
+                self._note_closed(member)
             elif kind == COMMAND_REFUSED:
                 refused = self.schema.events[COMMAND_REFUSED].unpack(event)
                 if refused["refused_kind"] == CLOSE_SESSION:
@@ -347,15 +347,17 @@ class Door:
             self._go_on(member, last_number, now_ns)
 
     def _note_others(self, member: Member, purpose: int, last_number: int, now_ns: int) -> None:
-        """Another door has taken the session, or yielded it, behind where this one has taken it."""
-        if purpose == TAKES:
+        """Another door has taken the session, or yielded it: perhaps before the market answers this one."""
+        if purpose == TAKES and member.opened_sequence:
             self._give_up(member, now_ns)
         elif purpose == YIELDS and member.awaited:
-            self._go_on(member, last_number, now_ns)
+            member.awaited = 0
+            if member.opened_sequence:
+                self._go_on(member, last_number, now_ns)
 
     def _go_on(self, member: Member, last_number: int, now_ns: int) -> None:
         """The session is this door's: go on behind the last of its numbers."""
-        member.is_open, member.awaited = True, 0
+        member.is_open = True
         if member.store is None:
             folder = session_folder(self._folder, member.session_id)
             member.store = Store(folder, last_number, self.tape.position)
@@ -395,12 +397,13 @@ class Door:
         member.is_open = member.is_leaving = member.is_yielding = False
         member.nonce = member.opened_sequence = member.awaited = 0
 
-    def _note_closed(self, member: Member, sequence: int) -> None:
+    def _note_closed(self, member: Member) -> None:
         if member.closes:
             member.closes -= 1
-        elif member.awaited and 0 < member.opened_sequence < sequence:
-            member.awaited = 0  # the other door closed it, and is done with it
-            self._open_at_market(member, TAKES)
+        elif member.awaited:  # the other door closed it, and is done with it
+            member.awaited = 0
+            if member.opened_sequence:
+                self._open_at_market(member, TAKES)
         elif member.is_open and member.session is not None:
             LOG.warning("fix: session %d was closed by somebody else; it is opened again", member.session_id)
             self._open_at_market(member, ASKS)
