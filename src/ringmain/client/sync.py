@@ -211,6 +211,8 @@ class Client:
             or not self.protocol.tick(time.monotonic_ns())
             or not self._exchange(timeout_s)
         ):
+            if self.protocol.end is not None:
+                raise self.protocol.end
             self._open("RM303")
 
     def _exchange(self, timeout_s: float) -> bool:
@@ -220,10 +222,10 @@ class Client:
         writing = [self._socket] if self._unwritten else []
         try:
             readable, writable, _ = select.select([self._socket], writing, [], timeout_s)
+            if readable and not self._read():  # before it writes: what came last may say why that fails
+                return False
             if writable:
                 self._write()
-            if readable and not self._read():
-                return False
         except OSError:
             return False
         return True

@@ -38,19 +38,26 @@ class Admission:
         except RingmainError as error:
             LOG.error("%s", error)
             return None, UNKNOWN_TOKEN
-        bound = credential.certificate_sha256
-        if bound and bound != guest.certificate_sha256:
-            return credential, WRONG_CERTIFICATE
-        return credential, credential.ending
+        return credential, _fault(guest, credential)
 
     def rights(self, credential: Credential) -> Rights:
         """Return what a credential's account may; RM353 if the file of rules cannot be read."""
         return self._entitlements.rights(self._market, credential.account_id)
 
-    def review(self, credential: Credential) -> tuple[int, Rights]:
-        """Return why a session with the credential is to end, or 0; and what its account may now.
+    def review(self, guest: Guest, credential: Credential) -> tuple[int, Rights]:
+        """Return why a guest's session with the credential is to end, or 0; and what its account may now.
 
         RM311 or RM353 if a file cannot be read.
         """
         current = self._credentials.current(credential)
-        return current.ending if current is not None else TOKEN_REVOKED, self.rights(credential)
+        if current is None:
+            return TOKEN_REVOKED, self.rights(credential)
+        return _fault(guest, current), self.rights(credential)
+
+
+def _fault(guest: Guest, credential: Credential) -> int:
+    """Return why a credential is no good to a guest, or 0."""
+    bound = credential.certificate_sha256
+    if bound and bound != guest.certificate_sha256:
+        return WRONG_CERTIFICATE
+    return credential.ending

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import gc
 import logging
 import os
@@ -20,7 +19,6 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.files import FolderLock
 from ringmain.core.records import Schema
 from ringmain.gateway.credentials import Credentials
-from ringmain.gateway.fix import holding
 from ringmain.gateway.limits import Limits
 from ringmain.gateway.port import Port
 from ringmain.gateway.server import Server
@@ -123,10 +121,9 @@ async def _attach(
     """Take hold of a market's ring and tape as soon as its node has made them; None if told to stop."""
     deadline = asyncio.get_running_loop().time() + NODE_WAIT_S
     folder = options.data / name
-    is_held = functools.partial(holding.is_held, folder)
     while not stopping.is_set():
         try:
-            return Port(folder, schema, credentials, options.limits, is_held=is_held)
+            return Port(folder, schema, credentials, options.limits)
         except RingmainError as error:
             if FolderLock.has_owner(folder / "journal"):  # it recovers, or compiles its kernels
                 deadline = asyncio.get_running_loop().time() + NODE_WAIT_S

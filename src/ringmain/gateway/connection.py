@@ -40,6 +40,7 @@ class Connection(asyncio.BufferedProtocol):
         self._held = np.zeros(0, np.uint8)  # whole records that the port did not take
         self._fault = 0  # of what came behind the held frames
         self._is_unread = False  # the client leaves what it is sent
+        self._is_over = False  # all has been said: what still comes is dropped
         now = time.monotonic()
         self._began = self._heard = self._spoke = self._unread_since = self._ended = now
 
@@ -62,6 +63,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         """Hand over the whole frames."""
+        if self._is_over:
+            return
         self._heard = time.monotonic()
         self._take_in(self._server.buffer[: self._partial.size + count])
         if self._port.has_more:
@@ -91,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_writable(self) -> bool:
         """Whether the client has read most of what was sent."""
-        return not self._is_unread and not self._transport.is_closing()
+        return not self._is_unread and not self._is_ending
 
     @property
     def certificate_sha256(self) -> str:
@@ -114,8 +117,14 @@ class Connection(asyncio.BufferedProtocol):
         """Close, behind what was written; a client that does not read is not waited for."""
         self._held, self._partial = self._held[:0], self._partial[:0]
         self._ended = time.monotonic()
+        self._is_over = True
         if self._is_unread:
             self._transport.abort()
+        elif self._transport.can_write_eof() and not self._transport.is_closing():
+            # To close on bytes that were not read would reset the connection, and the client might never
+            # read why it ends: it closes first, or is closed on in CLOSING_S.
+            self._transport.write_eof()
+            self._transport.resume_reading()
         else:
             self._transport.close()
 
@@ -123,7 +132,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def check(self, now: float) -> None:
         """End what is overdue, and show a client that waits that the gateway is there."""
-        if self._transport.is_closing():
+        if self._is_ending:
             if now - self._ended > CLOSING_S:
                 self._transport.abort()
             return
@@ -148,6 +157,10 @@ class Connection(asyncio.BufferedProtocol):
         if is_read and now - self._heard > HEARTBEATS_MISSED * self._heartbeat_s:
             return messages.HEARTBEAT_LOST
         return 0
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._is_over or self._transport.is_closing()
 
     @property
     def _heartbeat_s(self) -> float:
@@ -182,7 +195,7 @@ class Connection(asyncio.BufferedProtocol):
     def _hand_over(self, data: Any) -> None:
         """Hand whole records to the port; keep those that it does not take."""
         taken = self._port.receive(self, bare(records(data.view(self._port.schema.header))))
-        if self._transport.is_closing():
+        if self._is_ending:
             return
         if taken > 0 or data is not self._held:
             self._held = data[taken * self._port.schema.record_bytes :].copy()
@@ -195,7 +208,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _choose_reading(self) -> None:
         """Read on unless the client does not, or the ring has no room for what is here."""
-        if self._transport.is_closing():
+        if self._is_ending:
             return
         if self._is_unread or self._held_frames:
             self._transport.pause_reading()

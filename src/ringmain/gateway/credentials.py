@@ -95,6 +95,8 @@ class Credentials:
         self.path = data / FILE_NAME
         self._stamp = NO_FILE
         self._all: list[Credential] = []
+        self._by_session: dict[tuple[str, int], Credential] = {}
+        self._by_account: dict[tuple[str, int], list[int]] = {}
 
     def all(self) -> list[Credential]:
         """Return every credential; RM311 if the file is not one of credentials."""
@@ -103,6 +105,7 @@ class Credentials:
             return []
         if stamp != self._stamp:
             self._all, self._stamp = _checked(_decode(self.path), self.path), stamp
+            self._index()
         return self._all
 
     def last_known(self) -> list[Credential]:
@@ -124,16 +127,22 @@ class Credentials:
 
     def current(self, credential: Credential) -> Credential | None:
         """Return what has become of a credential; None if it is gone, or speaks for somebody else."""
-        for each in self.all():
-            if each.market == credential.market and each.session_id == credential.session_id:
-                same = (each.token_sha256, each.account_id, each.role)
-                is_same = same == (credential.token_sha256, credential.account_id, credential.role)
-                return each if is_same else None
-        return None
+        each = self._by_session.get((credential.market, credential.session_id)) if self.all() else None
+        if each is None:
+            return None
+        same = (each.token_sha256, each.account_id, each.role)
+        return each if same == (credential.token_sha256, credential.account_id, credential.role) else None
 
     def sessions_of(self, market: str, account_id: int) -> list[int]:
         """Return the ids of an account's sessions, those included that have ended."""
-        return [c.session_id for c in self.all() if c.market == market and c.account_id == account_id]
+        return self._by_account.get((market, account_id), []) if self.all() else []
+
+    def _index(self) -> None:
+        """Put them by session and by account, so that a session is found without going through all."""
+        self._by_session = {(each.market, each.session_id): each for each in self._all}
+        self._by_account = {}
+        for each in self._all:
+            self._by_account.setdefault((each.market, each.account_id), []).append(each.session_id)
 
 
 def add_token(

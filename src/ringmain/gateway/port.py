@@ -1,7 +1,6 @@
 """One market's port: its sessions, between the ring and the tape. It opens no socket and tells no time."""
 
 import logging
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,18 +10,19 @@ import numpy as np
 from ringmain.core.errors import RingmainError
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.core.tape import TapeReader
-from ringmain.gateway import messages
+from ringmain.gateway import holding, messages
 from ringmain.gateway.admission import Admission
 from ringmain.gateway.copies import DropCopies
 from ringmain.gateway.credentials import Credential, Credentials
 from ringmain.gateway.entitlements import UNLIMITED, Entitlements, ProductScreen, Rights
 from ringmain.gateway.fanout import BATCH_EVENTS, Fanout
 from ringmain.gateway.feed import feed_of
+from ringmain.gateway.holding import Holdings, Nonces
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.kernels import screen
 from ringmain.gateway.limits import Limits
 from ringmain.gateway.messages import session_record
-from ringmain.gateway.session import LIVE, OPENING, Ping, Session, frame_fault
+from ringmain.gateway.session import LIVE, OPENING, Opening, Ping, Session, frame_fault, takings
 
 LOG = logging.getLogger("ringmain.gateway")
 FIRST_ANSWER_EVENTS = 4_096  # as far as one command's events are looked for
@@ -67,19 +67,18 @@ class Port:
     limits : Limits
     entitlements : Entitlements, optional
         Those of the credentials' folder if not given.
-    is_held : callable, optional
-        ``is_held(session_id)``: whether another door has the session open, and it is not to be closed.
     """
 
     def __init__(
         self, folder: Path, schema: Schema, credentials: Credentials, limits: Limits,
-        entitlements: Entitlements | None = None, is_held: Callable[[int], bool] = lambda session_id: False,
+        entitlements: Entitlements | None = None,
     ) -> None:  # fmt: skip
-        self.schema, self.limits, self._is_held = schema, limits, is_held
+        self.schema, self.limits = schema, limits
         self.tape = TapeReader(folder, schema)
         self.tape.position = self.tape.readable()
         self._history = TapeReader(folder, schema)
         self._intake = Intake(folder, schema)
+        self._holdings, self._nonces = Holdings(folder), Nonces()
         self._fanout = Fanout(schema)
         self._feed = feed_of(folder, schema, limits.delay_s)
         self._credentials = credentials
@@ -91,7 +90,6 @@ class Port:
         self._behind: set[int] = set()  # sessions that have a cursor of their own
         self._pinging: set[int] = set()  # sessions with Pings that wait
         self._holding: dict[Link, None] = {}  # links with frames that the ring had no room for
-        self._nonce = secrets.randbits(40) << 20  # no other gateway's, and rising
         self._none_allowed, self._allowed = np.zeros(0x10000, np.uint8), np.zeros(0x10000, np.uint8)
         self._allowed[[kind for kind in schema.commands if kind < FIRST_CORE_KIND]] = 1
         self._requests: dict[int, Callable[[Link, Session, Any], None]] = {
@@ -151,7 +149,10 @@ class Port:
         session = link.session
         if session is not None:
             self._forget(link, session)
-            self._intake.close_session(session.session_id)
+            if self._holdings.give_back(session.session_id, session.awaited):
+                self._intake.close_session(session.session_id)
+            else:
+                self._yield(session)
 
     def dismiss(self, link: Link, reason: int) -> None:
         """Tell a client why its connection ends, and end it."""
@@ -192,6 +193,8 @@ class Port:
             if own.size:
                 self._deliver(self._links[credential.session_id], own, True, is_resent=False)
         has_more = self.tape.readable() > self.tape.position
+        if self._behind:
+            self._look_for_takers(batch)
         for session_id in list(self._behind):
             has_more = self._catch_up(session_id) or has_more
         for session_id in list(self._pinging):
@@ -224,7 +227,7 @@ class Port:
             session = link.session
             assert session is not None, "links are those of sessions"
             try:
-                ending, rights = self._admission.review(session.credential)
+                ending, rights = self._admission.review(link, session.credential)
             except RingmainError as error:
                 LOG.error("%s", error)  # as it was, until somebody has corrected the file
                 return
@@ -288,26 +291,28 @@ class Port:
 
     def _log_in(self, link: Link, credential: Credential, heartbeat_ms: int) -> None:
         """Open the session at the market; a connection that has it gives it up."""
-        former = self._links.get(credential.session_id)
+        former, awaited = self._links.get(credential.session_id), 0
         if former is not None and former.session is not None:
             former.write(self._record("LoggedOut", reason=messages.TAKEN_OVER))
+            awaited = former.session.awaited
             self._forget(former, former.session)
             former.end()
         limits = self.limits
         heartbeat_ms = min(max(heartbeat_ms, limits.heartbeat_ms_min), limits.heartbeat_ms_max)
-        link.session = Session(credential, self.schema, heartbeat_ms, self._next_nonce())
+        link.session = Session(credential, self.schema, heartbeat_ms, self._nonces.next(holding.TAKES))
+        link.session.awaited = self._holdings.take(credential.session_id, awaited)
         link.session.rights = self._admission.rights(credential)
         self._links[credential.session_id] = link
         self._copies.note(credential)
         self._listen(link.session, True)
         self._intake.open_session(credential, link.session.nonce)
 
-    def _go_live(self, link: Link, session: Session, last_number: int, sequence: int) -> None:
-        session.phase = LIVE
+    def _go_live(self, link: Link, session: Session, opening: Opening) -> None:
+        session.phase, session.awaited = LIVE, 0
         account_id, heartbeat_ms = session.credential.account_id, session.heartbeat_ms
         record = session_record(self.schema.slots, "LoginAccepted")(
             session.session_id,
-            last_number=last_number, last_sequence=sequence, account_id=account_id,
+            last_number=opening.last_number, last_sequence=opening.sequence, account_id=account_id,
             layout=self._layout, heartbeat_ms=heartbeat_ms,
         )  # fmt: skip
         link.write(record.tobytes())
@@ -335,7 +340,7 @@ class Port:
         for credential in self._credentials.last_known():
             session_id = credential.session_id
             is_absent = credential.market == self.schema.name and session_id not in self._links
-            if is_absent and not self._is_held(session_id):
+            if is_absent and not self._holdings.other_has(session_id):
                 self._intake.close_session(session_id)
 
     def _restart(self) -> None:
@@ -344,12 +349,48 @@ class Port:
         self._pinging.clear()
         for link in self._links.values():
             assert link.session is not None, "links are those of sessions"
-            link.session.restart(self._next_nonce())
+            if link.session.phase == OPENING:
+                self._take_again(link.session)
+                continue
+            link.session.restart(self._nonces.next(holding.ASKS))
             self._intake.open_session(link.session.credential, link.session.nonce)
 
-    def _next_nonce(self) -> int:
-        self._nonce += 1
-        return self._nonce
+    # Doors.
+
+    def _follow(self, link: Link, session: Session, opening: Opening) -> None:
+        """Note where the session stands at the market, and at which door."""
+        step = session.follow(opening, self._nonces.is_own(opening.nonce))
+        if step == holding.ENTER:
+            self._go_live(link, session, opening)
+        elif step == holding.RESEND:
+            link.write(self._record("ResendCommands", last_number=opening.last_number))
+        elif step == holding.TAKE_AGAIN:
+            self._take_again(session)
+        elif step == holding.LEAVE:
+            self._give_up(link, session)
+
+    def _take_again(self, session: Session) -> None:
+        """Open a session that nobody else can have commands for on their way."""
+        session.awaited = session.opened_sequence = 0
+        session.restart(self._nonces.next(holding.TAKES))
+        self._intake.open_session(session.credential, session.nonce)
+
+    def _give_up(self, link: Link, session: Session) -> None:
+        """Leave a session to the other door that has taken it, and say when that has all its commands."""
+        link.write(self._record("LoggedOut", reason=messages.TAKEN_OVER))
+        self._forget(link, session)
+        self._yield(session)
+        link.end()
+
+    def _yield(self, session: Session) -> None:
+        self._intake.open_session(session.credential, self._nonces.next(holding.YIELDS))
+
+    def _look_for_takers(self, batch: Any) -> None:
+        """See whether another door has taken a session that has not been sent the tape so far."""
+        for session_id, opening in takings(batch):
+            link = self._links.get(session_id)
+            if link is not None and link.session is not None and link.session.cursor is not None:
+                self._follow(link, link.session, opening)
 
     # Frames of a live session.
 
@@ -427,7 +468,7 @@ class Port:
         value = int(frame.view(session_record(self.schema.slots, "Ping").dtype)["value"][0])
         if session.has_sent:
             session.has_sent = False
-            session.nonce = self._next_nonce()
+            session.nonce = self._nonces.next(holding.ASKS)
             self._intake.open_session(session.credential, session.nonce)
         session.pings.append(Ping(value, session.nonce, self.tape.readable()))
         self._pinging.add(session.session_id)
@@ -490,23 +531,14 @@ class Port:
         if has_core_event:
             core = session.core_events(own)
             first_sequences = core.first_sequences
-            if core.opened_nonce == session.nonce:
-                self._note_opened(link, session, core.last_number, int(own["sequence"][core.opened_row]))
-            if session.opened_nonce < core.opened_nonce <= session.nonce:
-                session.opened_nonce = core.opened_nonce
-        if session.phase == OPENING:
+            for opening in core.openings:
+                self._follow(link, session, opening)
+        if session.phase == OPENING or link.session is None:
             return
         link.write(own.tobytes())
         if not is_resent:
             for sequence in first_sequences:
                 self._send_first_answer(link, session, sequence)
-
-    def _note_opened(self, link: Link, session: Session, last_number: int, sequence: int) -> None:
-        if session.phase == OPENING:
-            self._go_live(link, session, last_number, sequence)
-        elif session.is_restarting:
-            session.is_restarting = False
-            link.write(self._record("ResendCommands", last_number=last_number))
 
     def _send_first_answer(self, link: Link, session: Session, sequence: int) -> None:
         """Answer a repeated command as it was answered first."""

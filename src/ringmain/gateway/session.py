@@ -1,16 +1,28 @@
 """What the gateway knows of one logged-in session. No input or output happens here."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ringmain.core.messages import COMMAND_REFUSED, REPEATED, SESSION_OPENED
+from ringmain.core.messages import COMMAND_REFUSED, REPEATED, SESSION_CLOSED, SESSION_OPENED
 from ringmain.core.records import FIRST_CORE_KIND, Schema
 from ringmain.gateway import messages
 from ringmain.gateway.credentials import Credential
 from ringmain.gateway.entitlements import UNLIMITED, Rights
+from ringmain.gateway.holding import (
+    CLOSED,
+    ENTER,
+    LEAVE,
+    RESEND,
+    STAY,
+    TAKE_AGAIN,
+    TAKES,
+    YIELDS,
+    purpose_of,
+)
 
 OPENING, LIVE = range(2)
 
@@ -29,12 +41,19 @@ class Ping:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """A SessionOpened or, with the nonce CLOSED, a SessionClosed."""
+
+    nonce: int
+    sequence: int
+    last_number: int
+
+
+@dataclass(frozen=True)
 class CoreEvents:
     """What a run of the session's events says about the session itself."""
 
-    opened_nonce: int  # of the last SessionOpened, or 0
-    opened_row: int
-    last_number: int
+    openings: list[Opening]
     first_sequences: list[int]  # where the first answers of repeated commands stand
 
 
@@ -56,6 +75,10 @@ class Session:
         The node was restarted, and has not yet said what it knows of the session.
     rights : Rights
         What its account may trade and see.
+    opened_sequence : int
+        Where the market answered the log-in; 0 while it has not.
+    awaited : int
+        The mark of another door that has the session and has not yielded it yet, or 0.
     """
 
     def __init__(self, credential: Credential, schema: Schema, heartbeat_ms: int, nonce: int) -> None:
@@ -67,6 +90,7 @@ class Session:
         self.nonce, self.opened_nonce = nonce, 0
         self.cursor: int | None = None
         self.is_discarding = self.is_restarting = False
+        self.opened_sequence = self.awaited = 0
         self.has_sent = False  # commands, since the market was last asked where the session stands
         self.pings: deque[Ping] = deque()
         self._schema = schema
@@ -95,16 +119,49 @@ class Session:
 
     def core_events(self, own: Any) -> CoreEvents:
         """Pick out what concerns the session itself."""
-        nonce, row, last_number = 0, 0, 0
-        opened = np.flatnonzero(own["kind"] == SESSION_OPENED)
-        if opened.size:
-            row = int(opened[-1])
+        openings, kinds = [], own["kind"]
+        is_opening = ((kinds == SESSION_OPENED) | (kinds == SESSION_CLOSED)) & (
+            own["session_id"] == self.session_id
+        )
+        for row in np.flatnonzero(is_opening).tolist():
+            sequence = int(own["sequence"][row])
+            if kinds[row] == SESSION_CLOSED:
+                openings.append(Opening(CLOSED, sequence, 0))
+                continue
             event = self._schema.events[SESSION_OPENED].unpack(own[row : row + 1])
-            nonce, last_number = event["session_number"], event["last_number"]
+            openings.append(Opening(event["session_number"], sequence, event["last_number"]))
         refused = own.view(self._schema.events[COMMAND_REFUSED].dtype)
-        is_repeat = (own["kind"] == COMMAND_REFUSED) & (refused["reason"] == REPEATED)
+        is_repeat = (kinds == COMMAND_REFUSED) & (refused["reason"] == REPEATED)
         first_sequences = np.unique(refused["first_sequence"][is_repeat])
-        return CoreEvents(nonce, row, last_number, [s for s in first_sequences.tolist() if s > 0])
+        return CoreEvents(openings, [s for s in first_sequences.tolist() if s > 0])
+
+    def follow(self, opening: Opening, is_own: bool) -> int:
+        """Return what is to be done about where the session stands at the market, and at which door.
+
+        STAY: nothing. ENTER: it is this door's. RESEND: a restarted node has said what it knows.
+        TAKE_AGAIN: the door that was to yield it has closed it. LEAVE: another door has taken it.
+        """
+        nonce = opening.nonce
+        if is_own:
+            if self.opened_nonce < nonce <= self.nonce:
+                self.opened_nonce = nonce
+            return self._own_step(opening) if nonce == self.nonce else STAY
+        if nonce == CLOSED or purpose_of(nonce) == YIELDS:
+            return self._free_step(TAKE_AGAIN if nonce == CLOSED else ENTER)
+        is_later = 0 < self.opened_sequence < opening.sequence
+        return LEAVE if purpose_of(nonce) == TAKES and is_later else STAY
+
+    def _free_step(self, step: int) -> int:
+        """The other door is done with it: that may come before the market has answered this one."""
+        is_awaited, self.awaited = self.awaited != 0, 0
+        return step if is_awaited and self.opened_sequence else STAY
+
+    def _own_step(self, opening: Opening) -> int:
+        self.opened_sequence = self.opened_sequence or opening.sequence
+        if self.phase == OPENING:
+            return STAY if self.awaited else ENTER
+        is_resending, self.is_restarting = self.is_restarting, False
+        return RESEND if is_resending else STAY
 
     def ready_pings(self, position: int) -> list[int]:
         """Remove and return the values of the Pings that can be answered, sent up to `position`."""
@@ -112,6 +169,14 @@ class Session:
         while self.pings and self.pings[0].position <= position and self.pings[0].nonce <= self.opened_nonce:
             values.append(self.pings.popleft().value)
         return values
+
+
+def takings(batch: Any) -> Iterator[tuple[int, Opening]]:
+    """Yield the sessions that are taken in a batch of the tape."""
+    for row in np.flatnonzero(batch["kind"] == SESSION_OPENED).tolist():
+        nonce = int(batch["session_number"][row])
+        if purpose_of(nonce) == TAKES:
+            yield int(batch["session_id"][row]), Opening(nonce, int(batch["sequence"][row]), 0)
 
 
 def frame_fault(schema: Schema, frame: Any, is_read_only: bool) -> int:

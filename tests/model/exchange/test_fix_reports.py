@@ -30,12 +30,14 @@ class ReportTwin:
     def told(self, event: dict, position: int) -> dict[int, str] | None:
         handle = {
             "OrderAccepted": self.accepted, "OrderFilled": self.filled, "OrderCancelled": self.cancelled,
-            "OrderReplaced": self.replaced,
+            "OrderReplaced": self.replaced, "OrderTriggered": self.triggered, "ClipShown": self.shown,
         }.get(event["record"])  # fmt: skip
         if handle is None:
             return None
         name = (event["session_id"], event["session_number"])
         fields = handle(name, event)
+        if fields is None:
+            return None
         order = self.orders[name]
         fields |= {
             35: "8", 37: f"{name[0]}-{name[1]}", 17: str(position), 55: str(order["product"]),
@@ -43,15 +45,20 @@ class ReportTwin:
             59: FIX_TIMES[order["force"]], 14: tenths(order["cum"]), 6: average(order),
             60: timestamp(event["time_ns"]).decode(),
         }  # fmt: skip
-        if order["type"] == m.LIMIT:
+        if order["type"] in (m.LIMIT, m.STOP_LIMIT, m.MARKET_TO_LIMIT):
             fields[44] = hundredths(order["price"])
+        if order["stop"] is not None:
+            fields[99] = hundredths(order["stop"])
+        if order["force"] == m.GOOD_TILL_DATE:
+            fields[126] = timestamp(order["expires_s"] * 10**9).decode()
         return fields
 
     def accepted(self, name, event):
         self.orders[name] = {
             "product": event["product_id"], "side": event["side"], "quantity": event["quantity_lots"],
             "price": event["price_ticks"], "type": event["order_type"], "force": event["time_in_force"],
-            "cum": 0, "notional": 0, "latest": name[1],
+            "cum": 0, "notional": 0, "latest": name[1], "expires_s": event["expires_s"],
+            "stop": event["stop_ticks"] if event["order_type"] in (m.STOP, m.STOP_LIMIT) else None,
         }  # fmt: skip
         return {150: "0", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(name[1])}
 
@@ -72,7 +79,7 @@ class ReportTwin:
     def cancelled(self, name, event):
         order = self.orders[name]
         by_owner = event["reason"] == "BY_OWNER"
-        letter = "C" if event["reason"] == "GATE_CLOSURE" else "4"
+        letter = "C" if event["reason"] in ("GATE_CLOSURE", "EXPIRED", "SESSION_END") else "4"
         fields = {150: letter, 39: letter, 151: "0.0", 58: event["reason"], 11: str(order["latest"])}
         if by_owner:
             fields |= {11: str(event["command_number"]), 41: str(order["latest"])}
@@ -80,11 +87,26 @@ class ReportTwin:
 
     def replaced(self, name, event):
         order = self.orders[name]
-        former, order["latest"] = order["latest"], event["command_number"]
         order["price"] = event["price_ticks"]
         order["quantity"] = order["cum"] + event["quantity_lots"]
-        return {150: "5", 39: "1" if order["cum"] else "0", 151: tenths(event["quantity_lots"]),
-                11: str(event["command_number"]), 41: str(former)}  # fmt: skip
+        fields = {39: "1" if order["cum"] else "0", 151: tenths(event["quantity_lots"])}
+        if not event["command_number"]:  # self-trade prevention has
+            return fields | {150: "D", 378: "5", 11: str(order["latest"])}
+        former, order["latest"] = order["latest"], event["command_number"]
+        order["stop"] = None
+        return fields | {150: "5", 11: str(event["command_number"]), 41: str(former)}
+
+    def triggered(self, name, event):
+        return {150: "L", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(self.orders[name]["latest"])}
+
+    def shown(self, name, event):
+        order = self.orders[name]
+        if not event["shown_lots"] or event["price_ticks"] in (event["old_price_ticks"], order["price"]):
+            return None
+        order["price"] = event["price_ticks"]
+        left = tenths(event["shown_lots"] + event["hidden_lots"])
+        status = "1" if order["cum"] else "0"
+        return {150: "D", 378: "3", 39: status, 151: left, 11: str(order["latest"])}
 
 
 def tenths(lots: int) -> str:
@@ -119,6 +141,7 @@ def day(seed: int):
     for _ in range(700):
         trade(desk, dice, spread=dice.choice([5, 30]))
         desk.tick(desk.now_ns + 1)
+    desk.tick(desk.now_ns + 10**13)  # beyond every expiry
     return m.schema.batch(batches)
 
 
@@ -135,6 +158,15 @@ def test_the_same_reports_on_a_random_day(tmp_path, seed):
     ]
     assert len(expected) > 100
     assert [strip(message) for message in messages] == expected
+
+
+def test_those_days_have_every_kind_of_report(tmp_path):
+    told = set()
+    for seed in range(4):
+        (tmp_path / str(seed)).mkdir()
+        told |= {(each.get(150), each.get(378)) for each in written(tmp_path / str(seed), day(seed), seed)}
+    kinds = {(letter, None) for letter in "0458CFL"}
+    assert told >= kinds | {("D", "3"), ("D", "5")}
 
 
 def written(tmp_path, events, seed):

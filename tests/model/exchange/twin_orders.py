@@ -260,14 +260,14 @@ class Orders:
 
     def _avoid(self, order, own):
         """What happens instead of a self-trade; return why the incoming order may not go on."""
-        mode, number = order.term("self_trade"), self.command["session_number"]
+        mode = order.term("self_trade")
         if mode == m.CANCEL_NEWEST:
             return "SELF_TRADE"
         if mode == m.DECREMENT and own.lots > order.lots:
             old, old_shown, iceberg = own.lots, own.shown, own.hidden > 0
             own.lots -= order.lots
             own.shown = min(own.shown, own.lots)
-            self._replaced(own, own.price, old, True, not iceberg, number)
+            self._replaced(own, own.price, old, True, not iceberg, 0)
             if iceberg:
                 self._clip(own, own.price, old_shown)
             return "SELF_TRADE"
@@ -278,7 +278,7 @@ class Orders:
         if mode == m.DECREMENT:
             old = order.lots
             order.lots -= own.lots
-            self._replaced(order, order.price, old, True, not order.display, number)
+            self._replaced(order, order.price, old, True, not order.display, 0)
         return None
 
     def _fillable(self, order):

@@ -130,11 +130,12 @@ def report_replaced(
     old_quantity_lots: int,
     priority_kept: bool,
     is_shown: bool,
+    command_number: int,
 ) -> None:
     """Write an order's new price and open quantity."""
     head_order(event, request, ORDER_REPLACED, session_id, session_number)
     replaced = event.order_replaced
-    replaced.command_number = request.head.session_number
+    replaced.command_number = command_number
     replaced.price_ticks = price_ticks
     replaced.quantity_lots = quantity_lots
     replaced.old_price_ticks = old_price_ticks

@@ -152,6 +152,7 @@ def _replace_plain(exchange: Any, request: Any, order_slot: int, slot: int, even
     report_replaced(
         events[count], request, order.session_id, order.session_number, exchange.products[slot].product_id,
         side_of(ladder), price_ticks, lots, level.price_ticks, order.lots, keeps_priority, True,
+        request.head.session_number,
     )  # fmt: skip
     if not keeps_priority:
         unhang(matching, order_slot)
@@ -179,7 +180,7 @@ def _replace_special(exchange: Any, request: Any, order_slot: int, slot: int, ev
         keeps_priority = change.stop_ticks == level.price_ticks and lots <= old_lots
     report_replaced(
         events[count], request, order.session_id, order.session_number, product_id, side, price_ticks, lots,
-        old_ticks, old_lots, keeps_priority, not is_iceberg and not is_waiting,
+        old_ticks, old_lots, keeps_priority, not is_iceberg and not is_waiting, number,
     )  # fmt: skip
     count += 1
     if is_waiting:

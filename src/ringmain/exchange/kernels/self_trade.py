@@ -49,7 +49,7 @@ def avoid_self_trade(
     if self_trade == DECREMENT:
         report_replaced(
             events[count], request, session_id, order_number, product_id, side_of(ladder),
-            limit_ticks, lots - resting_lots, limit_ticks, lots, True, is_shown,
+            limit_ticks, lots - resting_lots, limit_ticks, lots, True, is_shown, 0,
         )  # fmt: skip
         return lots - resting_lots, count + 1, 0
     return lots, count, 0
@@ -79,7 +79,7 @@ def _reduce(
     is_iceberg = old_lots > order.lots
     report_replaced(
         events[count], request, order.session_id, order.session_number, product_id, side_of(level.ladder),
-        level.price_ticks, old_lots - lots, level.price_ticks, old_lots, True, not is_iceberg,
+        level.price_ticks, old_lots - lots, level.price_ticks, old_lots, True, not is_iceberg, 0,
     )  # fmt: skip
     if is_iceberg:
         return cut_iceberg(matching, request, slot, product_id, old_lots - lots, events, count + 1)

@@ -1,13 +1,11 @@
 """What a FIX client may ask of the exchange, message by message; the plain way, and the only one for most."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ringmain.exchange.messages import (
-    LIMIT,
     CancelOrder,
     MassCancel,
     PlaceOrder,
@@ -15,13 +13,21 @@ from ringmain.exchange.messages import (
 )
 from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix import mapping as m
-from ringmain.gateway.fix.codec import Fields, Message, decimal, scaled, timestamp
+from ringmain.gateway.fix.codec import NANOSECONDS, Fields, Message, decimal, scaled, timestamp
 from ringmain.gateway.fix.directory import (
     CANCEL_REQUEST,
     ENTRY,
     MASS_CANCEL_REQUEST,
     NEW_ORDER,
     REPLACE_REQUEST,
+)
+from ringmain.gateway.fix.order_terms import (
+    Refusal,
+    change_fault,
+    is_moved_by_stop,
+    lots_of,
+    moved_limit,
+    terms_of,
 )
 from ringmain.gateway.fix.writing import average
 
@@ -30,18 +36,9 @@ if TYPE_CHECKING:
     from ringmain.gateway.fix.member import Member
 
 NOT_AVAILABLE, NOT_AUTHORISED, UNKNOWN_SECURITY = 4, 6, 2  # BusinessRejectReason
-I4_MIN, I4_MAX = -(2**31), 2**31 - 1
 ORDER_ENTRY = frozenset((d.NEW_ORDER_SINGLE, d.CANCEL_REQUEST, d.REPLACE_REQUEST, d.MASS_CANCEL_REQUEST))
 NOT_ENTITLED = "NOT_ENTITLED"  # as the gateway's reason is called
 ENDED = frozenset((m.FILLED, m.CANCELLED, m.REJECTED, m.EXPIRED))
-
-
-@dataclass(frozen=True)
-class Refusal(Exception):  # noqa: N818 - it is a decision, not a fault
-    """Why an order or a change of one goes no further: a FIX reason, and the words."""
-
-    reason: int
-    text: str
 
 
 class Application:
@@ -106,24 +103,11 @@ class Application:
 
     def _order_of(self, message: Message) -> tuple[Any, dict[str, int]]:
         """Return the entry and the fields of an order as its message asks for it."""
-        side, order_type = m.SIDES[message.values[54]], m.ORDER_TYPES[message.values[40]]
-        lasting = m.TIMES_IN_FORCE[message.get(59) or b"0"]
         product_id = m.product_of(message.get(55))
         if not product_id:
             raise Refusal(m.UNKNOWN_SYMBOL, "Symbol is a product's number")
-        ticks = 0
-        if order_type in m.PRICED_TYPES:
-            ticks = _ticks(message)
-        lots = _lots(message)
-        entry = _entry(message, product_id, side)
-        entry["quantity_lots"], entry["price_ticks"] = lots, ticks
-        entry["order_type"], entry["time_in_force"] = order_type, lasting
-        values = dict.fromkeys(_OWN_FIELDS[PlaceOrder.name], 0)
-        values |= {
-            "price_ticks": ticks, "quantity_lots": lots, "product_id": product_id, "side": side,
-            "order_type": order_type, "time_in_force": lasting,
-        }  # fmt: skip
-        return entry, values
+        values = terms_of(message) | {"quantity_lots": lots_of(message), "product_id": product_id}
+        return _entry_of_terms(message, product_id, values), values
 
     def _cancel(self, member: "Member", message: Message, now_ns: int) -> None:
         try:
@@ -143,22 +127,18 @@ class Application:
         try:
             order, other = self._named_order(member, message)
             _check_right(member, int(order["product_id"]), m.EXCHANGE_OPTION)
-            lots, ticks = _lots(message), _ticks(message)
-            if m.ORDER_TYPES[message.values[40]] != order["order_type"]:
-                raise Refusal(m.EXCHANGE_OPTION, "OrdType of an order does not change")
-            if m.TIMES_IN_FORCE[message.get(59) or b"0"] != order["time_in_force"]:
-                raise Refusal(m.EXCHANGE_OPTION, "TimeInForce of an order does not change")
+            values = terms_of(message) | {"quantity_lots": lots_of(message)}
+            values["price_ticks"] = _new_limit(order, values)
         except Refusal as refusal:
             self._reject_change(member, message, refusal, now_ns)
             return
         traded, open_lots = self._standing(member, order, other)
-        entry = _entry(message, int(order["product_id"]), int(order["side"]))
+        entry = _entry_of_terms(message, int(order["product_id"]), values)
         entry["order_number"], entry["other_number"] = order["order_number"], other
-        entry["quantity_lots"], entry["price_ticks"] = lots, ticks
-        entry["order_type"], entry["time_in_force"] = order["order_type"], order["time_in_force"]
         record = ReplaceOrder(
             member.session_id, self._next_number(member), order_number=int(order["order_number"]),
-            price_ticks=ticks, quantity_lots=max(0, lots - traded), expected_lots=open_lots,
+            price_ticks=values["price_ticks"], quantity_lots=max(0, values["quantity_lots"] - traded),
+            expected_lots=open_lots, stop_ticks=values["stop_ticks"],
         )  # fmt: skip
         self._enter(member, message, entry, REPLACE_REQUEST, record)
 
@@ -256,7 +236,8 @@ class Application:
             (150, bytes((m.ORDER_STATUS if is_status else m.REJECTED,))), (39, b"8"),
             (103, b"%d" % refusal.reason), (55, message.values[55]), (54, message.values[54]),
         ]  # fmt: skip
-        fields += [(tag, message.values[tag]) for tag in (38, 40, 44, 59) if tag in message.values]
+        echoed = (38, 40, 44, 99, 59, 126, 18, 111, 1138)
+        fields += [(tag, message.values[tag]) for tag in echoed if tag in message.values]
         fields += [(151, b"0"), (14, b"0"), (6, b"0"), (60, timestamp(now_ns)), (58, refusal.text.encode())]
         if 790 in message.values:
             fields.append((790, message.values[790]))
@@ -273,9 +254,11 @@ class Application:
             order_id = b"%d-%d" % (member.session_id, order["order_number"])
             status = int(order["status"]) or m.PENDING_NEW
         answers = b"1" if message.type == d.CANCEL_REQUEST else b"2"
+        is_of_changes = refusal.reason in (m.TOO_LATE, m.UNKNOWN_ORDER, m.DUPLICATE_CL_ORD_ID)
+        reason = refusal.reason if is_of_changes else m.EXCHANGE_OPTION
         session.send(d.CANCEL_REJECT, [
             (37, order_id), (11, message.values[11]), (41, message.values[41]), (39, bytes((status,))),
-            (434, answers), (102, b"%d" % refusal.reason), (60, timestamp(now_ns)),
+            (434, answers), (102, b"%d" % reason), (60, timestamp(now_ns)),
             (58, refusal.text.encode()),
         ], now_ns)  # fmt: skip
 
@@ -296,10 +279,8 @@ class Application:
             (38, decimal(quantity, m.QUANTITY_DECIMALS)),
             (40, bytes((m.TYPE_CHARACTERS[order["order_type"]],))),
         ]  # fmt: skip
-        if order["order_type"] == LIMIT:
-            fields.append((44, decimal(int(order["price_ticks"]), m.PRICE_DECIMALS)))
+        fields += _terms_fields(order, session.begin_string == d.FIXT11)
         fields += [
-            (59, bytes((m.TIME_CHARACTERS[order["time_in_force"]],))),
             (151, decimal(open_lots, m.QUANTITY_DECIMALS)), (14, decimal(traded, m.QUANTITY_DECIMALS)),
             (6, decimal(average(int(order["notional"]), traded), m.AVERAGE_DECIMALS)),
             (60, timestamp(now_ns)),
@@ -307,9 +288,6 @@ class Application:
         if 790 in message.values:
             fields.append((790, message.values[790]))
         session.send(d.EXECUTION_REPORT, fields, now_ns)
-
-
-_OWN_FIELDS = {PlaceOrder.name: [field.name for field in PlaceOrder.fields]}
 
 
 def _entry(message: Message, product_id: int, side: int) -> Any:
@@ -324,28 +302,49 @@ def _entry(message: Message, product_id: int, side: int) -> Any:
     return entry
 
 
+def _entry_of_terms(message: Message, product_id: int, values: dict[str, int]) -> Any:
+    """Return the entry of an order, or of a change of one."""
+    entry = _entry(message, product_id, values["side"])
+    for field in ("quantity_lots", "price_ticks", "stop_ticks", "display_lots", "expires_s", "order_type",
+                  "time_in_force"):  # fmt: skip
+        entry[field] = values[field]
+    entry["is_post_only"] = values["post_only"]
+    return entry
+
+
+def _new_limit(order: Any, asked: dict[str, int]) -> int:
+    """Return the limit of a changed order; raise a Refusal for a change that no order can have."""
+    placed = PlaceOrder.unpack(np.array(order["command"]))
+    placed["stop_ticks"] = int(order["stop_ticks"])
+    fault = change_fault(placed, asked, bool(order["is_triggered"]))
+    if fault:
+        raise Refusal(m.EXCHANGE_OPTION, fault)
+    if not is_moved_by_stop(placed["order_type"]):
+        return asked["price_ticks"]
+    if order["status"] == 0:
+        raise Refusal(m.EXCHANGE_OPTION, "the market has not answered the order yet")
+    return moved_limit(int(order["price_ticks"]), placed["stop_ticks"], asked["stop_ticks"])
+
+
+def _terms_fields(order: Any, is_sp2: bool) -> Fields:
+    """Return what an order's status tells of its terms."""
+    fields: Fields = []
+    if m.IS_PRICED[order["order_type"]]:
+        fields.append((44, decimal(int(order["price_ticks"]), m.PRICE_DECIMALS)))
+    if m.HAS_STOP[order["order_type"]]:
+        fields.append((99, decimal(int(order["stop_ticks"]), m.PRICE_DECIMALS)))
+    fields.append((59, bytes((m.TIME_CHARACTERS[order["time_in_force"]],))))
+    if order["expires_s"]:
+        fields.append((126, timestamp(int(order["expires_s"]) * NANOSECONDS)))
+    if order["is_post_only"]:
+        fields.append((18, m.POST_ONLY))
+    if order["display_lots"]:
+        tag = 1138 if is_sp2 else 111
+        fields.append((tag, decimal(int(order["display_lots"]), m.QUANTITY_DECIMALS)))
+    return fields
+
+
 def _check_right(member: "Member", product_id: int, reason: int) -> None:
     """Refuse what the account may not trade; to cancel is always allowed."""
     if not member.rights.may_trade(product_id):
         raise Refusal(reason, NOT_ENTITLED)
-
-
-def _ticks(message: Message) -> int:
-    text = message.get(44)
-    ticks = scaled(text, m.PRICE_DECIMALS) if text is not None else None
-    if text is None:
-        raise Refusal(m.OTHER, "Price is missing")
-    if ticks is None:
-        raise Refusal(m.OTHER, "Price is no multiple of the tick 0.01")
-    if not I4_MIN <= ticks <= I4_MAX:
-        raise Refusal(m.OTHER, "PRICE_OUT_OF_RANGE")
-    return ticks
-
-
-def _lots(message: Message) -> int:
-    lots = scaled(message.values[38], m.QUANTITY_DECIMALS)
-    if lots is None:
-        raise Refusal(13, "OrderQty is no multiple of the lot 0.1")
-    if not I4_MIN <= lots <= I4_MAX:
-        raise Refusal(13, "QUANTITY_OUT_OF_RANGE")
-    return lots

@@ -32,7 +32,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: Any = None
         self._held = np.zeros(0, np.uint8)
         self._is_waiting = False  # the door has to call before more is read
-        self._is_unread = False
+        self._is_unread = self._is_over = False
         now = time.monotonic()
         self._began = self._unread_since = self._ended = now
 
@@ -52,6 +52,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         """Hand over what is here."""
+        if self._is_over:
+            return
         self._take(self._server.buffer[: self._held.size + count])
         if self._door.has_more:
             self._server.pump_soon()
@@ -81,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_writable(self) -> bool:
         """Whether the client has read most of what was sent."""
-        return not self._is_unread and not self._transport.is_closing()
+        return not self._is_unread and not self._is_ending
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -90,23 +92,25 @@ class Connection(asyncio.BufferedProtocol):
     def take_held(self) -> None:
         """Hand over what was held, unless the client has first to read."""
         self._is_waiting = False
-        if not self._is_unread and not self._transport.is_closing():
+        if not self._is_unread and not self._is_ending:
             self._take(self._held)
 
     def end(self) -> None:
         """Close, behind what was written; a client that does not read is not waited for."""
         self._held = self._held[:0]
         self._ended = time.monotonic()
+        self._is_over = True
         if self._is_unread:
             self._transport.abort()
-        else:
-            self._transport.close()
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
+            self._transport.resume_reading()  # to close on what has come would reset the connection
 
     # The clockwork.
 
     def check(self, now: float) -> None:
         """End what is overdue, and let the session's clock go on."""
-        if self._transport.is_closing():
+        if self._is_ending:
             if now - self._ended > CLOSING_S:
                 self._transport.abort()
             return
@@ -124,13 +128,17 @@ class Connection(asyncio.BufferedProtocol):
         elif not self._is_unread:
             self._door.tick(self, time.time_ns())
 
+    @property
+    def _is_ending(self) -> bool:
+        return self._is_over or self._transport.is_closing()
+
     def _take(self, data: Any) -> None:
         """Hand bytes to the door; keep those that it does not take."""
         if self._is_waiting and data is not self._held:
             self._held = data.copy()
             return
         done = self._door.receive(self, data)
-        if self._transport.is_closing():
+        if self._is_ending:
             return
         if done or data is not self._held:
             self._held = data[done:].copy()
@@ -143,7 +151,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_waiting = True
 
     def _choose_reading(self) -> None:
-        if self._transport.is_closing():
+        if self._is_ending:
             return
         if self._is_unread or self._is_waiting or self._held.size > self._server.buffer.size // 2:
             self._transport.pause_reading()

@@ -3,7 +3,8 @@
 Numbers and rules are those of FIX 4.4 (with Errata) and FIX 5.0 SP2 over FIXT.1.1, as the FIX Trading
 Community publishes them. A field that a message may have but the gateway does not read is listed as
 ignored; a field that is not listed is refused by its tag, so that nobody believes in an order
-instruction (MinQty, say) that the venue would not follow.
+instruction (MinQty, say) that the venue would not follow. What FIX has no field for has one of the
+venue's own, of the tags that are kept for agreements between two parties.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 FIX44, FIXT11 = b"FIX.4.4", b"FIXT.1.1"
 BEGIN_STRINGS = (FIX44, FIXT11)
 APPL_VER_FIX50SP2 = b"9"
-LAST_STANDARD_TAG, FIRST_USER_TAG = 4_999, 5_000  # from there on tags are between two parties: ignored
+LAST_STANDARD_TAG, FIRST_USER_TAG = 4_999, 5_000  # from there on others than the venue's own are ignored
+CLIP_PRICE_STEP, BALANCING = 20_001, 20_002  # the venue's own
 
 HEARTBEAT, TEST_REQUEST, RESEND_REQUEST, REJECT, SEQUENCE_RESET, LOGOUT, LOGON = (
     b"0", b"1", b"2", b"3", b"4", b"5", b"A",
@@ -32,9 +34,9 @@ INVALID_TAG, TAG_MISSING, TAG_NOT_OF_MESSAGE, UNDEFINED_TAG, NO_VALUE, VALUE_OUT
 COMP_ID_PROBLEM, SENDING_TIME_PROBLEM, INVALID_MSG_TYPE = 9, 10, 11
 TAG_TWICE, TAG_OUT_OF_ORDER, GROUP_OUT_OF_ORDER, WRONG_GROUP_COUNT = 13, 14, 15, 16
 
-STRING, CHAR, INT, SEQNUM, BOOLEAN, DECIMAL, TIME, COUNT, LENGTH, DATA = range(10)
+STRING, CHAR, INT, SEQNUM, BOOLEAN, DECIMAL, TIME, COUNT, LENGTH, DATA, DATE = range(11)
 TYPE_NAMES = ("String", "char", "int", "SeqNum", "Boolean", "float", "UTCTimestamp", "NumInGroup", "Length",
-              "data")  # fmt: skip
+              "data", "LocalMktDate")  # fmt: skip
 
 # Tag to name and type. What the gateway gives but never takes stands here for the reference page.
 FIELDS: Mapping[int, tuple[str, int]] = {
@@ -80,14 +82,21 @@ FIELDS: Mapping[int, tuple[str, int]] = {
     911: ("TotNumReports", INT), 1128: ("ApplVerID", STRING), 1129: ("CstmApplVerID", STRING),
     1137: ("DefaultApplVerID", STRING), 1156: ("ApplExtID", INT), 1369: ("MassActionReportID", STRING),
     1407: ("DefaultApplExtID", INT), 1408: ("DefaultCstmApplVerID", STRING), 561: ("RoundLot", DECIMAL),
+    18: ("ExecInst", STRING), 99: ("StopPx", DECIMAL), 111: ("MaxFloor", DECIMAL), 126: ("ExpireTime", TIME),
+    378: ("ExecRestatementReason", INT), 432: ("ExpireDate", DATE), 1138: ("DisplayQty", DECIMAL),
+    2964: ("SelfMatchPreventionInstruction", INT),
+    CLIP_PRICE_STEP: ("ClipPriceStep, the venue's own", DECIMAL),
+    BALANCING: ("Balancing, the venue's own", BOOLEAN),
 }  # fmt: skip
 FIELD_TYPES = {tag: kind for tag, (_, kind) in FIELDS.items()}
 DATA_OF_LENGTH = {90: 91, 93: 89, 95: 96, 354: 355}  # the data behind a length may hold any byte
 
 CHOICES: Mapping[int, frozenset[bytes]] = {
     54: frozenset(b"1 2".split()),
-    40: frozenset(b"1 2".split()),
-    59: frozenset(b"0 3 4".split()),
+    40: frozenset(b"1 2 3 4 K".split()),
+    59: frozenset(b"0 1 3 4 6".split()),
+    18: frozenset(b"6".split()),
+    2964: frozenset(b"1 2 3 100".split()),
     263: frozenset(b"0 1 2".split()),
     269: frozenset(b"0 1 2".split()),
     265: frozenset(b"0 1".split()),
@@ -130,6 +139,7 @@ class MessageType:
 _PARTIES = {453: Group((448, 447, 452), (448,))}
 _TEXT = (58, 354, 355)
 _INSTRUMENT = (48, 22, 167, 207, 461, 107)
+_TERMS = (44, 59, 99, 18, 111, 1138, 126, 432, 2964, CLIP_PRICE_STEP, BALANCING)
 _ORDER = (1, 15, 21, 100, 336, 625, 528, 581, *_INSTRUMENT, *_TEXT)
 
 TAKEN: Mapping[bytes, MessageType] = {
@@ -143,13 +153,13 @@ TAKEN: Mapping[bytes, MessageType] = {
         "Logon", (98, 108), (141, 553, 554, 1137, 464, 383, 95, 96), (1407, 1408, *_TEXT),
     ),
     NEW_ORDER_SINGLE: MessageType(
-        "NewOrderSingle", (11, 55, 54, 60, 38, 40), (44, 59), _ORDER, _PARTIES
+        "NewOrderSingle", (11, 55, 54, 60, 38, 40), _TERMS, _ORDER, _PARTIES
     ),
     CANCEL_REQUEST: MessageType(
         "OrderCancelRequest", (11, 41, 55, 54, 60), (37,), (38, *_ORDER), _PARTIES
     ),
     REPLACE_REQUEST: MessageType(
-        "OrderCancelReplaceRequest", (11, 41, 55, 54, 60, 38, 40, 44), (37, 59), _ORDER, _PARTIES
+        "OrderCancelReplaceRequest", (11, 41, 55, 54, 60, 38, 40), (37, *_TERMS), _ORDER, _PARTIES
     ),
     MASS_CANCEL_REQUEST: MessageType(
         "OrderMassCancelRequest", (11, 530, 60), (55,), (54, 336, 625, *_INSTRUMENT, *_TEXT), _PARTIES
@@ -175,7 +185,8 @@ GROUPS_REQUIRED = {MARKET_DATA_REQUEST: (267, 146)}
 
 GIVEN: Mapping[bytes, tuple[str, tuple[int, ...]]] = {
     EXECUTION_REPORT: ("ExecutionReport", (
-        37, 11, 41, 17, 150, 39, 103, 1, 55, 54, 38, 40, 44, 59, 32, 31, 527, 851, 151, 14, 6, 60, 58, 790)),
+        37, 11, 41, 17, 150, 39, 103, 378, 1, 55, 54, 38, 40, 44, 99, 59, 126, 18, 111, 1138,
+        32, 31, 527, 851, 151, 14, 6, 60, 58, 790)),
     CANCEL_REJECT: ("OrderCancelReject", (37, 11, 41, 39, 434, 102, 60, 58)),
     MASS_CANCEL_REPORT: ("OrderMassCancelReport", (11, 37, 1369, 530, 531, 532, 533, 55, 60, 58)),
     SECURITY_LIST: ("SecurityList", (320, 322, 560, 393, 893, 146)),

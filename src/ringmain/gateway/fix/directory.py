@@ -22,6 +22,9 @@ ENTRY = np.dtype(
         ("cum_lots", "i4"),
         ("quantity_lots", "i4"),  # OrderQty
         ("price_ticks", "i4"),
+        ("stop_ticks", "i4"),
+        ("display_lots", "i4"),
+        ("expires_s", "u4"),
         ("product_id", "u4"),
         ("id_bytes", "u1"),
         ("kind", "u1"),  # MsgType; 0: not a command of this door
@@ -29,6 +32,8 @@ ENTRY = np.dtype(
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
+        ("is_post_only", "u1"),
+        ("is_triggered", "u1"),  # of a stop order: it waits no longer
         ("cl_ord_id", "u1", (CL_ORD_ID_BYTES,)),
     ],
     align=True,

@@ -5,7 +5,6 @@ same ring, and tells what stands on the same tape, no earlier than that is reada
 """
 
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +33,7 @@ from ringmain.gateway.fix.session import ENDED, LIVE, Application, Resend, Reset
 from ringmain.gateway.fix.store import Identity, Store, session_folder
 from ringmain.gateway.fix.syncing import Syncer
 from ringmain.gateway.fix.writing import ALL_ACCOUNTS, name_reports, repeat, write_reports
+from ringmain.gateway.holding import ASKS, TAKES, YIELDS, Holdings, Nonces, purpose_of
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.messages import REASONS, UNKNOWN_TOKEN
 
@@ -42,6 +42,7 @@ BATCH_EVENTS = 16_384
 CHECKPOINT_EVENTS = 8_000_000
 NO_ENTRIES = bare(records(np.zeros(0, ENTRY)))
 REASON_NAMES = {code: name for name, code in REASONS.items()}
+TAKEN_OVER = "TAKEN_OVER: the credential is used at another door"
 
 
 class Door:
@@ -73,8 +74,7 @@ class Door:
         self._syncer = Syncer(wake)
         self._is_durable_on_disk = bool(self.tape.page.get("durability"))
         self._gate: tuple[int, int] | None = None  # what has to be synced before the tape is told so far
-        self._nonce_base = secrets.randbits(40)
-        self._nonce = self._nonce_base << 20
+        self._holdings, self._nonces = Holdings(folder), Nonces()
         self._out = np.empty(OUT_BYTES, np.uint8)
         self.members: dict[int, Member] = {}
         self._holding: dict[Link, None] = {}
@@ -99,9 +99,9 @@ class Door:
                 member = self._take_up(credential)
                 if member.store is not None and member.store.was_cut_off:
                     member.doubtful_until = readable
-                if not member.is_observer and member.store is not None and member.store.is_left_open:
+                if self._holdings.is_left(member.session_id):
                     member.is_leaving = True
-                    self._open_at_market(member)
+                    self._open_at_market(member, TAKES)
 
     def _own_credentials(self) -> list[Credential]:
         try:
@@ -160,8 +160,6 @@ class Door:
             return
         self.market_data.forget(member)
         member.detach()
-        if member.is_observer:
-            return
         if member.is_open or member.nonce:
             member.is_leaving = True
             self._close_if_done(member)
@@ -236,8 +234,8 @@ class Door:
         for member in list(self.members.values()):
             if member.has_pending and not self.offer(member):
                 is_waiting = True
-            if member.is_leaving:
-                self._close_if_done(member)
+            self._close_if_done(member)
+            self._yield_if_done(member)
         holding, self._holding = self._holding, {}
         for link in holding:
             link.take_held()
@@ -250,7 +248,7 @@ class Door:
             if session is None or link is None:
                 continue
             try:
-                ending, rights = self._admission.review(member.credential)
+                ending, rights = self._admission.review(link, member.credential)
             except RingmainError as error:
                 LOG.error("%s", error)  # as it was, until somebody has corrected the file
                 return
@@ -317,7 +315,11 @@ class Door:
             kind = int(event["kind"][0])
             if kind == SESSION_OPENED:
                 opened = self.schema.events[SESSION_OPENED].unpack(event)
-                self._note_opened(member, opened["session_number"], opened["last_number"], now_ns)
+                nonce, sequence = opened["session_number"], int(event["sequence"][0])
+                if self._nonces.is_own(nonce):
+                    self._note_own(member, nonce, sequence, opened["last_number"], now_ns)
+                else:
+                    self._note_others(member, purpose_of(nonce), opened["last_number"], now_ns)
             elif kind == SESSION_CLOSED:
                 self._note_closed(member)
             elif kind == COMMAND_REFUSED:
@@ -325,27 +327,40 @@ class Door:
                 if refused["refused_kind"] == CLOSE_SESSION:
                     member.closes = max(0, member.closes - 1)
                 elif refused["reason"] != REPEATED and refused["session_number"] > 0 and member.is_open:
-                    self._open_at_market(member)  # out of step: ask, and go on from there
+                    self._open_at_market(member, ASKS)  # out of step: ask, and go on from there
 
     # The session at the market.
 
-    def _open_at_market(self, member: Member) -> None:
-        self._nonce += 1
-        member.nonce, member.is_open = self._nonce, False
-        if member.store is not None:
-            member.store.hold(True)
+    def _open_at_market(self, member: Member, purpose: int) -> None:
+        """Take a session, or ask where one stands that is this door's."""
+        if purpose == TAKES:
+            member.awaited = self._holdings.take(member.session_id, member.awaited)
+            member.opened_sequence = 0
+        member.nonce, member.is_open = self._nonces.next(purpose), False
         self._intake.open_session(member.credential, member.nonce)
 
-    def _note_opened(self, member: Member, nonce: int, last_number: int, now_ns: int) -> None:
-        if nonce != member.nonce or not nonce:
-            if nonce >> 20 != self._nonce_base and member.is_open:
-                self._give_up(member, now_ns)
+    def _note_own(self, member: Member, nonce: int, sequence: int, last_number: int, now_ns: int) -> None:
+        if nonce != member.nonce:
             return
+        member.opened_sequence = member.opened_sequence or sequence
+        if not member.awaited:
+            self._go_on(member, last_number, now_ns)
+
+    def _note_others(self, member: Member, purpose: int, last_number: int, now_ns: int) -> None:
+        """Another door has taken the session, or yielded it: perhaps before the market answers this one."""
+        if purpose == TAKES and member.opened_sequence:
+            self._give_up(member, now_ns)
+        elif purpose == YIELDS and member.awaited:
+            member.awaited = 0
+            if member.opened_sequence:
+                self._go_on(member, last_number, now_ns)
+
+    def _go_on(self, member: Member, last_number: int, now_ns: int) -> None:
+        """The session is this door's: go on behind the last of its numbers."""
         member.is_open = True
         if member.store is None:
             folder = session_folder(self._folder, member.session_id)
             member.store = Store(folder, last_number, self.tape.position)
-        member.store.hold(True)
         member.store.leave_out(last_number)
         member.offered = last_number
         if member.has_pending:
@@ -359,40 +374,60 @@ class Door:
         self._close_if_done(member)
 
     def _give_up(self, member: Member, now_ns: int) -> None:
-        """Leave a session to the other door that has opened it: it is not ours to close any more."""
-        member.is_open = member.is_leaving = False
-        member.nonce = 0
-        if member.store is not None:
-            member.store.hold(False)
-        if member.session is not None:
-            member.session.end("TAKEN_OVER: the credential is used at another door", now_ns)
+        """Leave a session to the other door that has taken it: it is not ours to close any more."""
+        member.is_leaving, member.is_yielding = False, True
+        link, session = member.link, member.session
+        if link is not None and session is not None and member.logon is not None:
+            self.refuse(link, session.begin_string, TAKEN_OVER, member.logon)
+        elif session is not None:
+            session.end(TAKEN_OVER, now_ns)
             member.flush(now_ns)
-            self._finish(member.link)
+            self._finish(link)
+        self._yield_if_done(member)
+
+    def _yield_if_done(self, member: Member) -> None:
+        """Say that the other door may go on, behind all commands that have been written down."""
+        if not member.is_yielding or (member.has_pending and not member.awaited):
+            return
+        self._let_go(member)
+        self._holdings.give_back(member.session_id)
+        self._intake.open_session(member.credential, self._nonces.next(YIELDS))
+
+    def _let_go(self, member: Member) -> None:
+        member.is_open = member.is_leaving = member.is_yielding = False
+        member.nonce = member.opened_sequence = member.awaited = 0
 
     def _note_closed(self, member: Member) -> None:
         if member.closes:
             member.closes -= 1
+        elif member.awaited:  # the other door closed it, and is done with it
+            member.awaited = 0
+            if member.opened_sequence:
+                self._open_at_market(member, TAKES)
         elif member.is_open and member.session is not None:
             LOG.warning("fix: session %d was closed by somebody else; it is opened again", member.session_id)
-            self._open_at_market(member)
+            self._open_at_market(member, ASKS)
 
     def _close_if_done(self, member: Member) -> None:
         """Close a session that nobody is logged on to, behind its commands."""
         if not member.is_leaving or not member.is_open or member.session is not None or member.has_pending:
             return
-        member.is_leaving, member.is_open, member.nonce = False, False, 0
+        if not self._holdings.give_back(member.session_id):
+            member.is_leaving, member.is_yielding = False, True
+            self._yield_if_done(member)
+            return
+        self._let_go(member)
         member.closes += 1
         self._intake.close_session(member.session_id)
-        if member.store is not None:
-            member.store.hold(False)
 
     def _restart(self) -> None:
         """The node was restarted: ask it what it knows of each session that is open."""
         self._is_durable_on_disk = bool(self.tape.page.get("durability"))
         for member in self.members.values():
-            member.closes = 0
+            is_ours = member.opened_sequence > 0 and not member.awaited
+            member.closes = member.awaited = 0  # what was on its way is gone
             if member.nonce:
-                self._open_at_market(member)
+                self._open_at_market(member, ASKS if is_ours else TAKES)
 
     def offer(self, member: Member) -> bool:
         """Put commands that are written down into the ring; False if some still wait."""
@@ -477,14 +512,12 @@ class Door:
     def _admit(self, link: Link, credential: Credential, rights: Rights, logon: Message) -> None:
         """Begin a session; its Logon is answered once the market has it open."""
         member = self.members.get(credential.session_id)
-        if member is not None and member.session is not None:
-            self.refuse(link, logon.begin_string, "Logged on already, over another connection", logon)
+        if member is not None and (member.session is not None or member.is_yielding):
+            text = "Logged on already, over another connection"
+            self.refuse(link, logon.begin_string, text if member.session else TAKEN_OVER, logon)
             return
         if member is None:
-            member = Member(credential, None, self.own_id)
-            if member.is_observer:
-                member.store = Store(session_folder(self._folder, member.session_id), 0, self.tape.position)
-            self.members[credential.session_id] = member
+            member = self.members[credential.session_id] = Member(credential, None, self.own_id)
         member.credential, member.rights = credential, rights
         identity = Identity(logon.begin_string.decode("latin-1"), (logon.get(49) or b"").decode("latin-1"))
         is_other = member.store is not None and member.store.identity not in (None, identity)
@@ -500,10 +533,7 @@ class Door:
         session = Session(logon.begin_string, self.own_id, client_id, 1, 1, self.limits)
         member.attach(link, session)
         member.logon, member.is_leaving = logon, False
-        if member.is_observer:
-            self._log_on(member, time.time_ns())
-        else:
-            self._open_at_market(member)
+        self._open_at_market(member, TAKES)
 
     def _is_new_period(self, member: Member) -> bool:
         period = self.limits.schedule.period(time.time())

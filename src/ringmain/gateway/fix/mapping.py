@@ -1,4 +1,4 @@
-"""FIX's codes beside the exchange's: the one place where an order type or a time in force is added."""
+"""FIX's codes beside the exchange's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,15 @@ from ringmain.exchange.messages import (
     BALANCING,
     BUY,
     CALL,
+    CANCEL_BOTH,
+    CANCEL_NEWEST,
+    CANCEL_OLDEST,
     CANCELLATIONS,
     CLOSED,
     CLOSING,
     CLOSING_CALL,
     CONTINUOUS,
+    DECREMENT,
     DEFINED,
     DELIVERING,
     FOK,
@@ -40,28 +44,39 @@ AVERAGE_DECIMALS = 6  # of AvgPx, rounded half away from zero
 CL_ORD_ID_BYTES = 48
 
 SIDES: Mapping[bytes, int] = {b"1": BUY, b"2": SELL}  # 54
-ORDER_TYPES: Mapping[bytes, int] = {b"1": MARKET, b"2": LIMIT}  # 40
-TIMES_IN_FORCE: Mapping[bytes, int] = {b"0": GOOD_FOR_SESSION, b"3": IOC, b"4": FOK}  # 59
-# What FIX has no field for yet may come by another door, and is reported.
-REPORTED_TYPES = {**ORDER_TYPES, b"K": MARKET_TO_LIMIT, b"3": STOP, b"4": STOP_LIMIT}
-REPORTED_TIMES = {**TIMES_IN_FORCE, b"1": GOOD_TILL_CANCELLED, b"6": GOOD_TILL_DATE}
-PRICED_TYPES = frozenset((LIMIT,))  # order types that need Price
+ORDER_TYPES: Mapping[bytes, int] = {  # 40
+    b"1": MARKET, b"2": LIMIT, b"3": STOP, b"4": STOP_LIMIT, b"K": MARKET_TO_LIMIT,
+}  # fmt: skip
+TIMES_IN_FORCE: Mapping[bytes, int] = {  # 59
+    b"0": GOOD_FOR_SESSION, b"1": GOOD_TILL_CANCELLED, b"3": IOC, b"4": FOK, b"6": GOOD_TILL_DATE,
+}  # fmt: skip
+PLAIN_TYPES = {b"1": MARKET, b"2": LIMIT, b"K": MARKET_TO_LIMIT}  # without StopPx
+PLAIN_TIMES = {key: code for key, code in TIMES_IN_FORCE.items() if code != GOOD_TILL_DATE}
+PRICED_TYPES = frozenset((LIMIT, STOP_LIMIT))  # order types that need Price
+STOP_TYPES = frozenset((STOP, STOP_LIMIT))  # and those that need StopPx
+SELF_TRADES: Mapping[bytes, int] = {  # 2964 (EP280); from 100 on the values are the venue's own
+    b"1": CANCEL_NEWEST, b"2": CANCEL_OLDEST, b"3": CANCEL_BOTH, b"100": DECREMENT,
+}  # fmt: skip
+POST_ONLY = b"6"  # ExecInst (18): participate, don't initiate
 
 NEW, PARTIALLY_FILLED, FILLED, CANCELLED, REPLACED, REJECTED, EXPIRED, TRADE, ORDER_STATUS = b"012458CFI"
-PENDING_NEW = ord("A")
+PENDING_NEW, RESTATED, TRIGGERED = b"ADL"
+REPRICED, QUANTITY_REDUCED = 3, 5  # ExecRestatementReason, 378
 
 # Why the exchange ends an order, as OrdStatus and ExecType.
 ENDS: Mapping[int, int] = {
-    code: EXPIRED if name == "GATE_CLOSURE" else CANCELLED for name, code in CANCELLATIONS.items()
+    code: EXPIRED if name in ("GATE_CLOSURE", "EXPIRED", "SESSION_END") else CANCELLED
+    for name, code in CANCELLATIONS.items()
 }
 
 ORD_REJ_REASONS: Mapping[str, int] = {  # 103; what is not here is 99, Other
     "UNKNOWN_PRODUCT": 1, "WRONG_PHASE": 2, "CREDIT_EXCEEDED": 3, "POSITION_LIMIT_EXCEEDED": 3,
     "UNKNOWN_ORDER": 5, "WRONG_ORDER_TYPE": 11, "WRONG_TIME_IN_FORCE": 11, "QUANTITY_OUT_OF_RANGE": 13,
-    "QUANTITY_ABOVE_MAXIMUM": 13, "ACCOUNT_NOT_OPEN": 15,
+    "QUANTITY_ABOVE_MAXIMUM": 13, "QUANTITY_BELOW_MINIMUM": 13, "OFF_LOT": 13, "DISPLAY_OUT_OF_RANGE": 13,
+    "WRONG_SELF_TRADE": 11, "ORDER_TOO_LARGE": 3, "ORDER_VALUE_TOO_LARGE": 3, "ACCOUNT_NOT_OPEN": 15,
 }  # fmt: skip
 OTHER = 99
-DUPLICATE_ORDER, UNSUPPORTED_ORDER, UNKNOWN_SYMBOL = 6, 11, 1
+DUPLICATE_ORDER, UNSUPPORTED_ORDER, UNKNOWN_SYMBOL, INCORRECT_QUANTITY = 6, 11, 1, 13
 TOO_LATE, UNKNOWN_ORDER, EXCHANGE_OPTION, DUPLICATE_CL_ORD_ID = 0, 1, 2, 6  # CxlRejReason, 102
 
 TRADING_STATUS: Mapping[int, int] = {  # 326, by phase
@@ -107,12 +122,16 @@ def _order_reject_reasons() -> Any:
     return reasons
 
 
-SIDE_CODES, TYPE_CODES, TIME_CODES = _codes(SIDES), _codes(ORDER_TYPES), _codes(TIMES_IN_FORCE)
+SIDE_CODES, TYPE_CODES, TIME_CODES = _codes(SIDES), _codes(PLAIN_TYPES), _codes(PLAIN_TIMES)
 SIDE_CHARACTERS, TYPE_CHARACTERS, TIME_CHARACTERS = (
-    _characters(SIDES), _characters(REPORTED_TYPES), _characters(REPORTED_TIMES),
+    _characters(SIDES), _characters(ORDER_TYPES), _characters(TIMES_IN_FORCE),
 )  # fmt: skip
 REASON_TEXTS, REASON_LENGTHS = _reason_texts()
 ORDER_REJECT_REASONS = _order_reject_reasons()
+
+IS_PRICED, HAS_STOP = np.zeros((2, 256), np.uint8)
+IS_PRICED[[LIMIT, STOP_LIMIT, MARKET_TO_LIMIT]] = 1  # what is left of a market-to-limit order has a price
+HAS_STOP[[*STOP_TYPES]] = 1
 
 
 def symbol(product_id: int) -> bytes:

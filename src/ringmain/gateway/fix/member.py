@@ -58,9 +58,12 @@ class Member:
 
     Attributes
     ----------
-    is_open, nonce, is_leaving
-        Whether the market has the session open; what the OpenSession bears that was sent last; whether
-        it is to be closed as soon as the ring has all its commands.
+    is_open, nonce
+        Whether the market has the session open for this door; what the OpenSession bears that was sent last.
+    is_leaving, is_yielding
+        Whether it is to be closed, or left to another door, as soon as the ring has all its commands.
+    opened_sequence, awaited : int
+        Where the market answered that it is this door's; the mark of another one that has not yielded it.
     offered : int
         The number of the last command that the ring has.
     closes : int
@@ -79,8 +82,8 @@ class Member:
         self.rights = UNLIMITED  # until it logs on
         self.link: Link | None = None
         self.logon: Message | None = None
-        self.is_open = self.is_leaving = False
-        self.nonce = self.offered = self.closes = 0
+        self.is_open = self.is_leaving = self.is_yielding = False
+        self.nonce = self.offered = self.closes = self.opened_sequence = self.awaited = 0
         self.cursor: int | None = None
         self.doubtful_until = 0
         self._resend: tuple[int, int] | None = None

@@ -18,6 +18,7 @@ from ringmain.exchange.messages import (
     GOOD_FOR_SESSION,
     LIMIT,
     CancelOrder,
+    ClipShown,
     MassCancel,
     MassCancelled,
     OrderAccepted,
@@ -25,6 +26,7 @@ from ringmain.exchange.messages import (
     OrderFilled,
     OrderRejected,
     OrderReplaced,
+    OrderTriggered,
     PlaceOrder,
     ReplaceOrder,
 )
@@ -34,11 +36,16 @@ from ringmain.gateway.fix.mapping import (
     CL_ORD_ID_BYTES,
     ENDS,
     FILLED,
+    HAS_STOP,
     NEW,
     PARTIALLY_FILLED,
+    QUANTITY_REDUCED,
     REJECTED,
     REPLACED,
+    REPRICED,
+    RESTATED,
     TRADE,
+    TRIGGERED,
 )
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -47,6 +54,7 @@ ACCEPTED, REFUSED, TRADED, ENDED, CHANGED, SWEPT = (
     record.kind
     for record in (OrderAccepted, OrderRejected, OrderFilled, OrderCancelled, OrderReplaced, MassCancelled)
 )
+STARTED, SHOWN = OrderTriggered.kind, ClipShown.kind
 BY_OWNER = CANCELLATIONS["BY_OWNER"]
 LIVE_ORDERS = ORDERS + 4_096  # the engine's resting orders, and those that one command ends meanwhile
 DIRECTORY = 4 * ORDERS
@@ -66,9 +74,12 @@ LIVE = np.dtype(
         ("quantity_lots", "i4"),
         ("cum_lots", "i4"),
         ("next_free", "i4"),
+        ("stop_ticks", "i4"),
+        ("expires_s", "u4"),
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
+        ("has_stop", "u1"),  # whether stop_ticks is what it now is
     ],
     align=True,
 )
@@ -101,6 +112,9 @@ REPORT = np.dtype(
         ("leaves_lots", "i4"),
         ("last_ticks", "i4"),
         ("last_lots", "i4"),
+        ("stop_ticks", "i4"),
+        ("display_lots", "i4"),  # 0: not known to be an iceberg
+        ("expires_s", "u4"),
         ("reason", "u2"),
         ("trade_index", "u2"),
         ("kind", "u1"),  # EXECUTION, CANCEL_REFUSED or MASS_CANCEL_ANSWERED; 0: no report
@@ -110,6 +124,9 @@ REPORT = np.dtype(
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
+        ("has_stop", "u1"),
+        ("is_post_only", "u1"),
+        ("restatement", "u1"),  # ExecRestatementReason
         ("role", "u1"),
         ("id_bytes", "u1"),
         ("orig_bytes", "u1"),
@@ -202,6 +219,9 @@ def describe(report: Any, order: Any) -> None:
     report.side = order.side
     report.order_type = order.order_type
     report.time_in_force = order.time_in_force
+    report.stop_ticks = order.stop_ticks
+    report.expires_s = order.expires_s
+    report.has_stop = order.has_stop
     report.cl_number = order.cl_number
 
 
@@ -224,6 +244,9 @@ def accept(book: Any, event: Any, report: Any, position: int) -> None:
     order.side = accepted.side
     order.order_type = accepted.order_type
     order.time_in_force = accepted.time_in_force
+    order.stop_ticks = accepted.stop_ticks
+    order.expires_s = accepted.expires_s
+    order.has_stop = HAS_STOP[accepted.order_type]
     head(report, event, EXECUTION, position)
     describe(report, order)
     report.execution = NEW
@@ -247,8 +270,7 @@ def fill(book: Any, event: Any, report: Any, position: int) -> None:
         order.price_ticks = trade.limit_ticks
         order.quantity_lots = trade.quantity_lots + trade.remaining_lots
         order.side = trade.side
-        order.order_type = LIMIT
-        order.time_in_force = GOOD_FOR_SESSION
+        take_for_plain(order)
     order.cum_lots += trade.quantity_lots
     order.notional += int(trade.price_ticks) * int(trade.quantity_lots)
     head(report, event, EXECUTION, position)
@@ -305,19 +327,74 @@ def change(book: Any, event: Any, report: Any, position: int) -> None:
         order.notional = 0
         order.product_id = replaced.product_id
         order.side = replaced.side
-        order.order_type = LIMIT
-        order.time_in_force = GOOD_FOR_SESSION
+        take_for_plain(order)
     former = order.cl_number
     order.price_ticks = replaced.price_ticks
     order.quantity_lots = order.cum_lots + replaced.quantity_lots
+    head(report, event, EXECUTION, position)
     if replaced.command_number > 0:
         order.cl_number = replaced.command_number
-    head(report, event, EXECUTION, position)
+        order.has_stop = 0  # it may have another stop price now: the command says which
+        report.orig_number = former
+        report.execution = REPLACED
+    else:
+        report.execution = RESTATED
+        report.restatement = QUANTITY_REDUCED
     describe(report, order)
-    report.orig_number = former
-    report.execution = REPLACED
     report.status = PARTIALLY_FILLED if order.cum_lots > 0 else NEW
     report.leaves_lots = replaced.quantity_lots
+
+
+@kernel
+def trigger(book: Any, event: Any, report: Any, position: int) -> None:
+    """The last price has brought a stop order in."""
+    triggered = event.order_triggered
+    place = place_of(book, int(event.head.session_id), int(event.head.session_number))
+    order = book.orders[book.directory[place]]
+    if book.directory[place] == 0:
+        order.cl_number = event.head.session_number
+        order.account_id = triggered.account_id
+        order.cum_lots = 0
+        order.notional = 0
+        order.product_id = triggered.product_id
+        order.price_ticks = triggered.price_ticks
+        order.quantity_lots = triggered.quantity_lots
+        order.side = triggered.side
+        take_for_plain(order)
+    head(report, event, EXECUTION, position)
+    describe(report, order)
+    report.execution = TRIGGERED
+    report.status = NEW
+    report.leaves_lots = triggered.quantity_lots
+
+
+@kernel
+def reprice(book: Any, event: Any, report: Any, position: int) -> None:
+    """An iceberg shows a clip at another price."""
+    clip = event.clip_shown
+    place = place_of(book, int(event.head.session_id), int(event.head.session_number))
+    if book.directory[place] == 0 or clip.shown_lots == 0 or clip.price_ticks == clip.old_price_ticks:
+        return
+    order = book.orders[book.directory[place]]
+    if order.price_ticks == clip.price_ticks:
+        return  # a replace has told of it
+    order.price_ticks = clip.price_ticks
+    head(report, event, EXECUTION, position)
+    describe(report, order)
+    report.execution = RESTATED
+    report.restatement = REPRICED
+    report.status = PARTIALLY_FILLED if order.cum_lots > 0 else NEW
+    report.leaves_lots = clip.shown_lots + clip.hidden_lots
+
+
+@kernel
+def take_for_plain(order: Any) -> None:
+    """Give an order that is older than the tape the terms of a plain one."""
+    order.order_type = LIMIT
+    order.time_in_force = GOOD_FOR_SESSION
+    order.stop_ticks = 0
+    order.expires_s = 0
+    order.has_stop = 0
 
 
 @kernel
@@ -365,6 +442,10 @@ def fold(state: Any, events: Any, position: int, reports: Any) -> int:
             change(book, event, report, position + i)
         elif kind == REFUSED:
             refuse(book, event, report, position + i)
+        elif kind == STARTED:
+            trigger(book, event, report, position + i)
+        elif kind == SHOWN:
+            reprice(book, event, report, position + i)
         elif kind == SWEPT and event.mass_cancelled.command_number > 0:  # somebody has asked for it
             head(report, event, MASS_CANCEL_ANSWERED, position + i)
             swept = event.mass_cancelled

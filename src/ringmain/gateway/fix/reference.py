@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from ringmain.exchange.messages import ORDER_TYPES, PHASES, REJECTIONS, SIDES, TIMES_IN_FORCE
+from ringmain.exchange.messages import ORDER_TYPES, PHASES, REJECTIONS, SELF_TRADES, SIDES, TIMES_IN_FORCE
 from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix import mapping as m
 from ringmain.gateway.fix.rules import REASON_TEXTS
@@ -12,7 +12,8 @@ HEAD = """# FIX
 <!-- Made by `ringmain docs reference`. Do not edit. -->
 
 FIX 4.4 (`BeginString` FIX.4.4) and FIX 5.0 SP2 (FIXT.1.1, `DefaultApplVerID` 9). Fields in **bold** have to
-be there. A field that is not listed for its message is refused by its tag; tags from 5000 on are passed over.
+be there. A field that is not listed for its message is refused by its tag; tags from 5000 on are passed over,
+but for the venue's own.
 How to connect: [Trade over FIX](../howto/fix.md).
 """
 
@@ -51,12 +52,27 @@ def _given() -> str:
 def _values() -> str:
     rows: list[tuple[str, str, str]] = []
     for tag, table, names in ((54, m.SIDES, SIDES), (40, m.ORDER_TYPES, ORDER_TYPES),
-                              (59, m.TIMES_IN_FORCE, TIMES_IN_FORCE)):  # fmt: skip
+                              (59, m.TIMES_IN_FORCE, TIMES_IN_FORCE),
+                              (2964, m.SELF_TRADES, SELF_TRADES)):  # fmt: skip
         rows += [(_names([tag]), key.decode(), _name_of(names, code)) for key, code in table.items()]
     rows += [(_names([326]), str(m.TRADING_STATUS[code]), f"phase {name}") for name, code in PHASES.items()]
     rows += [
         (_names([44]), "decimal", f"in EUR/MWh; a tick is {10**-m.PRICE_DECIMALS}"),
         (_names([38]), "decimal", f"in MW; a lot is {10**-m.QUANTITY_DECIMALS}"),
+        (_names([99]), "decimal", "as Price; the last price that brings a stop order in"),
+        (_names([18]), m.POST_ONLY.decode(), "post-only: rejected if it would trade at once"),
+        (_names([111]), "decimal", "as OrderQty; what an iceberg shows at a time"),
+        (_names([1138]), "decimal", "MaxFloor's name in FIX 5.0 SP2; either is taken, of both versions"),
+        (
+            _names([d.CLIP_PRICE_STEP]),
+            "decimal",
+            "as Price; each clip's less the one before's, not better",
+        ),
+        (_names([d.BALANCING]), "Y or N", "whether it may trade in the balancing phase"),
+        (_names([126]), "UTC, whole seconds", "when a GOOD_TILL_DATE order ends"),
+        (_names([432]), "YYYYMMDD", "instead of ExpireTime: it ends with that day, in UTC"),
+        (_names([378]), str(m.REPRICED), "an iceberg's next clip has another price"),
+        (_names([378]), str(m.QUANTITY_REDUCED), "self-trade prevention has decremented the order"),
         (_names([11]), f"up to {m.CL_ORD_ID_BYTES} characters", "used once, until the numbers begin again"),
         (_names([55]), "digits", "the product's id"),
         (_names([37]), "SESSION-NUMBER", "the order's name at the venue"),

@@ -75,6 +75,8 @@ def _is_of(kind: int, value: bytes) -> bool:
         return is_decimal(value)
     if kind == d.TIME:
         return time_ns_of(value) is not None
+    if kind == d.DATE:
+        return time_ns_of(value + b"-00:00:00") is not None
     number = integer(value)
     return number is not None and (kind == d.INT or number >= 0)
 
@@ -109,7 +111,7 @@ def _places_fault(message: Message, kind: d.MessageType) -> Fault | None:
 
 def _stranger(tag: int, kind: d.MessageType) -> Fault | None:
     """Return what is wrong with a field that the message does not have, None if it is a private one."""
-    if tag >= d.FIRST_USER_TAG:
+    if tag >= d.FIRST_USER_TAG and tag not in d.FIELDS:
         return None
     if any(tag in group.tags for group in kind.groups.values()):
         return Fault(d.WRONG_GROUP_COUNT, tag)  # an entry that no count has announced

@@ -18,18 +18,18 @@ import numpy as np
 
 from ringmain.core.errors import RingmainError
 from ringmain.core.jit import bare, records
-from ringmain.core.shared import boot_word, is_alive, process_word
+from ringmain.core.shared import boot_word
 from ringmain.gateway.fix.directory import ENTRY, add_all, add_id, find_id
 from ringmain.gateway.fix.outlog import OutLog
 
 MAGIC = 0x4649_5853_544F_5245
-VERSION = 1
+VERSION = 2
 PAGE_BYTES = 4_096
 ROWS_GROWN = 1 << 16
 DIRECTORY_SLOTS = 1 << 12
 LOST_NUMBERS = 10_000_000  # stepped over when the machine went down with messages in its cache
 
-_MAGIC, _VERSION, _FIRST, _LAST, _NEXT_IN, _EPOCH, HOLDER_WORD, _BOOT, _START, _PERIOD, _NEXT_OUT = range(11)
+_MAGIC, _VERSION, _FIRST, _LAST, _NEXT_IN, _EPOCH, _BOOT, _START, _PERIOD, _NEXT_OUT = range(10)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -136,15 +136,6 @@ class Store:
         temporary.write_bytes(msgspec.json.encode(identity))
         temporary.replace(self.folder / "session.json")
         self._identity = identity
-
-    def hold(self, is_held: bool) -> None:
-        """Note that this process has the session open at the market, or no longer."""
-        self.words[HOLDER_WORD] = process_word(os.getpid()) if is_held else 0
-
-    @property
-    def is_left_open(self) -> bool:
-        """Whether a process that is gone had the session open."""
-        return self.words[HOLDER_WORD] != 0 and not is_alive(int(self.words[HOLDER_WORD]))
 
     # Commands.
 

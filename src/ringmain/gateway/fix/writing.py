@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.jit import kernel, leaf
-from ringmain.exchange.messages import AUCTION, LIMIT, REJECTIONS
+from ringmain.exchange.messages import AUCTION, GOOD_TILL_DATE, MARKET_TO_LIMIT, REJECTIONS
 from ringmain.gateway.fix.directory import NEW_ORDER
 from ringmain.gateway.fix.mapping import (
     AVERAGE_DECIMALS,
@@ -13,18 +13,23 @@ from ringmain.gateway.fix.mapping import (
     EXCHANGE_OPTION,
     EXPIRED,
     FILLED,
+    HAS_STOP,
+    IS_PRICED,
     LIQUIDITY,
     ORDER_REJECT_REASONS,
+    POST_ONLY,
     PRICE_DECIMALS,
     QUANTITY_DECIMALS,
     REASON_LENGTHS,
     REASON_TEXTS,
     REJECTED,
     REPLACED,
+    RESTATED,
     SIDE_CHARACTERS,
     TIME_CHARACTERS,
     TOO_LATE,
     TRADE,
+    TRIGGERED,
     TYPE_CHARACTERS,
     UNKNOWN_ORDER,
 )
@@ -37,6 +42,7 @@ NO_SUCH_ORDER = REJECTIONS["UNKNOWN_ORDER"]
 NO_SUCH_PRODUCT = REJECTIONS["UNKNOWN_PRODUCT"]
 NANOSECONDS, DAY_S = 1_000_000_000, 86_400
 ALL_ACCOUNTS = -1  # nobody's drop copy
+POST_ONLY_CODE = ord(POST_ONLY)
 LIQUIDITY_CODES = np.array(LIQUIDITY, np.int64)
 
 
@@ -89,13 +95,29 @@ def _note_status(report: Any, entries: Any, first: int, last: int) -> None:
         report.quantity_lots = entry.quantity_lots
         report.price_ticks = entry.price_ticks
         report.product_id = entry.product_id
+        report.expires_s = entry.expires_s
+        _put_terms(report, entry)
         return
     entry.cum_lots = report.cum_lots
     entry.notional = report.notional
     entry.quantity_lots = report.quantity_lots
     entry.price_ticks = report.price_ticks
+    if report.execution == TRIGGERED:
+        entry.is_triggered = 1
     if report.execution == REPLACED:
         entry.other_number = report.cl_number
+        if first <= report.cl_number <= last:
+            entry.stop_ticks = entries[report.cl_number - first].stop_ticks
+    _put_terms(report, entry)
+
+
+@kernel
+def _put_terms(report: Any, entry: Any) -> None:
+    """Give a report what no event tells of an order's terms."""
+    report.stop_ticks = entry.stop_ticks
+    report.has_stop = HAS_STOP[entry.order_type]
+    report.display_lots = entry.display_lots
+    report.is_post_only = entry.is_post_only
 
 
 @kernel
@@ -252,15 +274,21 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
     at = put_char(out, at, 39, report.status)
     if report.execution == REJECTED:
         at = put_int(out, at, 103, int(ORDER_REJECT_REASONS[report.reason & 255]))
+    if report.execution == RESTATED:
+        at = put_int(out, at, 378, int(report.restatement))
     if with_account:
         at = put_int(out, at, 1, int(report.account_id))
     at = put_int(out, at, 55, int(report.product_id))
     at = put_char(out, at, 54, SIDE_CHARACTERS[report.side])
     at = put_decimal(out, at, 38, int(report.quantity_lots), QUANTITY_DECIMALS)
     at = put_char(out, at, 40, TYPE_CHARACTERS[report.order_type])
-    if report.order_type == LIMIT:
+    is_open = report.order_type == MARKET_TO_LIMIT and report.execution == REJECTED  # it never had a price
+    if IS_PRICED[report.order_type] and not is_open:
         at = put_decimal(out, at, 44, int(report.price_ticks), PRICE_DECIMALS)
+    if report.has_stop:
+        at = put_decimal(out, at, 99, int(report.stop_ticks), PRICE_DECIMALS)
     at = put_char(out, at, 59, TIME_CHARACTERS[report.time_in_force])
+    at = put_terms(out, at, report, is_sp2)
     if report.execution == TRADE:
         at = put_trade(out, at, report, is_sp2)
     at = put_decimal(out, at, 151, int(report.leaves_lots), QUANTITY_DECIMALS)
@@ -268,6 +296,18 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
     at = put_decimal(out, at, 6, average(int(report.notional), int(report.cum_lots)), AVERAGE_DECIMALS)
     at = put_time(out, at, 60, int(report.time_ns))
     return put_reason(out, at, report)
+
+
+@kernel
+def put_terms(out: Any, at: int, report: Any, is_sp2: bool) -> int:
+    """Write what few orders ask for."""
+    if report.time_in_force == GOOD_TILL_DATE:
+        at = put_time(out, at, 126, int(report.expires_s) * NANOSECONDS)
+    if report.is_post_only:
+        at = put_char(out, at, 18, POST_ONLY_CODE)
+    if report.display_lots > 0:
+        at = put_decimal(out, at, 1138 if is_sp2 else 111, int(report.display_lots), QUANTITY_DECIMALS)
+    return at
 
 
 @kernel

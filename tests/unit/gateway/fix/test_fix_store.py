@@ -1,21 +1,18 @@
 """What a session keeps: entries, ClOrdIDs, messages; over deaths, torn ends and new epochs."""
 
-import os
 import struct
 
 import numpy as np
 import pytest
 
 from ringmain.core.errors import RingmainError
-from ringmain.core.shared import process_word
 from ringmain.gateway.fix import outlog, store
 from ringmain.gateway.fix.app import schedule_of
 from ringmain.gateway.fix.directory import CANCEL_REQUEST, ENTRY, NEW_ORDER
-from ringmain.gateway.fix.holding import is_held
 from ringmain.gateway.fix.limits import Schedule
 from ringmain.gateway.fix.mapping import CANCELLED, NEW
 from ringmain.gateway.fix.outlog import MARKET_DATA, Block, OutLog
-from ringmain.gateway.fix.store import LOST_NUMBERS, Identity, Store, session_folder
+from ringmain.gateway.fix.store import LOST_NUMBERS, Identity, Store
 
 
 def entry(name: bytes, in_number: int, epoch: int = 0, kind: int = NEW_ORDER, order: int = 0):
@@ -95,21 +92,6 @@ def test_another_files_are_refused_by_code(tmp_path):
     (tmp_path / "commands.map").write_bytes(b"x" * 8_192)
     with pytest.raises(RingmainError, match="RM331"):
         Store(tmp_path)
-
-
-def test_who_holds_a_session_shows_to_other_doors(tmp_path):
-    assert not is_held(tmp_path, 5)
-    kept = Store(session_folder(tmp_path, 5))
-    assert not is_held(tmp_path, 5)
-    kept.hold(True)
-    assert is_held(tmp_path, 5)
-    assert not kept.is_left_open
-    kept.words[store.HOLDER_WORD] = process_word(os.getpid()) + (1 << 22)  # of a process that is gone
-    assert not is_held(tmp_path, 5)
-    assert kept.is_left_open
-    kept.hold(False)
-    assert not kept.is_left_open
-    kept.close()
 
 
 def test_who_logged_on_is_remembered(tmp_path):
