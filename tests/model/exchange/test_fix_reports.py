@@ -97,7 +97,7 @@ class ReportTwin:
         return fields | {150: "5", 11: str(event["command_number"]), 41: str(former)}
 
     def triggered(self, name, event):
-        return {150: "L", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(self.orders[name]["latest"])}
+        return {150: "D", 378: "8", 636: "Y", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(self.orders[name]["latest"])}
 
     def shown(self, name, event):
         order = self.orders[name]
@@ -165,8 +165,8 @@ def test_those_days_have_every_kind_of_report(tmp_path):
     for seed in range(4):
         (tmp_path / str(seed)).mkdir()
         told |= {(each.get(150), each.get(378)) for each in written(tmp_path / str(seed), day(seed), seed)}
-    kinds = {(letter, None) for letter in "0458CFL"}
-    assert told >= kinds | {("D", "3"), ("D", "5")}
+    kinds = {(letter, None) for letter in "0458CF"}
+    assert told >= kinds | {("D", "3"), ("D", "5"), ("D", "8")}
 
 
 def written(tmp_path, events, seed):

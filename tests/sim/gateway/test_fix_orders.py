@@ -54,6 +54,13 @@ class Trader(Raw):
         """Return the order's next report of that ExecType."""
         return self.hear_until(b"8", _11=name, _150=letter)
 
+    def triggered(self, name: bytes):
+        """Return the report that a stop order works from now on, which FIX 4.4 calls a restatement."""
+        is_sp2 = self.begin_string == b"FIXT.1.1"
+        report = self.report(name, b"L" if is_sp2 else b"D")
+        assert get(report, 636, 378) == (b"Y", None if is_sp2 else b"8")
+        return report
+
     def refused(self, name: bytes, **changes) -> tuple:
         self.send(b"D", name, **changes)
         answer = self.hear_until(b"8", _11=name)
@@ -93,7 +100,7 @@ def test_a_stop_order_waits_is_triggered_and_trades(pair):
     assert get(new, 39, 40, 99, 44, 151) == (b"0", b"3", b"52.00", None, b"1.0")
     two.place(b"offer", _54=b"2", _44=b"52.00", _38=b"2.0")
     two.place(b"other", _44=b"52.00", _38=b"0.1")  # the trade that reaches it
-    triggered = one.report(b"stop", b"L")
+    triggered = one.triggered(b"stop")
     assert get(triggered, 39, 99, 151, 14) == (b"0", b"52.00", b"1.0", b"0.0")
     filled = one.report(b"stop", b"F")
     assert get(filled, 39, 31, 32) == (b"2", b"52.00", b"1.0")
@@ -108,7 +115,7 @@ def test_a_stop_limit_orders_stop_price_moves_until_it_is_reached(pair):
     one.say(b"H", [(11, b"b"), (55, b"1"), (54, b"1")])
     assert get(one.report(b"b", b"I"), 39, 40, 44, 99) == (b"0", b"4", b"52.50", b"52.00")
     trade_at(two, two, b"52.00", b"second")
-    assert get(one.report(b"b", b"L"), 39, 44, 99) == (b"0", b"52.50", b"52.00")
+    assert get(one.triggered(b"b"), 39, 44, 99) == (b"0", b"52.50", b"52.00")
     one.send(b"G", b"c", _41=b"b", _40=b"4", _44=b"52.40", _99=b"51.00")
     assert one.hear_until(b"9", _11=b"c").get(58) == b"StopPx of an order that was triggered does not change"
     one.send(b"G", b"c2", _41=b"b", _40=b"4", _44=b"52.40", _99=b"52.00")
@@ -125,7 +132,7 @@ def test_a_stop_orders_range_moves_with_its_stop_price(pair):
     assert one.report(b"b", b"5").get(99) == b"51.00"
     two.place(b"far", _54=b"2", _44=b"61.01", _38=b"1.0")  # beyond the market range of 10.00
     trade_at(two, two, b"51.00", b"second")
-    assert one.report(b"b", b"L").get(99) == b"51.00"
+    assert one.triggered(b"b").get(99) == b"51.00"
     assert get(one.report(b"b", b"4"), 39, 14) == (b"4", b"0.0")
 
 

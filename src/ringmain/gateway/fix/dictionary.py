@@ -84,7 +84,7 @@ FIELDS: Mapping[int, tuple[str, int]] = {
     1407: ("DefaultApplExtID", INT), 1408: ("DefaultCstmApplVerID", STRING), 561: ("RoundLot", DECIMAL),
     18: ("ExecInst", STRING), 99: ("StopPx", DECIMAL), 111: ("MaxFloor", DECIMAL), 126: ("ExpireTime", TIME),
     378: ("ExecRestatementReason", INT), 432: ("ExpireDate", DATE), 1138: ("DisplayQty", DECIMAL),
-    2964: ("SelfMatchPreventionInstruction", INT),
+    636: ("WorkingIndicator", BOOLEAN), 2964: ("SelfMatchPreventionInstruction", INT),
     CLIP_PRICE_STEP: ("ClipPriceStep, the venue's own", DECIMAL),
     BALANCING: ("Balancing, the venue's own", BOOLEAN),
 }  # fmt: skip
@@ -185,7 +185,7 @@ GROUPS_REQUIRED = {MARKET_DATA_REQUEST: (267, 146)}
 
 GIVEN: Mapping[bytes, tuple[str, tuple[int, ...]]] = {
     EXECUTION_REPORT: ("ExecutionReport", (
-        37, 11, 41, 17, 150, 39, 103, 378, 1, 55, 54, 38, 40, 44, 99, 59, 126, 18, 111, 1138,
+        37, 11, 41, 17, 636, 150, 378, 39, 103, 1, 55, 54, 38, 40, 44, 99, 59, 126, 18, 111, 1138,
         32, 31, 527, 851, 151, 14, 6, 60, 58, 790)),
     CANCEL_REJECT: ("OrderCancelReject", (37, 11, 41, 39, 434, 102, 60, 58)),
     MASS_CANCEL_REPORT: ("OrderMassCancelReport", (11, 37, 1369, 530, 531, 532, 533, 55, 60, 58)),

@@ -61,7 +61,7 @@ POST_ONLY = b"6"  # ExecInst (18): participate, don't initiate
 
 NEW, PARTIALLY_FILLED, FILLED, CANCELLED, REPLACED, REJECTED, EXPIRED, TRADE, ORDER_STATUS = b"012458CFI"
 PENDING_NEW, RESTATED, TRIGGERED = b"ADL"
-REPRICED, QUANTITY_REDUCED = 3, 5  # ExecRestatementReason, 378
+REPRICED, QUANTITY_REDUCED, MARKET_OPTION = 3, 5, 8  # ExecRestatementReason, 378
 
 # Why the exchange ends an order, as OrdStatus and ExecType.
 ENDS: Mapping[int, int] = {

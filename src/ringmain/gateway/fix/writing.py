@@ -16,6 +16,7 @@ from ringmain.gateway.fix.mapping import (
     HAS_STOP,
     IS_PRICED,
     LIQUIDITY,
+    MARKET_OPTION,
     ORDER_REJECT_REASONS,
     POST_ONLY,
     PRICE_DECIMALS,
@@ -35,7 +36,7 @@ from ringmain.gateway.fix.mapping import (
 )
 from ringmain.gateway.fix.orders import CANCEL_REFUSED, EXECUTION
 
-SOH, EQUALS, ZERO, MINUS, POINT, ONE, SEVEN = 1, 61, 48, 45, 46, 49, 55
+SOH, EQUALS, ZERO, MINUS, POINT, ONE, SEVEN, YES = 1, 61, 48, 45, 46, 49, 55, 89
 MESSAGE_ROOM = 1_024  # no report is longer
 AVERAGE_SCALE = 10 ** (AVERAGE_DECIMALS - PRICE_DECIMALS)
 NO_SUCH_ORDER = REJECTIONS["UNKNOWN_ORDER"]
@@ -270,12 +271,10 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
     if report.orig_bytes > 0:
         at = put_text(out, at, 41, report.orig_cl_ord_id, int(report.orig_bytes))
     at = put_int(out, at, 17, int(report.position))
-    at = put_char(out, at, 150, report.execution)
+    at = put_execution_type(out, at, report, is_sp2)
     at = put_char(out, at, 39, report.status)
     if report.execution == REJECTED:
         at = put_int(out, at, 103, int(ORDER_REJECT_REASONS[report.reason & 255]))
-    if report.execution == RESTATED:
-        at = put_int(out, at, 378, int(report.restatement))
     if with_account:
         at = put_int(out, at, 1, int(report.account_id))
     at = put_int(out, at, 55, int(report.product_id))
@@ -296,6 +295,19 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
     at = put_decimal(out, at, 6, average(int(report.notional), int(report.cum_lots)), AVERAGE_DECIMALS)
     at = put_time(out, at, 60, int(report.time_ns))
     return put_reason(out, at, report)
+
+
+@kernel
+def put_execution_type(out: Any, at: int, report: Any, is_sp2: bool) -> int:
+    """Write what happened. FIX 4.4 has no word for a stop order that works from now on: it is restated."""
+    if report.execution == TRIGGERED:
+        at = put_char(out, at, 636, YES)
+        if not is_sp2:
+            return put_int(out, put_char(out, at, 150, RESTATED), 378, MARKET_OPTION)
+    at = put_char(out, at, 150, report.execution)
+    if report.execution == RESTATED:
+        at = put_int(out, at, 378, int(report.restatement))
+    return at
 
 
 @kernel
