@@ -32,6 +32,7 @@ from ringmain.exchange.kernels.products import (
     set_rules,
     switch,
 )
+from ringmain.exchange.kernels.protection import reset_protection, set_protection, withdraw_quotes
 from ringmain.exchange.kernels.quotes import allow_quoting, place_quote
 from ringmain.exchange.kernels.safeguards import (
     assign_group,
@@ -73,6 +74,8 @@ from ringmain.exchange.multileg_messages import (
     BeginBasket,
     PlaceBlock,
     PlaceQuote,
+    ResetQuoteProtection,
+    SetQuoteProtection,
 )
 from ringmain.exchange.safeguards_messages import (
     ApproveTradeChange,
@@ -96,6 +99,7 @@ START_BALANCING, END_BALANCING = StartBalancing.kind, EndBalancing.kind
 EXPIRE_PRODUCT = ExpireProduct.kind
 BEGIN_BASKET, ADD_BASKET_LEG, PLACE_BLOCK = BeginBasket.kind, AddBasketLeg.kind, PlaceBlock.kind
 ALLOW_QUOTING, PLACE_QUOTE = AllowQuoting.kind, PlaceQuote.kind
+SET_QUOTE_PROTECTION, RESET_QUOTE_PROTECTION = SetQuoteProtection.kind, ResetQuoteProtection.kind
 FIRST_MULTILEG, LAST_MULTILEG = 32, 47
 ENGAGE_KILL_SWITCH, RELEASE_KILL_SWITCH = EngageKillSwitch.kind, ReleaseKillSwitch.kind
 SET_ORDER_LIMITS, ASSIGN_PRODUCT_GROUP = SetOrderLimits.kind, AssignProductGroup.kind
@@ -121,7 +125,10 @@ def apply(state: Any, commands: Any, events: Any) -> tuple[int, int]:
         if answers.size - count < EVENTS_PER_COMMAND:
             return i, count
         look_ahead(exchange.matching, requests, i)
+        end = count + EVENTS_PER_COMMAND
         count = _carry_out(exchange, requests[i], answers, count)
+        if exchange.quoting.withdrawals > 0:
+            count = withdraw_quotes(exchange, requests[i], answers, count, end)
     return requests.size, count
 
 
@@ -185,6 +192,10 @@ def _carry_out_safeguard(exchange: Any, request: Any, kind: int, events: Any, co
 
 @kernel
 def _carry_out_multileg(exchange: Any, request: Any, kind: int, events: Any, count: int) -> int:
+    if kind == SET_QUOTE_PROTECTION:
+        return set_protection(exchange, request, events, count)
+    if kind == RESET_QUOTE_PROTECTION:
+        return reset_protection(exchange, request, events, count)
     if exchange.safeguards.are_on and kind != ALLOW_QUOTING:
         reason, count = admit(exchange, request, events, count)
         if reason != 0:

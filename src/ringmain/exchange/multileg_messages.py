@@ -38,8 +38,11 @@ REJECTIONS.update({
     "SESSION_OUT_OF_RANGE": 121,
     "NOT_A_QUOTER": 122,
     "QUOTE_CROSSED": 123,
+    "QUOTE_PROTECTION_TRIPPED": 124,
+    "QUOTE_PROTECTION_OUT_OF_RANGE": 125,
+    "QUOTES_BEING_WITHDRAWN": 126,
 })  # fmt: skip
-CANCELLATIONS.update({"BASKET_SUPERSEDED": 90, "QUOTE_REPLACED": 91})
+CANCELLATIONS.update({"BASKET_SUPERSEDED": 90, "QUOTE_REPLACED": 91, "QUOTE_PROTECTION": 92})
 schema.refusals(REJECTIONS)
 schema.refusals(CANCELLATIONS)
 
@@ -121,5 +124,43 @@ QuotingAllowed = schema.event(40, "QuotingAllowed", "Whether a session may quote
 QuotePlaced = schema.event(
     41, "QuotePlaced", "The quote is in: its bid bears this number, its offer the negative.", (
         *_QUOTE, ACCOUNT_ID,
+    ),
+)  # fmt: skip
+
+# A market maker's protection: how much its quotes in a product group may trade within a while.
+
+VOLUME, NET, FILLS = 1, 2, 3
+PROTECTION_LIMITS = {"VOLUME": VOLUME, "NET": NET, "FILLS": FILLS}
+_PROTECTED = (
+    Field("quoter_id", "u4", "the session; 0: the one that sends it. Another's: the operator alone"),
+    Field("product_group", "u1", "the products whose quotes are counted together"),
+)
+_PROTECTION = (
+    Field("volume_max_lots", "i8", "lots that the quotes may trade in a window; 0: any"),
+    Field("net_max_lots", "i8", "lots by which purchases and sales may differ, either way; 0: any"),
+    Field("fills_max", "u4", "trades; 0: any number"),
+    Field("window_ms", "u4", "length of the window, which moves in sixteenths; 0: no protection"),
+    *_PROTECTED,
+)
+SetQuoteProtection = schema.command(
+    37, "SetQuoteProtection", "Say when the session's quotes are withdrawn: one limit is enough.", _PROTECTION
+)
+ResetQuoteProtection = schema.command(
+    38, "ResetQuoteProtection", "Quote again after the protection has tripped; counts from zero.", _PROTECTED
+)
+QuoteProtectionSet = schema.event(
+    42, "QuoteProtectionSet", "When the session's quotes are withdrawn.", _PROTECTION
+)
+QuoteProtectionReset = schema.event(43, "QuoteProtectionReset", "The session may quote again.", _PROTECTED)
+# Header: the quoter's session, number 0; the OrderCancelled of its quotes follow, some perhaps a timer later.
+QuoteProtectionTripped = schema.event(
+    44, "QuoteProtectionTripped", "A limit is reached: the group's quotes go, and no new ones are taken.", (
+        Field("volume_lots", "i8", "what the quotes have traded in the window"),
+        Field("net_lots", "i8", "what they have bought, less what they have sold"),
+        Field("fill_count", "u4", "in how many trades"),
+        PRODUCT_ID,
+        ACCOUNT_ID,
+        Field("product_group", "u1", "whose quotes go"),
+        Field("limit", "u1", "which limit was reached first", PROTECTION_LIMITS),
     ),
 )  # fmt: skip

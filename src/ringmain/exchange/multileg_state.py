@@ -7,6 +7,7 @@ import numpy as np
 
 from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.multileg_messages import BASKET_LEGS_MAX, BLOCK_PRODUCTS_MAX
+from ringmain.exchange.safeguards_state import GROUPS
 
 BASKETS = 64  # in preparation at a time, one for a session
 BLOCKS = 1_024  # resting
@@ -60,10 +61,35 @@ BLOCKS_STATE = np.dtype(
     align=True,
 )
 
+WINDOW_PARTS = 16  # a protection's window moves by so much of its length
+WINDOW_MS_MAX = 3_600_000
+PROTECTED_LOTS_MAX = 10**15
+PROTECTED_FILLS_MAX = 1_000_000_000
+PROTECTION = np.dtype(  # of a quoter in a product group
+    [
+        ("part_ns", "i8"),  # a sixteenth of the window; 0: no protection
+        ("volume_max_lots", "i8"),
+        ("net_max_lots", "i8"),
+        ("newest_part", "i8"),  # parts since 1970
+        ("volume_lots", "i8", (WINDOW_PARTS,)),
+        ("net_lots", "i8", (WINDOW_PARTS,)),
+        ("fills", "i4", (WINDOW_PARTS,)),
+        ("fills_max", "i4"),
+        ("product_id", "u4"),  # in which a limit was reached
+        ("next_slot", "i4"),  # whose quotes are withdrawn next
+        ("tripped", "u1"),  # the limit that was reached; 0: none
+        ("is_withdrawing", "u1"),
+        ("is_told", "u1"),
+    ],
+    align=True,
+)
+
 QUOTES_STATE = np.dtype(
     [
         ("quoter_of", "u2", (SESSIONS,)),
         ("sessions", "u4", (QUOTERS + 1,)),  # 0: the row is free
+        ("withdrawals", "i4"),  # protections that have tripped and whose quotes are not all gone
+        ("protections", PROTECTION, (QUOTERS + 1, GROUPS)),
     ],
     align=True,
 )

@@ -209,6 +209,8 @@ EXCHANGE = np.dtype(
     [
         ("next_deadline_ns", "i8"),
         ("uncrossing_count", "i8"),
+        ("trade_sequence", "i8"),  # of the command that has traded last
+        ("trade_count", "i8"),  # its trades so far
         ("sweep", SWEEP),
         ("due_ns", "i8", (PRODUCTS,)),  # when each product next changes by itself; 0: never
         ("products", PRODUCT, (PRODUCTS,)),

@@ -7,6 +7,7 @@ and positions are kept as sums per account; what is set aside is computed anew f
 from twin_blocks import Block, Blocks
 from twin_multileg import Basket, Multileg
 from twin_orders import Orders
+from twin_protection import Protections
 from twin_quotes import Quotes
 from twin_records import Account, Order, Product, Seat
 from twin_safeguards import Safeguards
@@ -17,9 +18,10 @@ from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeChanges):
+class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Protections, Setup, Safeguards, TradeChanges):
     def __init__(self):
         Safeguards.__init__(self)
+        Protections.__init__(self)
         TradeChanges.__init__(self)
         self.tariffs: dict[int, dict] = {}  # by product group
         self.accounts: dict[int, Account] = {}
@@ -49,12 +51,16 @@ class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeCha
             self._reject_order(why)
         else:
             getattr(self, "_" + command["record"])(command)
+        self._withdraw_quotes()
         return self.events
 
     def deadline(self):
         due = [p.due for p in self.products.values() if p.due]
         due += [o.expires for o in self.orders.values() if o.expires]
-        return min(([max(self.command["time_ns"], 1)] if self.sweeps else []) + due, default=0)
+        return min(
+            ([max(self.command["time_ns"], 1)] if self.sweeps or self._is_withdrawing() else []) + due,
+            default=0,
+        )
 
     def _standing(self):
         """All orders for which something is set aside."""
@@ -87,8 +93,9 @@ class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Setup, Safeguards, TradeCha
             shown_lots=order.shown, reason=why, side=order.side,
         )  # fmt: skip
 
-    def _filled(self, order, price, lots, index, role, shown):
+    def _filled(self, order, price, lots, role, shown):
         self.accounts[order.account].cash -= order.product.fees[role] * lots
+        index = sum(event["record"] == "OrderFilled" for event in self.events) // 2
         self._say(
             "OrderFilled", *order.name, price_ticks=price, quantity_lots=lots, limit_ticks=order.price,
             remaining_lots=order.lots, product_id=order.product.id, account_id=order.account,

@@ -130,6 +130,23 @@ def quote(desk, dice, spread):
     if dice.random() < 0.05:
         quoter = dice.choice([11, 12, 13, 0, s.SESSIONS])
         desk.send(mm.AllowQuoting, dice.choice([1, 1, 11]), quoter_id=quoter, is_allowed=dice.randrange(2))
+    if dice.random() < 0.1:
+        protect(desk, dice)
+
+
+def protect(desk, dice):
+    """Set or reset a random protection of a market maker."""
+    session, group = dice.choice([11, 11, 13, 14, 15, 12, 1]), dice.choice([0, 0, 0, 1, 16])
+    quoter = dice.choice([0, 0, 0, 11, s.SESSIONS])
+    if dice.random() < 0.6:
+        desk.send(mm.ResetQuoteProtection, session, quoter_id=quoter, product_group=group)
+        return
+    desk.send(
+        mm.SetQuoteProtection, session, quoter_id=quoter, product_group=group,
+        window_ms=dice.choice([0, 1, 5_000, 60_000, 3_600_001]), fills_max=dice.choice([0, 0, 3]),
+        volume_max_lots=wild(dice, dice.choice([0, 10, 40])),
+        net_max_lots=wild(dice, dice.choice([0, 5, 30])),
+    )  # fmt: skip
 
 
 def operate(desk, dice, product):

@@ -97,7 +97,14 @@ class ReportTwin:
         return fields | {150: "5", 11: str(event["command_number"]), 41: str(former)}
 
     def triggered(self, name, event):
-        return {150: "D", 378: "8", 636: "Y", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(self.orders[name]["latest"])}
+        return {
+            150: "D",
+            378: "8",
+            636: "Y",
+            39: "0",
+            151: tenths(event["quantity_lots"]),
+            11: str(self.orders[name]["latest"]),
+        }
 
     def shown(self, name, event):
         order = self.orders[name]

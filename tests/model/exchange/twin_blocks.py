@@ -155,9 +155,8 @@ class Blocks:
         self._tell("BlockFilled", block, cost_ticks=0, role=m.TAKER)
         if block in self.blocks:
             self.blocks.remove(block)
-        trades = 0
         for hour, price in zip(block.hours, worst, strict=True):
-            trades = self._sweep_book(hour, trades, price)
+            self._sweep_book(hour, price)
         self.events[told]["cost_ticks"] = sum(
             e["price_ticks"] * e["quantity_lots"] for e in self.events[told + 1 :] if e.get("role") == m.TAKER
         )
@@ -167,10 +166,10 @@ class Blocks:
         self._tell("BlockFilled", other, cost_ticks=cost, role=m.MAKER)
         self._tell("BlockFilled", block, cost_ticks=cost, role=m.TAKER)
         self.blocks.remove(other)
-        for place, (taker, maker) in enumerate(zip(block.hours, other.hours, strict=True)):
+        for taker, maker in zip(block.hours, other.hours, strict=True):
             lots, taker.lots, maker.lots = taker.lots, 0, 0
-            self._filled(maker, other.price, lots, place, m.MAKER, 0)
-            self._filled(taker, other.price, lots, place, m.TAKER, 0)
+            self._filled(maker, other.price, lots, m.MAKER, 0)
+            self._filled(taker, other.price, lots, m.TAKER, 0)
             self._settle(maker, taker, other.price, lots)
         self._after_block(block)
 

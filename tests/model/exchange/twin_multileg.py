@@ -58,9 +58,8 @@ class Multileg:
             "BasketExecuted", *basket.name, command_number=number, leg_count=basket.leg_count,
             account_id=self.seat.account,
         )  # fmt: skip
-        trades = 0
         for order in orders:
-            trades = self._sweep_book(order, trades, self._range_bound(order, order.price))
+            self._sweep_book(order, self._range_bound(order, order.price))
         for order in orders:
             self._trigger_stops(order.product, s.EVENTS_PER_COMMAND)
             self._have_blocks_tried(order.product)
@@ -143,16 +142,12 @@ class Multileg:
                 return None
         return None
 
-    def _sweep_book(self, order, first_trade, worst=None):
-        """Trade all of an order, which shows nothing, at prices up to `worst`; return the trades so far."""
+    def _sweep_book(self, order, worst=None):
+        """Trade all of an order, which shows nothing, at prices up to `worst`."""
         limit, start = order.price, len(self.events)
         order.price = limit if worst is None else worst
         assert self._match(order, is_bounded=False) is None and order.lots == 0
         order.price = limit
         for event in self.events[start:]:
-            if event["record"] == "OrderFilled":
-                event["trade_index"] += first_trade
-                if event["role"] == m.TAKER:
-                    event["limit_ticks"] = limit
-        fills = [e for e in self.events[start:] if e["record"] == "OrderFilled" and e["role"] == m.TAKER]
-        return first_trade + len(fills)
+            if event["record"] == "OrderFilled" and event["role"] == m.TAKER:
+                event["limit_ticks"] = limit

@@ -209,11 +209,11 @@ class Orders:
             elif shared and sum(o.shown for o in sharing) > order.lots:
                 for maker, lots in self._shares(order.lots, sharing):
                     if trades < s.FILLS_PER_COMMAND:
-                        self._trade(order, maker, lots, trades)
+                        self._trade(order, maker, lots)
                         trades += 1
                 return None
             else:
-                self._trade(order, level[0], min(order.lots, level[0].shown), trades)
+                self._trade(order, level[0], min(order.lots, level[0].shown))
                 trades += 1
         return None
 
@@ -227,13 +227,13 @@ class Orders:
             extra -= more
         return [(maker, share) for maker, share in zip(makers, shares, strict=True) if share]
 
-    def _trade(self, order, maker, lots, index):
+    def _trade(self, order, maker, lots):
         price = maker.price
         order.lots -= lots
         maker.lots -= lots
         maker.shown -= lots
-        self._filled(maker, price, lots, index, m.MAKER, lots)
-        self._filled(order, price, lots, index, m.TAKER, 0 if order.display else lots)
+        self._filled(maker, price, lots, m.MAKER, lots)
+        self._filled(order, price, lots, m.TAKER, 0 if order.display else lots)
         self._settle(order, maker, price, lots)
         if maker.lots == 0:
             self._remove(maker)

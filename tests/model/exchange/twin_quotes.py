@@ -24,8 +24,10 @@ class Quotes:
             return self._reject_setup(why)
         if c["is_allowed"]:
             self.quotes.setdefault(quoter, {})
+            self._number_quoter(quoter)
         else:
             self.quotes.pop(quoter, None)
+            self._drop_protections(quoter)
         return self._say("QuotingAllowed", quoter_id=quoter, is_allowed=int(c["is_allowed"] != 0))
 
     def _PlaceQuote(self, c):
@@ -71,6 +73,8 @@ class Quotes:
             return "NOT_A_QUOTER"
         if product is None:
             return "UNKNOWN_PRODUCT"
+        if self._is_tripped(c["session_id"], product):
+            return "QUOTE_PROTECTION_TRIPPED"
         if product.phase not in (m.CONTINUOUS, m.PRE_OPEN, m.CALL, m.CLOSING_CALL, m.BALANCING):
             return "WRONG_PHASE"
         for _, name, _ in SIDES:

@@ -90,6 +90,8 @@ class Safeguards:
                 day = self.days[order.account]
                 day.begin(self.command["time_ns"])
                 day.trades += 1
+            for fill in self.events[-2:]:
+                self._note_quote(fill)
 
     def _limits_fault(self, account, product, price, lots):
         if not self.counting:

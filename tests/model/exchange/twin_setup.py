@@ -367,7 +367,7 @@ class Setup:
             )  # fmt: skip
 
     def _uncross(self, product):
-        for index in range(s.FILLS_PER_COMMAND):
+        for _ in range(s.FILLS_PER_COMMAND):
             if product.auction_left == 0:
                 break
             buy, sell = product.queue(m.BUY)[0], product.queue(m.SELL)[0]
@@ -375,8 +375,8 @@ class Setup:
             buy.lots -= lots
             sell.lots -= lots
             product.auction_left -= lots
-            self._filled(buy, product.auction_price, lots, index, m.AUCTION, 0 if buy.display else lots)
-            self._filled(sell, product.auction_price, lots, index, m.AUCTION, 0 if sell.display else lots)
+            self._filled(buy, product.auction_price, lots, m.AUCTION, 0 if buy.display else lots)
+            self._filled(sell, product.auction_price, lots, m.AUCTION, 0 if sell.display else lots)
             self._settle(buy, sell, product.auction_price, lots)
             for order in (buy, sell):
                 old_shown = order.shown

@@ -29,7 +29,7 @@ class TradeChanges:
 
     def _keep_trade(self, buyer, seller, price, lots):
         sequence = self.command["sequence"]
-        index = sum(trade.sequence == sequence for trade in self.trades)
+        index = self.events[-1]["trade_index"]
         trade = Trade(sequence, index, buyer.product.id, price, lots, buyer.account, seller.account)
         self.trades = [*self.trades, trade][-ss.TRADES_KEPT :]
 

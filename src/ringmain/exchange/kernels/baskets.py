@@ -137,15 +137,14 @@ def _carry_out(exchange: Any, request: Any, index: int, events: Any, count: int)
     executed.leg_count = leg_count
     executed.account_id = account_id
     count += 1
-    trades = 0
     for i in range(leg_count):
         leg = basket.legs[i]
         slot, first, limit_ticks = find_product(exchange, leg.product_id), count, int(leg.price_ticks)
         ladder, lots = ladder_of(slot, int(leg.side)), int(leg.quantity_lots)
         worst_ticks = range_bound(exchange, slot, ladder, limit_ticks)
-        trades, count = sweep(
+        count = sweep(
             exchange, request, session_id, leg.session_number, account_id, slot, ladder,
-            worst_ticks, limit_ticks, lots, trades, events, count,
+            worst_ticks, limit_ticks, lots, events, count,
         )  # fmt: skip
         settle_trades(exchange, slot, account_id, events, first, count)
     for i in range(leg_count):

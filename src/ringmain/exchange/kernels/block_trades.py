@@ -138,12 +138,12 @@ def _sweep_books(
     count += 1
     if index != INCOMING:
         remove_block(exchange, index)
-    trades, cost = 0, 0
+    cost = 0
     for place in range(block.product_count):
         slot, first, worst_ticks = slot_of_product(block, place), count, exchange.blocks.worst_ticks[place]
-        trades, count = sweep(
+        count = sweep(
             exchange, request, session_id, number, account_id, slot, ladder_of(slot, side),
-            worst_ticks, limit_ticks, lots, trades, events, count,
+            worst_ticks, limit_ticks, lots, events, count,
         )  # fmt: skip
         cost += _cost_of(events, first, count)
         settle_trades(exchange, slot, account_id, events, first, count)

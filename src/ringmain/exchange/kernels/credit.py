@@ -10,6 +10,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.fees import charge
 from ringmain.exchange.kernels.guards import note_trade
+from ringmain.exchange.kernels.quote_counts import note_quote
 from ringmain.exchange.messages import (
     BUY,
     REJECTIONS,
@@ -107,13 +108,20 @@ def hold(exchange: Any, slot: int, account_id: int, side: int, price_ticks: int,
 def settle_trades(exchange: Any, slot: int, account_id: int, events: Any, first: int, end: int) -> None:
     """Settle what stands in rows `first` to `end` - 1: trades, and what befell orders beside them.
 
-    `account_id` is the incoming order's, whose self-trades were prevented.
+    `account_id` is the incoming order's, whose self-trades were prevented. The trades get their places among
+    all of their command.
     """
     row = first
+    if row < end and events[row].head.sequence != exchange.trade_sequence:
+        exchange.trade_sequence = events[row].head.sequence
+        exchange.trade_count = 0
     while row < end:
         kind = events[row].head.kind
         if kind == ORDER_FILLED:
             one, other = events[row].order_filled, events[row + 1].order_filled
+            one.trade_index = exchange.trade_count
+            other.trade_index = exchange.trade_count
+            exchange.trade_count += 1
             if one.side == BUY:
                 _settle(exchange, slot, one, other)
             else:
@@ -167,6 +175,8 @@ def _settle(exchange: Any, slot: int, bought: Any, sold: Any) -> None:
     product.has_traded = 1
     if exchange.safeguards.are_on:
         note_trade(exchange, bought, sold)
+        note_quote(exchange, slot, bought)
+        note_quote(exchange, slot, sold)
 
 
 @kernel

@@ -81,9 +81,8 @@ def note_trade(exchange: Any, bought: Any, sold: Any) -> None:
     safeguards = exchange.safeguards
     _count_trade(safeguards.accounts[bought.account_id], bought.time_ns)
     _count_trade(safeguards.accounts[sold.account_id], sold.time_ns)
-    before = safeguards.trades[(safeguards.trade_count - 1) % TRADES_KEPT]
     trade = safeguards.trades[safeguards.trade_count % TRADES_KEPT]
-    trade.trade_index = before.trade_index + 1 if before.sequence == bought.sequence else 0
+    trade.trade_index = bought.trade_index
     trade.sequence = bought.sequence
     trade.product_id = bought.product_id
     trade.price_ticks = bought.price_ticks

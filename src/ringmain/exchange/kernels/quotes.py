@@ -22,6 +22,7 @@ from ringmain.exchange.kernels.guards import part_fault
 from ringmain.exchange.kernels.levels import ladder_of
 from ringmain.exchange.kernels.orders import find_order, open_lots, orders_full, take_order
 from ringmain.exchange.kernels.products import UNKNOWN, find_product, is_operator
+from ringmain.exchange.kernels.protection import drop_protections
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.terms import (
     participant_fault,
@@ -47,6 +48,7 @@ from ringmain.exchange.state import DEPTH, EVENTS_PER_COMMAND, LEVELS, NODES, OR
 QUOTING_ALLOWED, QUOTE_PLACED = QuotingAllowed.kind, QuotePlaced.kind
 OPERATOR_ONLY, SESSION_OUT_OF_RANGE = REJECTIONS["OPERATOR_ONLY"], REJECTIONS["SESSION_OUT_OF_RANGE"]
 QUOTERS_FULL, NOT_A_QUOTER = REJECTIONS["QUOTERS_FULL"], REJECTIONS["NOT_A_QUOTER"]
+QUOTE_PROTECTION_TRIPPED = REJECTIONS["QUOTE_PROTECTION_TRIPPED"]
 QUOTE_CROSSED, UNKNOWN_PRODUCT = REJECTIONS["QUOTE_CROSSED"], REJECTIONS["UNKNOWN_PRODUCT"]
 WRONG_PHASE, QUANTITY_OUT_OF_RANGE = REJECTIONS["WRONG_PHASE"], REJECTIONS["QUANTITY_OUT_OF_RANGE"]
 QUANTITY_BELOW_MINIMUM = REJECTIONS["QUANTITY_BELOW_MINIMUM"]
@@ -76,6 +78,7 @@ def allow_quoting(exchange: Any, request: Any, events: Any, count: int) -> int:
         quoting.sessions[index] = quoter_id
     elif index != 0:
         quoting.quoter_of[quoter_id] = 0
+        drop_protections(quoting, index)
         quoting.sessions[index] = 0
         for slot in range(PRODUCTS):
             exchange.quote_numbers[index, slot] = 0
@@ -133,6 +136,12 @@ def _quote_fault(exchange: Any, request: Any, slot: int) -> int:
         return NOT_A_QUOTER
     if slot == UNKNOWN:
         return UNKNOWN_PRODUCT
+    index, group = (
+        int(exchange.quoting.quoter_of[session_id]),
+        exchange.safeguards.products[slot].product_group,
+    )
+    if exchange.quoting.protections[index, int(group)].tripped != 0:
+        return QUOTE_PROTECTION_TRIPPED
     product = exchange.products[slot]
     if product.phase != CONTINUOUS and not rests_orders(product.phase):
         return WRONG_PHASE

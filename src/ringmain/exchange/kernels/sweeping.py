@@ -60,10 +60,9 @@ def sweep(
     worst_ticks: int,
     limit_ticks: int,
     lots: int,
-    first_trade: int,
     events: Any,
     count: int,
-) -> tuple[int, int]:
+) -> int:
     """Trade all of what `sweep_needs` has found fillable; the caller settles it.
 
     Parameters
@@ -72,13 +71,11 @@ def sweep(
         The order's name and owner.
     worst_ticks, limit_ticks : int
         The worst price to trade at, and the one at which the order has set aside what it may cost.
-    first_trade : int
-        How many trades of the command stand before these.
 
     Returns
     -------
-    trades, count : int
-        How many trades of the command there are now, and the row after the last event.
+    int
+        The row after the last event.
     """
     product = exchange.products[slot]
     left, end, _ = match(
@@ -86,18 +83,8 @@ def sweep(
         worst_ticks, lots, False, ALLOWED, product.allocation, events, count,
     )  # fmt: skip
     assert left == 0
-    return number_fills(events, count, end, first_trade, limit_ticks), end
-
-
-@kernel
-def number_fills(events: Any, first: int, end: int, first_trade: int, limit_ticks: int) -> int:
-    """Number the trades in these rows on from `first_trade`, their takers' limits put in; return the next."""
-    next_trade = first_trade
-    for row in range(first, end):
-        if events[row].head.kind == ORDER_FILLED:
-            fill = events[row].order_filled
-            fill.trade_index += first_trade
-            if fill.role == TAKER:
-                fill.limit_ticks = limit_ticks
-                next_trade += 1
-    return next_trade
+    for row in range(count, end):
+        fill = events[row].order_filled
+        if events[row].head.kind == ORDER_FILLED and fill.role == TAKER:
+            fill.limit_ticks = limit_ticks
+    return end
