@@ -161,6 +161,6 @@ QuoteProtectionTripped = schema.event(
         PRODUCT_ID,
         ACCOUNT_ID,
         Field("product_group", "u1", "whose quotes go"),
-        Field("limit", "u1", "which limit was reached first", PROTECTION_LIMITS),
+        Field("limit_reached", "u1", "the first one", PROTECTION_LIMITS),
     ),
 )  # fmt: skip

@@ -50,7 +50,7 @@ def test_a_limit_that_is_reached_withdraws_the_quotes_of_the_group(limits, hits,
         is_last = (side, lots) == hits[-1] and events[-1]["record"] == "OrderCancelled"
         assert is_last or events[-1]["record"] == "OrderFilled"
     assert names(events)[3:] == [TRIPPED, *4 * [GONE]]
-    assert events[3]["limit"] == limit
+    assert events[3]["limit_reached"] == limit
     assert desk.state().matching.order_pool.count == 0
     assert names(quote(desk, 40, 1, 50, 1)) == [("OrderRejected", "QUOTE_PROTECTION_TRIPPED")]
     assert names(reset(desk)) == [("QuoteProtectionReset", None)]

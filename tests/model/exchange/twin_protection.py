@@ -122,7 +122,7 @@ class Protections:
             self._say(
                 "QuoteProtectionTripped", session, 0, volume_lots=volume, net_lots=net, fill_count=count,
                 product_id=protection.product, account_id=self.seats[session].account, product_group=group,
-                limit=protection.tripped,
+                limit_reached=protection.tripped,
             )  # fmt: skip
             protection.told = True
         if any(product.phase == m.UNCROSSING for product in self.products.values()):

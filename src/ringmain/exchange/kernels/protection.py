@@ -181,7 +181,7 @@ def _report_tripped(
     tripped.product_id = protection.product_id
     tripped.account_id = exchange.seats[session_id].account_id
     tripped.product_group = group
-    tripped.limit = protection.tripped
+    tripped.limit_reached = protection.tripped
 
 
 @kernel
