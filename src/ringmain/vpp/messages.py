@@ -470,3 +470,5 @@ SettingRejected = _rejection(
     Field("rejected_kind", "u4", "the command's kind"),
     "The setting stays as it was.",
 )
+
+import ringmain.vpp.loop_messages  # noqa: E402, F401  whoever has the schema has all of it

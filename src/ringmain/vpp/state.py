@@ -19,6 +19,8 @@ PLAN_PERIODS = 192  # of them, quarter-hours that an asset's plan can reach: two
 MANY_PLAN_PERIODS = 20  # ... in a fleet of MANY_ASSETS: five hours
 PLAN_STEP_W = 4  # a plan is kept in steps of so much
 METER_PERIODS = 4  # of them, quarter-hours that meters are kept for
+KEPT_PERIODS = 288  # quarter-hours whose meters may be corrected: three days; as many may have baselines
+MANY_KEPT_PERIODS = 8  # ... in a fleet of MANY_ASSETS: two hours
 PRODUCTS = 4_096
 BIDS = 4_096
 SETPOINTS_PER_TIMER = 512
@@ -37,6 +39,7 @@ LOT_POWER_LIMIT_W = 10_000_000
 VALUE_LIMIT_MINOR = 100_000
 MONEY_LIMIT_MINOR = 10**17  # net of all awards, either way
 FLEET_POWER_LIMIT_W = 2_000_000_000  # no commitment goes beyond it
+SITE_POWER_LIMIT_W = 100_000_000  # of a site's baseline; its energy in a quarter-hour is limited alike
 
 # The rhythm, in logical time.
 SECOND_NS = 1_000_000_000
@@ -170,6 +173,7 @@ PERIOD = np.dtype(
         ("committed_power_w", "i8"),  # net of awards, positive: to the grid
         ("selling_power_w", "i8"),  # open bids to sell, not filled yet
         ("buying_power_w", "i8"),
+        ("baseline_w", "i8"),  # of all sites
         ("award_minor", "i8"),
         ("reference_ticks", "i8"),
         ("imbalance_ticks", "i8"),
@@ -187,6 +191,17 @@ PRODUCT = np.dtype(
         ("gate_closure_ns", "i8"),
         ("lot_power_w", "i8"),
         ("value_minor", "i8"),
+        ("submit_mode", "u1"),
+    ],
+    align=True,
+)
+
+SETTLED = np.dtype(  # a quarter-hour that has been settled
+    [
+        ("period", "i8"),
+        ("metered_wh", "i8"),
+        ("imbalance_ticks", "i8"),
+        ("version", "i8"),
     ],
     align=True,
 )
@@ -207,8 +222,11 @@ BID = np.dtype(
 SESSION = np.dtype([("account_id", "u4"), ("open", "u1")], align=True)
 
 
-def fleet_dtype(assets: int, nodes: int, plan_periods: int) -> np.dtype[Any]:
-    """Return the state of a fleet of so many assets and nodes, whose plans reach so many quarter-hours."""
+def fleet_dtype(assets: int, nodes: int, plan_periods: int, kept_periods: int) -> np.dtype[Any]:
+    """Return the state of a fleet of so many assets and nodes.
+
+    Plans reach `plan_periods` quarter-hours ahead; `kept_periods` that were settled may be corrected.
+    """
     return np.dtype(
         [
             ("next_deadline_ns", "i8"),
@@ -242,6 +260,7 @@ def fleet_dtype(assets: int, nodes: int, plan_periods: int) -> np.dtype[Any]:
             ("late_wh", "i8"),
             ("last_bid_id", "i8"),
             ("last_reference_ticks", "i8"),
+            ("submit_mode", "i8"),  # of products without one of their own
             ("target_w", "i8"),  # a power that was asked for, at target_from_ns, until target_until_ns
             ("target_from_ns", "i8"),
             ("ramp_w_per_s", "i8"),
@@ -262,10 +281,13 @@ def fleet_dtype(assets: int, nodes: int, plan_periods: int) -> np.dtype[Any]:
             ("accounts", ACCOUNT, (SITE_ACCOUNTS + nodes,)),
             ("meters", METER, (assets, METER_PERIODS)),
             ("plans", "i2", (assets, plan_periods)),  # in steps of PLAN_STEP_W
+            ("settled", SETTLED, (kept_periods,)),
+            ("baselines_w", "i4", (nodes, kept_periods)),  # of sites
+            ("site_metered_wh", "i4", (nodes, kept_periods)),  # of sites, as they were settled
         ],
         align=True,
     )
 
 
-STATE = fleet_dtype(ASSETS, NODES, PLAN_PERIODS)
-MANY = fleet_dtype(MANY_ASSETS, MANY_NODES, MANY_PLAN_PERIODS)
+STATE = fleet_dtype(ASSETS, NODES, PLAN_PERIODS, KEPT_PERIODS)
+MANY = fleet_dtype(MANY_ASSETS, MANY_NODES, MANY_PLAN_PERIODS, MANY_KEPT_PERIODS)

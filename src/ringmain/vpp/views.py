@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.loop_messages import BidShadowed, FleetResettled, SiteResettled
+from ringmain.vpp.loop_views import Baselines, Reasons, Steps
 from ringmain.vpp.messages import (
     BUY,
     ENDINGS,
@@ -36,29 +38,13 @@ from ringmain.vpp.messages import (
     RegisterBattery,
     SiteSettled,
 )
+from ringmain.vpp.rows import rows_of, rows_of_any, values_of
 from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
 ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
+SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
 BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
-
-
-def values_of(row: Any) -> dict[str, int]:
-    """Return a row's fields as plain integers."""
-    return {name: int(row[name]) for name in row.dtype.names}
-
-
-def rows_of(events: Any, record: Any) -> Any:
-    """Return the events of one record, as that record's dtype."""
-    return events.view(record.dtype)[events["kind"] == record.kind]
-
-
-def rows_of_any(events: Any, *records: Any) -> Iterator[tuple[Any, Any]]:
-    """Iterate in order over the events of some records, as (record, row)."""
-    views = {record.kind: (record, events.view(record.dtype)) for record in records}
-    for i in np.flatnonzero(np.isin(events["kind"], list(views))):
-        record, rows = views[int(events["kind"][i])]
-        yield record, rows[i]
 
 
 ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])
@@ -145,13 +131,13 @@ class Bids:
 
     def fold(self, events: Any) -> None:
         """Follow bids from submission to their end."""
-        for row in rows_of(events, BidSubmitted):
+        for record, row in rows_of_any(events, BidSubmitted, BidShadowed):
             asked: dict[str, Any] = {name: int(row[name]) for name in BID_FIELDS}
-            bid = Bid(**asked)
+            bid = Bid(**asked, ending=SHADOWED if record is BidShadowed else None)
             self.by_id[bid.bid_id] = bid
         for row in rows_of(events, BidCancelRequested):
             self.by_id[int(row["bid_id"])].cancelling = True
-        for _, row in rows_of_any(events, BidSubmitted, BidRejected):
+        for _, row in rows_of_any(events, BidSubmitted, BidShadowed, BidRejected):
             self.last_answered_id = max(self.last_answered_id, int(row["bid_id"]))
         for row in rows_of(events, AwardRecorded):
             bid = self.by_id[int(row["bid_id"])]
@@ -323,17 +309,29 @@ class Statement:
         return self.award_minor + self.imbalance_minor - self.wear_minor
 
 
+@dataclass(frozen=True)
+class Correction:
+    """A settled quarter-hour's energy as corrected, once more each time."""
+
+    period_start_ns: int
+    metered_wh: int
+    imbalance_minor: int
+    settlement_version: int
+    correction_wh: int
+
+
 class Settlement:
     """Statements of the fleet by quarter-hour, and what each site has earned.
 
     Attributes
     ----------
     income_minor : int
-        What the fleet has earned, wear taken off.
+        What the fleet has earned, wear taken off, corrections included.
     """
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
+        self.corrections: list[Correction] = []
         self.income_minor = 0
         self._metered: dict[str, int] = {}
         self.site_balance_minor: dict[int, int] = {}
@@ -354,6 +352,13 @@ class Settlement:
         for site_id, balance_minor, metered_wh in zip(*columns, strict=True):
             self.site_balance_minor[site_id] = balance_minor
             self.site_metered_wh[site_id] = self.site_metered_wh.get(site_id, 0) + metered_wh
+        for record, row in rows_of_any(events, SiteResettled, FleetResettled):
+            if record is SiteResettled:
+                self.site_balance_minor[int(row["site_id"])] = int(row["balance_minor"])
+            else:
+                correction = Correction(**{n: int(row[n]) for n in Correction.__dataclass_fields__})
+                self.corrections.append(correction)
+                self.income_minor += correction.imbalance_minor
 
 
 @dataclass
@@ -367,12 +372,16 @@ class DeskView:
     prices: ReferencePrices = field(default_factory=ReferencePrices)
     track: FleetTrack = field(default_factory=FleetTrack)
     settlement: Settlement = field(default_factory=Settlement)
+    reasons: Reasons = field(default_factory=Reasons)
+    steps: Steps = field(default_factory=Steps)
+    baselines: Baselines = field(default_factory=Baselines)
 
     def fold(self, events: Any) -> None:
         """Fold the events into every part."""
         parts: tuple[Callable[[Any], None], ...] = (
             self.assets.fold, self.bids.fold, self.commitments.fold, self.plans.fold,
-            self.prices.fold, self.track.fold, self.settlement.fold,
+            self.prices.fold, self.track.fold, self.settlement.fold, self.reasons.fold, self.steps.fold,
+            self.baselines.fold,
         )  # fmt: skip
         if len(events):
             for fold in parts:

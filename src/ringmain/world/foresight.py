@@ -13,8 +13,9 @@ from ringmain.vpp.advice.forecast import PriceForecast, day_prices
 from ringmain.vpp.advice.planner import Planner, end_value_ticks
 from ringmain.vpp.kernels.money import TICK_WH_PER_MINOR
 from ringmain.vpp.messages import SCHEMA, AssetMeasured
+from ringmain.vpp.rows import rows_of
 from ringmain.vpp.state import PERIOD_NS
-from ringmain.vpp.views import ASSET, ReferencePrices, Statement, rows_of
+from ringmain.vpp.views import ASSET, ReferencePrices, Statement
 from ringmain.world.calendar import DAY_NS, midnight_ns
 from ringmain.world.desk import published_ticks
 from ringmain.world.live import Plan

@@ -35,6 +35,9 @@ class SlowFleet:
         self.reference: dict[int, int] = {}
         self.imbalance: dict[int, int] = {}
         self.last_reference = 0
+        self.baseline_w: dict[tuple[int, int], int] = defaultdict(int)
+        self.settled: dict[tuple[int, int], int] = {}
+        self.settled_price: dict[int, int] = {}
         self.late_wh = 0
         self.dropped = 0
         self.balance: dict[object, int] = defaultdict(int)
@@ -164,9 +167,17 @@ class SlowFleet:
             site_moved[asset["node_id"]] += given + taken
             wear += given * asset["wear_price_ticks"] // 100
         metered = sum(site_net.values())
+        baseline = 0
+        for site in {asset["node_id"] for asset in self.assets.values()}:
+            self.settled[site, period] = site_net[site]
+            if power_w := self.baseline_w[site, period]:
+                by_itself = nearest(Fraction(power_w, 4))
+                site_moved[site] = abs(site_net[site] - by_itself)
+                baseline += by_itself
         owed = nearest(Fraction(self.committed_w[period], 4))
-        price = self._imbalance_price(period, metered - owed)
-        imbalance = (metered - owed) * price // 100
+        off = metered - baseline - owed
+        price = self.settled_price[period] = self._imbalance_price(period, off)
+        imbalance = off * price // 100
         income = self.award_minor[period] + imbalance - wear
         self.move("balancing", "fleet", imbalance)
         self.move("fleet", "wear", wear)
@@ -180,8 +191,26 @@ class SlowFleet:
         return {
             "energy": (owed, metered, estimated, late, price),
             "money": (self.award_minor[period], imbalance, wear),
+            "baseline": baseline,
             "sites": [(site, site_net[site], share, self.balance[site]) for site, share in shares.items()],
         }
+
+    def correct(self, site: int, period: int, metered: int) -> tuple[int, int, int] | str:
+        """Return the money, the site's balance and the energy, or the reason to refuse."""
+        if site not in {asset["node_id"] for asset in self.assets.values()}:
+            return "UNKNOWN_SITE"
+        if period >= self.next_period:
+            return "PERIOD_NOT_SETTLED"
+        if (site, period) not in self.settled:
+            return "BEYOND_RESETTLEMENT"
+        off = metered - self.settled[site, period]
+        if off == 0:
+            return "NOTHING_TO_CORRECT"
+        amount = off * self.settled_price[period] // 100
+        self.move("balancing", "fleet", amount)
+        self.move("fleet", site, amount)
+        self.settled[site, period] = metered
+        return amount, self.balance[site], off
 
     def _presumed_wh(self, asset_id: int, period: int) -> int:
         measured = self.last[asset_id]["measured_ns"] if asset_id in self.last else 0

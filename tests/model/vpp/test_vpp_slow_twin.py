@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from slow_fleet import QUARTER_NS, SlowFleet
 
+from ringmain.vpp.loop_messages import CorrectMeter, SubmitBaseline
 from ringmain.vpp.messages import (
     IMBALANCE,
     REFERENCE,
@@ -63,8 +64,12 @@ class Twins:
         while self.rig.now_ns < MIDNIGHT_NS + hours * HOUR_NS:
             self.pass_time(self.roll(10, 90) * SECOND_NS)
             act = self.roll(0, 99)
-            if act < 82:
+            if act < 74:
                 self.report()
+            elif act < 77:
+                self.baseline()
+            elif act < 82:
+                self.correct()
             elif act < 88:
                 self.plan()
             elif act < 90:
@@ -87,6 +92,9 @@ class Twins:
             assert expected["money"] == tuple(list(money.values())[-3:])
             paid = [tuple(list(s.values())[-4:]) for s in sites if s["period_start_ns"] == start_ns]
             assert expected["sites"] == paid
+            applied = [b for b in named(events, "BaselineApplied") if b["period_start_ns"] == start_ns]
+            assert [b["baseline_wh"] for b in applied] in ([expected["baseline"]], [])
+            assert applied or expected["baseline"] == 0
 
     def report(self) -> None:
         """Reports that are mostly true; an asset that skips a border stays away until it is silent."""
@@ -145,6 +153,34 @@ class Twins:
             )  # kept in steps of 4 W, towards zero
         asked = SubmitPlan(**block, delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900 * count)
         assert self.rig.send(DESK, asked)[0]["record"] == "PlanAccepted"
+
+    def baseline(self) -> None:
+        site, first = self.roll(1, ASSET_COUNT // 2), self.rig.now_ns // QUARTER_NS + self.roll(0, 6)
+        power_w, count = self.roll(-4_000, 4_000), self.roll(1, 3)
+        has_begun = first * QUARTER_NS < self.rig.now_ns
+        asked = SubmitBaseline(
+            site_id=site,
+            power_w=power_w,
+            delivery_start_ns=first * QUARTER_NS,
+            delivery_duration_s=900 * count,
+        )
+        (event,) = self.rig.send(DESK, asked)
+        assert event.get("reason") == ("PERIOD_PAST" if has_begun else None)
+        if not has_begun:
+            self.slow.baseline_w.update(dict.fromkeys(((site, first + k) for k in range(count)), power_w))
+
+    def correct(self) -> None:
+        site, period = self.roll(1, ASSET_COUNT // 2 + 1), self.slow.next_period - self.roll(0, 12)
+        metered = self.slow.settled.get((site, period), 0) + self.roll(-3, 3) * 50
+        expected = self.slow.correct(site, period, metered)
+        asked = CorrectMeter(period_start_ns=period * QUARTER_NS, site_id=site, metered_wh=metered)
+        events = self.rig.send(DESK, asked)
+        if isinstance(expected, str):
+            assert [event["reason"] for event in events] == [expected]
+            return
+        one, whole = events
+        assert (one["amount_minor"], one["balance_minor"], whole["correction_wh"]) == expected
+        assert one["metered_wh"] == metered
 
     def price(self) -> None:
         first, kind = self.rig.now_ns // QUARTER_NS + self.roll(0, 6), self.roll(REFERENCE, IMBALANCE)
@@ -212,6 +248,7 @@ def test_the_engine_says_what_its_slow_twin_says(seed: int) -> None:
             assert cell["discharged_wh"] == slow.out_wh[asset_id, period]
     balances = [int(fleet.accounts[i].balance_minor) for i in range(ACCOUNTS)]
     assert sum(balances) == 0
+    assert any(version > 1 for version in fleet.settled["version"]), "no stream corrects nothing"
     names = {0: "exchange", 1: "fleet", 2: "balancing", 3: "wear"}
     for account, name in names.items():
         assert balances[account] == slow.balance[name]

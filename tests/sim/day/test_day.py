@@ -24,7 +24,7 @@ from ringmain.exchange.history.query import History
 from ringmain.exchange.history.statements import statement
 from ringmain.vpp.app import FIELDS, seeded_fleet
 from ringmain.vpp.messages import SCHEMA, FleetHeard, FleetMeasured, PlanAccepted
-from ringmain.vpp.views import rows_of
+from ringmain.vpp.rows import rows_of
 from ringmain.world.calendar import MINUTE_NS
 from ringmain.world.run import main, make_plan
 from ringmain.world.seats import FLEET_ACCOUNT, TRADER_ACCOUNTS

@@ -3,8 +3,10 @@
 from typing import Any
 
 from ringmain.core.jit import kernel
+from ringmain.vpp.kernels.loop import submit_mode_of
 from ringmain.vpp.kernels.money import can_receive, receive
 from ringmain.vpp.kernels.periods import PERIOD_S, period_cell, span_fault
+from ringmain.vpp.loop_messages import LOOP_REASONS, SUBMIT_OFF, SUBMIT_SHADOW
 from ringmain.vpp.messages import (
     ABOVE_FLEET_POWER,
     ABOVE_MONEY_LIMIT,
@@ -50,6 +52,8 @@ from ringmain.vpp.state import (
     VALUE_LIMIT_MINOR,
 )
 
+SUBMIT_MODE_OFF = LOOP_REASONS["SUBMIT_MODE_OFF"]
+
 # Products.
 
 
@@ -86,6 +90,7 @@ def define_product(fleet: Any, asked: Any) -> int:
     product.gate_closure_ns = asked.gate_closure_ns
     product.lot_power_w = asked.lot_power_w
     product.value_minor = asked.value_minor
+    product.submit_mode = 0
     return 0
 
 
@@ -124,6 +129,8 @@ def bid_fault(fleet: Any, asked: Any) -> int:
         return AFTER_GATE_CLOSURE
     if product.first_period < fleet.next_period:
         return PERIOD_PAST
+    if submit_mode_of(fleet, product) == SUBMIT_OFF:
+        return SUBMIT_MODE_OFF
     if rests(fleet, fleet.bids[asked.bid_id % BIDS]):
         return BIDS_FULL
     fits = fits_fleet(fleet, product, asked.side, asked.quantity_lots * product.lot_power_w)
@@ -163,6 +170,8 @@ def submit_bid(fleet: Any, asked: Any) -> int:
     if fault:
         return fault
     fleet.last_bid_id = asked.bid_id
+    if is_shadow(fleet, asked):
+        return 0
     bid = fleet.bids[asked.bid_id % BIDS]
     bid.bid_id = asked.bid_id
     bid.product_id = asked.product_id
@@ -173,6 +182,12 @@ def submit_bid(fleet: Any, asked: Any) -> int:
     bid.status = OPEN
     expose(fleet, bid, asked.quantity_lots)
     return 0
+
+
+@kernel
+def is_shadow(fleet: Any, asked: Any) -> bool:
+    """Tell whether a bid for this product is noted only."""
+    return submit_mode_of(fleet, fleet.products[asked.product_id % PRODUCTS]) == SUBMIT_SHADOW
 
 
 @kernel

@@ -83,6 +83,12 @@ def committed_wh(fleet: Any, period: int) -> int:
 
 
 @kernel
+def baseline_wh(fleet: Any, period: int) -> int:
+    """Return the net energy that the sites would run by themselves in a period."""
+    return energy_wh(period_cell(fleet, period).baseline_w, PERIOD_NS)
+
+
+@kernel
 def delivered_wh(fleet: Any, period: int, now_ns: int) -> int:
     """Return the fleet's net energy in a period until now, metered where known, else presumed."""
     total_wh = 0
@@ -106,7 +112,7 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
         target_w = asked_target_w(fleet, now_ns)
     else:
         fleet.correction_w = 0
-        left_wh = committed_wh(fleet, period) - delivered
+        left_wh = committed_wh(fleet, period) + baseline_wh(fleet, period) - delivered
         target_w = mean_power_w(left_wh, time_left_ns(now_ns))
     dispatched.period_start_ns = period * PERIOD_NS
     dispatched.committed_power_w = period_cell(fleet, period).committed_power_w

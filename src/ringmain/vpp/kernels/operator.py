@@ -4,8 +4,20 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels import desk, hierarchy, registry, rhythm
+from ringmain.vpp.kernels import baselines, desk, hierarchy, loop, registry, resettle, rhythm
 from ringmain.vpp.kernels.answers import BODY_RECORD, REJECTION_RECORD, echo, reject
+from ringmain.vpp.loop_messages import (
+    BaselineAccepted,
+    BidExplained,
+    BidShadowed,
+    CorrectMeter,
+    ExplainBid,
+    RecordStep,
+    SetSubmitMode,
+    StepRecorded,
+    SubmitBaseline,
+    SubmitModeSet,
+)
 from ringmain.vpp.messages import (
     FILLED,
     NOT_OPERATOR,
@@ -78,6 +90,14 @@ RECORD_AWARD, RECORD_AWARD_RECORD = RecordAward.kind, RecordAward.dtype
 RECORD_ORDER_ENDED, RECORD_ORDER_ENDED_RECORD = RecordOrderEnded.kind, RecordOrderEnded.dtype
 RECORD_PRICE, RECORD_PRICE_RECORD = RecordPrice.kind, RecordPrice.dtype
 
+EXPLAIN_BID, EXPLAIN_BID_RECORD = ExplainBid.kind, ExplainBid.dtype
+SET_SUBMIT_MODE, SET_SUBMIT_MODE_RECORD = SetSubmitMode.kind, SetSubmitMode.dtype
+RECORD_STEP, RECORD_STEP_RECORD = RecordStep.kind, RecordStep.dtype
+SUBMIT_BASELINE, SUBMIT_BASELINE_RECORD = SubmitBaseline.kind, SubmitBaseline.dtype
+CORRECT_METER, CORRECT_METER_RECORD = CorrectMeter.kind, CorrectMeter.dtype
+BID_EXPLAINED, BID_SHADOWED, SUBMIT_MODE_SET = BidExplained.kind, BidShadowed.kind, SubmitModeSet.kind
+STEP_RECORDED, BASELINE_ACCEPTED = StepRecorded.kind, BaselineAccepted.kind
+
 BATTERY_REGISTERED, ASSET_RETIRED, ASSET_REJECTED = (
     BatteryRegistered.kind,
     AssetRetired.kind,
@@ -125,7 +145,8 @@ def operate(fleet: Any, commands: Any, i: int, events: Any, n: int) -> int:
     if kind == SUBMIT_BID:
         bid = commands.view(SUBMIT_BID_RECORD)[i]
         fault = fault or desk.submit_bid(fleet, bid)
-        return answer(commands, i, events, n, BID_SUBMITTED, BID_REJECTED, bid.bid_id, fault)
+        taken = BID_SHADOWED if fault == 0 and desk.is_shadow(fleet, bid) else BID_SUBMITTED
+        return answer(commands, i, events, n, taken, BID_REJECTED, bid.bid_id, fault)
     if kind == CANCEL_BID:
         return cancel_bid(fleet, commands, i, events, n, fault)
     if kind == RECORD_AWARD:
@@ -134,6 +155,8 @@ def operate(fleet: Any, commands: Any, i: int, events: Any, n: int) -> int:
         return record_order_ended(fleet, commands, i, events, n, fault)
     if kind in (SET_NODE, SET_RHYTHM, SET_TARGET):
         return set_up(fleet, commands, i, events, n, fault)
+    if EXPLAIN_BID <= kind <= CORRECT_METER:
+        return run_loop(fleet, commands, i, events, n, fault)
     return change_assets(fleet, commands, i, events, n, fault)
 
 
@@ -196,6 +219,30 @@ def set_up(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -
         return answer(commands, i, events, n, RHYTHM_SET, SETTING_REJECTED, kind, fault)
     fault = fault or rhythm.set_target(fleet, commands.view(SET_TARGET_RECORD)[i])
     return answer(commands, i, events, n, TARGET_SET, SETTING_REJECTED, kind, fault)
+
+
+@kernel
+def run_loop(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
+    """Answer a command of the market loop; return the next free row."""
+    kind = commands[i].kind
+    if kind == EXPLAIN_BID:
+        fault = fault or loop.explanation_fault(fleet, commands.view(EXPLAIN_BID_RECORD)[i])
+        return answer(commands, i, events, n, BID_EXPLAINED, SETTING_REJECTED, kind, fault)
+    if kind == SET_SUBMIT_MODE:
+        fault = fault or loop.set_submit_mode(fleet, commands.view(SET_SUBMIT_MODE_RECORD)[i])
+        return answer(commands, i, events, n, SUBMIT_MODE_SET, SETTING_REJECTED, kind, fault)
+    if kind == RECORD_STEP:
+        fault = fault or loop.step_fault(commands.view(RECORD_STEP_RECORD)[i])
+        return answer(commands, i, events, n, STEP_RECORDED, SETTING_REJECTED, kind, fault)
+    if kind == SUBMIT_BASELINE:
+        fault = fault or baselines.submit(fleet, commands.view(SUBMIT_BASELINE_RECORD)[i])
+        return answer(commands, i, events, n, BASELINE_ACCEPTED, SETTING_REJECTED, kind, fault)
+    assert kind == CORRECT_METER
+    correction = commands.view(CORRECT_METER_RECORD)[i]
+    fault = fault or resettle.correction_fault(fleet, correction)
+    if fault:
+        return refuse(commands, i, events, n, SETTING_REJECTED, kind, fault)
+    return resettle.resettle(fleet, commands[i], correction, events, n)
 
 
 @kernel

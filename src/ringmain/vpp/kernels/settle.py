@@ -4,12 +4,15 @@ Income is what the awards paid for the quarter-hour, plus the imbalance (metered
 at the imbalance price), less what is put aside for wear. It is shared by the energy that each
 site's assets moved, charged plus discharged; each share is rounded down and the fleet's own
 account keeps the remainder. When nothing moved, the fleet keeps it all.
+
+Of a site with a baseline, what counts is what it ran beyond that: in the imbalance as in its share.
 """
 
 from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
+from ringmain.vpp.kernels.baselines import apply_baselines
 from ringmain.vpp.kernels.dispatch import committed_wh
 from ringmain.vpp.kernels.hierarchy import site_of
 from ringmain.vpp.kernels.meter import presumed_wh
@@ -49,9 +52,10 @@ def settle_period(fleet: Any, command: Any, events: Any, n: int) -> int:
     metered.period_start_ns = settled.period_start_ns = period * PERIOD_NS
     metered.late_wh = fleet.late_wh
     fleet.late_wh = 0
-    settle_money(fleet, period, metered, settled)
+    end, baseline_wh = apply_baselines(fleet, period, command, events, n + 2)
+    settle_money(fleet, period, baseline_wh, metered, settled)
     close_period(fleet, period)
-    return pay_sites(fleet, command, events, n + 2)
+    return pay_sites(fleet, command, events, end)
 
 
 @kernel
@@ -77,13 +81,14 @@ def settle_asset(fleet: Any, asset_id: int, period: int, now_ns: int, metered: A
 
 
 @kernel
-def settle_money(fleet: Any, period: int, metered: Any, settled: Any) -> None:
+def settle_money(fleet: Any, period: int, baseline_wh: int, metered: Any, settled: Any) -> None:
     """Book imbalance and wear; keep the income for the sites' shares."""
     cell = period_cell(fleet, period)
-    deviation_wh = metered.metered_wh - metered.committed_wh
+    deviation_wh = metered.metered_wh - baseline_wh - metered.committed_wh
     if cell.has_reference == 1:
         fleet.last_reference_ticks = cell.reference_ticks
     metered.imbalance_price_ticks = imbalance_price_ticks(fleet, cell, deviation_wh)
+    keep_settled(fleet, period, metered)
     settled.award_minor = cell.award_minor
     settled.imbalance_minor = price_of(deviation_wh, metered.imbalance_price_ticks)
     receive(fleet, BALANCING, settled.imbalance_minor)
@@ -91,6 +96,16 @@ def settle_money(fleet: Any, period: int, metered: Any, settled: Any) -> None:
     fleet.paid_period = period
     fleet.paid_income_minor = settled.award_minor + settled.imbalance_minor - settled.wear_minor
     fleet.site_cursor = 1
+
+
+@kernel
+def keep_settled(fleet: Any, period: int, metered: Any) -> None:
+    """Remember what a correction of the period will need."""
+    kept = fleet.settled[period % fleet.settled.size]
+    kept.period = period
+    kept.metered_wh = metered.metered_wh
+    kept.imbalance_ticks = metered.imbalance_price_ticks
+    kept.version = 1
 
 
 @kernel
@@ -113,6 +128,7 @@ def close_period(fleet: Any, period: int) -> None:
     cell.committed_power_w = 0
     cell.selling_power_w = 0
     cell.buying_power_w = 0
+    cell.baseline_w = 0
     cell.award_minor = 0
     cell.reference_ticks = 0
     cell.imbalance_ticks = 0
@@ -127,11 +143,14 @@ def pay_sites(fleet: Any, command: Any, events: Any, n: int) -> int:
     settled = events.view(SITE_SETTLED_RECORD)
     end = n + SITES_PER_TIMER
     site_id = fleet.site_cursor
+    kept = fleet.paid_period % fleet.settled.size
     while site_id < fleet.node_end and n < end:
+        fleet.site_metered_wh[site_id, kept] = fleet.nodes[site_id].metered_wh
         if fleet.nodes[site_id].moved_wh > 0:
             head_event(events[n], command, SITE_SETTLED)
             settle_site(fleet, site_id, settled[n])
             n += 1
+        fleet.nodes[site_id].metered_wh = 0
         site_id += 1
     fleet.site_cursor = site_id if site_id < fleet.node_end else 0
     if fleet.site_cursor == 0:
@@ -149,5 +168,4 @@ def settle_site(fleet: Any, site_id: int, settled: Any) -> None:
     settled.metered_wh = site.metered_wh
     settled.amount_minor = amount_minor
     settled.balance_minor = pay_site(fleet, site_id, amount_minor)
-    site.metered_wh = 0
     site.moved_wh = 0
