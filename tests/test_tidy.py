@@ -20,7 +20,7 @@ FUNCTION_LINES = 70
 BANNED_NAMES = {"utils", "util", "common", "helpers", "helper", "misc", "base"}
 TEXT_SUFFIXES = {".py", ".md", ".toml", ".yml", ".yaml", ".java", ".txt", ".lock", ".json", ".cfg", ""}
 SCREENS = (
-    "src/ringmain/cli.py", "src/ringmain/cli/", "src/ringmain/exchange/show.py", "src/ringmain/world/",
+    "src/ringmain/cli.py", "src/ringmain/cli/", "src/ringmain/core/terminal.py", "src/ringmain/world/",
 )  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec"}
 IMPURE_ATTRIBUTES = {"np.random", "numpy.random", "np.datetime64", "numpy.datetime64", "np.load", "np.save"}

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ringmain.core import times as periods
 from ringmain.core.errors import RingmainError
+from ringmain.core.terminal import say, show, table
 from ringmain.exchange import public as public_feed
 from ringmain.exchange import venue as seen
 from ringmain.exchange.command import THRESHOLDS
-from ringmain.exchange.history import periods, reports, statements, surveillance
+from ringmain.exchange.history import reports, statements, surveillance
 from ringmain.exchange.history.export import Exported, export
 from ringmain.exchange.history.query import VIEWS, Answer, History
 from ringmain.exchange.history.store import said_by
 from ringmain.exchange.messages import SIDES
-from ringmain.exchange.show import say, show, table
 
 AGGRESSORS = {code: name for name, code in SIDES.items()}
 RECENT_TRADES = 20

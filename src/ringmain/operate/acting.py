@@ -10,9 +10,9 @@ from typing import Any
 from ringmain.client import Client
 from ringmain.core.errors import RingmainError
 from ringmain.core.records import Field, Record
-from ringmain.exchange.history.periods import time_ns
+from ringmain.core.terminal import plain, say, show, table
+from ringmain.core.times import time_ns
 from ringmain.exchange.messages import schema
-from ringmain.exchange.show import plain, say, show, table
 from ringmain.gateway.app import read_ports
 from ringmain.operate import command as parsing
 from ringmain.operate.log import operators_commands

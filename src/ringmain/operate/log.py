@@ -7,8 +7,8 @@ import numpy as np
 
 from ringmain.core.journal.scan import JournalScan
 from ringmain.core.messages import OPEN_SESSION, record_of
+from ringmain.core.times import time_text
 from ringmain.exchange.history.export import check_market_folder
-from ringmain.exchange.history.periods import time_text
 from ringmain.exchange.messages import schema
 from ringmain.gateway.credentials import Credentials
 

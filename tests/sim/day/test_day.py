@@ -18,8 +18,8 @@ from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeReader
+from ringmain.core.times import day_span
 from ringmain.exchange.history.export import export
-from ringmain.exchange.history.periods import day_span
 from ringmain.exchange.history.query import History
 from ringmain.exchange.history.statements import statement
 from ringmain.vpp.app import FIELDS, seeded_fleet

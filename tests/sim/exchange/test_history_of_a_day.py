@@ -8,10 +8,10 @@ import time
 from ringmain import cli
 from ringmain.core.page import NodePage
 from ringmain.core.replay import replay
+from ringmain.core.times import Span, day_span
 from ringmain.exchange.engine import MARKET
 from ringmain.exchange.history import statements
 from ringmain.exchange.history.export import export
-from ringmain.exchange.history.periods import Span, day_span
 from ringmain.exchange.history.query import History
 from ringmain.exchange.history.store import day_text
 from ringmain.exchange.history.surveillance import Parameters, surveil

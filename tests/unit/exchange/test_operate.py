@@ -19,10 +19,10 @@ from venue_rig import (
 
 from ringmain import cli
 from ringmain.core.errors import RingmainError
+from ringmain.core.times import DAY_NS, Span, day_span, length_ns, span, time_ns
 from ringmain.exchange import venue as seen
 from ringmain.exchange.history import statements
 from ringmain.exchange.history.export import export
-from ringmain.exchange.history.periods import DAY_NS, Span, day_span, length_ns, span, time_ns
 from ringmain.exchange.history.query import History
 from ringmain.exchange.public import DelayedFeed
 

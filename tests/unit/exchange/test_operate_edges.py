@@ -9,7 +9,7 @@ import json
 import pytest
 
 from ringmain import cli
-from ringmain.exchange.show import show
+from ringmain.core.terminal import show
 
 
 def run(*arguments):

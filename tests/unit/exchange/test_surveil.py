@@ -8,10 +8,10 @@ import pytest
 from venue_rig import HOUR_NS, MINUTE_NS, Venue, trade_at_random
 
 from ringmain import cli
+from ringmain.core.times import Span
 from ringmain.exchange import messages as m
 from ringmain.exchange.history.call_price import call_price
 from ringmain.exchange.history.export import export
-from ringmain.exchange.history.periods import Span
 from ringmain.exchange.history.query import History
 from ringmain.exchange.history.surveillance import Parameters, surveil
 

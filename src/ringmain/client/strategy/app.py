@@ -16,8 +16,8 @@ from ringmain.client.strategy.simulated import MORNING_NS, Plan, simulate
 from ringmain.client.strategy.venue import Latency
 from ringmain.client.sync import Client
 from ringmain.core.errors import RingmainError
+from ringmain.core.terminal import say, table
 from ringmain.exchange.messages import schema
-from ringmain.exchange.show import say, table
 from ringmain.gateway.tls import client_context
 
 MICROSECOND_NS, SECOND_NS = 1_000, 1_000_000_000

@@ -1,7 +1,7 @@
 """Ready-made reports: trades, candles, and each product's statistics with its open interest."""
 
 from ringmain.core.errors import RingmainError
-from ringmain.exchange.history.periods import Span
+from ringmain.core.times import Span
 from ringmain.exchange.history.query import Answer, History
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ringmain.core.errors import RingmainError
-from ringmain.exchange.history.periods import Span
+from ringmain.core.times import Span
 from ringmain.exchange.history.query import Answer, History
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from ringmain.core.errors import RingmainError
 from ringmain.core.files import sync_folder
+from ringmain.core.times import DAY_NS, SECOND_NS
 from ringmain.exchange.history.columns import Columns, Table
-from ringmain.exchange.history.periods import DAY_NS, SECOND_NS
 from ringmain.exchange.history.quotes import LEVEL
 
 MERGED_ROWS = 65_536  # a file of fewer rows is taken into the next one of its table and day

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ringmain.core.times import DAY_NS, SECOND_NS, Span
 from ringmain.exchange.history.call_price import CallBook, call_price
 from ringmain.exchange.history.patterns import (
     CALL_BOOK,
@@ -17,7 +18,6 @@ from ringmain.exchange.history.patterns import (
     ORDER_TO_TRADE,
     TRADE_EVIDENCE,
 )
-from ringmain.exchange.history.periods import DAY_NS, SECOND_NS, Span
 from ringmain.exchange.history.query import History
 
 HIGH, MEDIUM = "HIGH", "MEDIUM"

@@ -55,7 +55,7 @@ def span(begin: str | None, end: str | None) -> Span:
         time_ns(end) if end else ALWAYS_NS[1],
     )
     if found.begin_ns >= found.end_ns:
-        raise RingmainError("RM647", "exchange", f"{end} is not after {begin}", "Give --from before --to")
+        raise RingmainError("RM647", "cli", f"{end} is not after {begin}", "Give --from before --to")
     return found
 
 
@@ -63,13 +63,11 @@ def length_ns(text: str) -> int:
     """Return a length of time such as ``15m``, ``1h``, ``30s`` or ``1d``; RM648 if it is none."""
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is None or int(match[1]) == 0:
-        raise RingmainError(
-            "RM648", "exchange", f"{text} is no length of time", "Write it as 30s, 15m, 1h or 1d"
-        )
+        raise RingmainError("RM648", "cli", f"{text} is no length of time", "Write it as 30s, 15m, 1h or 1d")
     length = int(match[1]) * UNITS_S[match[2]] * SECOND_NS
     if length > LENGTH_DAYS_MAX * DAY_NS:
         raise RingmainError(
-            "RM648", "exchange", f"{text} is longer than {LENGTH_DAYS_MAX} days", "Give a shorter one"
+            "RM648", "cli", f"{text} is longer than {LENGTH_DAYS_MAX} days", "Give a shorter one"
         )
     return length
 
@@ -82,8 +80,8 @@ def time_text(moment_ns: int) -> str:
 
 
 def _no_time(text: str, what: str, example: str) -> RingmainError:
-    return RingmainError("RM647", "exchange", f"{text} is no {what}", f"Write it as {example}")
+    return RingmainError("RM647", "cli", f"{text} is no {what}", f"Write it as {example}")
 
 
 def _out_of_range(text: str) -> RingmainError:
-    return RingmainError("RM647", "exchange", f"{text} is out of range", f"Give 1970-01-01 to {LAST_DAY}")
+    return RingmainError("RM647", "cli", f"{text} is out of range", f"Give 1970-01-01 to {LAST_DAY}")
