@@ -12,6 +12,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.exchange import command as exchange
 from ringmain.gateway import command as doors
 from ringmain.operate import command as operate
+from ringmain.vpp import command as vpp
 
 if TYPE_CHECKING:
     from ringmain.core.engine import Market
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     venue = exchange.add(commands)
     _add_dayahead(venue)
     operate.add(venue)
+    operate.add_to_fleet(vpp.add(commands))
     _add_strategy(commands)
     _add_bench(commands)
     _add_docs(commands)

@@ -9,33 +9,44 @@ from typing import Any
 
 from ringmain.client import Client
 from ringmain.core.errors import RingmainError
-from ringmain.core.records import Field, Record
+from ringmain.core.records import Field, Record, Schema
 from ringmain.core.terminal import plain, say, show, table
 from ringmain.core.times import time_ns
-from ringmain.exchange.messages import schema
+from ringmain.exchange.messages import schema as exchange_schema
 from ringmain.gateway.app import read_ports
 from ringmain.operate import command as parsing
 from ringmain.operate.log import operators_commands
 from ringmain.operate.warning import consequence, is_dangerous
+from ringmain.vpp.messages import SCHEMA as VPP_SCHEMA
+from ringmain.vpp.messages import ReportTelemetry
 
 ANSWER_S = 30.0
 TOKEN_VARIABLE = "RINGMAIN_TOKEN"
 OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 112)])
-RECORDS = {record.name: record for kind, record in schema.commands.items() if kind in OPERATORS_KINDS}
+CORE_KINDS = 0xFF00  # of the core's own commands, and above
+SCHEMAS: dict[str, Schema] = {"exchange": exchange_schema, "vpp": VPP_SCHEMA}
+RECORDS: dict[str, dict[str, Record]] = {
+    "exchange": {r.name: r for kind, r in exchange_schema.commands.items() if kind in OPERATORS_KINDS},
+    "vpp": {
+        r.name: r for kind, r in VPP_SCHEMA.commands.items() if kind < CORE_KINDS and r is not ReportTelemetry
+    },
+}
 
 
 def act(options: argparse.Namespace) -> int:
     """Carry out one of the actions that have a name of their own."""
-    return _carry_out(options, RECORDS[options.record], options.values(options))
+    return _carry_out(options, RECORDS[options.market][options.record], options.values(options))
 
 
 def send(options: argparse.Namespace) -> int:
     """Carry out any command, its fields given by their names; or list them."""
     if options.record is None:
-        rows = [{"command": kebab(name), "what it does": RECORDS[name].doc} for name in RECORDS]
-        table("ringmain exchange send COMMAND --field VALUE …", ["command", "what it does"], rows)
+        known = RECORDS[options.market]
+        rows = [{"command": kebab(name), "what it does": known[name].doc} for name in known]
+        title = f"ringmain {options.market} send COMMAND --field VALUE …"
+        table(title, ["command", "what it does"], rows)
         return 0
-    record = _record_called(options.record)
+    record = _record_called(options.market, options.record)
     given = _parser_of(record, options).parse_args(options.rest)
     values = {field.name: getattr(given, field.name) for field in record.fields}
     return _carry_out(given, record, values)
@@ -43,7 +54,8 @@ def send(options: argparse.Namespace) -> int:
 
 def show_actions(options: argparse.Namespace) -> None:
     """List what the operator's sessions have sent, the newest last."""
-    rows = operators_commands(options.data, frozenset(RECORDS))[-max(0, options.last) :]
+    found = operators_commands(options.data, SCHEMAS[options.market], frozenset(RECORDS[options.market]))
+    rows = found[-max(0, options.last) :]
     show(options, "What the operator has done", ["time", "sequence", "session", "command", "values"], rows)
 
 
@@ -52,18 +64,21 @@ def kebab(name: str) -> str:
     return "".join("-" + c.lower() if c.isupper() else c for c in name).lstrip("-").replace("_", "-")
 
 
-def _record_called(name: str) -> Record:
-    for record in RECORDS.values():
+def _record_called(market: str, name: str) -> Record:
+    for record in RECORDS[market].values():
         if name in (record.name, kebab(record.name)):
             return record
     raise RingmainError(
-        "RM680", "exchange", f"the operator has no command {name}", 'See "ringmain exchange send"'
+        "RM680", market, f"the operator has no command {name}", f'See "ringmain {market} send"'
     )
 
 
 def _parser_of(record: Record, options: argparse.Namespace) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(f"ringmain exchange send {kebab(record.name)}", description=record.doc)
+    parser = argparse.ArgumentParser(
+        f"ringmain {options.market} send {kebab(record.name)}", description=record.doc
+    )
     parsing.add_common(parser, options)
+    parser.set_defaults(market=options.market)
     for field in record.fields:
         known = f" ({', '.join(field.choices)})" if field.choices else ""
         default = "" if field.default is None else f" (default: {field.default})"
@@ -102,7 +117,7 @@ def _carry_out(options: argparse.Namespace, record: Record, values: dict[str, in
     """Warn, ask, send, and say what came of it."""
     packed = record(**values)
     if options.dry_run or is_dangerous(record.name):
-        say(consequence(options.data, record, values), to=sys.stderr)
+        say(consequence(options.data, options.market, record, values), to=sys.stderr)
     if options.dry_run:
         say(json.dumps({"record": record.name, **_named(record, values)}, indent=2))
         return 0
@@ -113,7 +128,7 @@ def _carry_out(options: argparse.Namespace, record: Record, values: dict[str, in
     if options.json:
         say(json.dumps([plain(event) for event in answer], indent=2))
     for event in () if options.json else answer:
-        say(_line(event))
+        say(_line(SCHEMAS[options.market], event))
     return 0
 
 
@@ -131,27 +146,34 @@ def _is_agreed() -> bool:
 
 def _send(options: argparse.Namespace, record: Record, packed: Any) -> list[dict[str, Any]]:
     """Send one command; return the events that answer it, or raise what it was rejected for."""
-    with Client.connect(options.host, _port(options), _token(options), schema, reconnect_s=5) as session:
+    with connect(options) as session:
         number = session.send(packed)
         try:
             events = [session.unpack(event) for event in session.wait_answer(number, ANSWER_S)]
         except RingmainError as error:
             what = f"it is not known whether {record.name} was carried out: {error.what}"
-            raise RingmainError("RM682", "exchange", what, 'Look at "ringmain exchange actions"') from None
+            where = f'Look at "ringmain {options.market} actions"'
+            raise RingmainError("RM682", options.market, what, where) from None
     for event in events:
         if "reason" in event and event["record"].endswith(("Rejected", "Refused")):
             raise RingmainError(
-                "RM683", "exchange", f"{record.name} changed nothing: {event['reason']}",
+                "RM683", options.market, f"{record.name} changed nothing: {event['reason']}",
                 "The rulebook and the reference of records say when that is",
             )  # fmt: skip
     return events
 
 
+def connect(options: argparse.Namespace) -> Client:
+    """Open a session of the operator's with the market, as the options say."""
+    schema = SCHEMAS[options.market]
+    return Client.connect(options.host, _port(options), _token(options), schema, reconnect_s=5)
+
+
 def _port(options: argparse.Namespace) -> int:
-    port = options.port or read_ports(options.data).get("exchange", 0)
+    port = options.port or read_ports(options.data).get(options.market, 0)
     if not 0 < port < 65_536:
         what = f"no gateway has listened for {options.data}"
-        raise RingmainError("RM684", "exchange", what, "Start it, or give --port and --host")
+        raise RingmainError("RM684", options.market, what, "Start it, or give --port and --host")
     return int(port)
 
 
@@ -160,12 +182,13 @@ def _token(options: argparse.Namespace) -> str:
         if token := os.environ.get(TOKEN_VARIABLE, ""):
             return token.strip()
         what = f"neither --token nor {TOKEN_VARIABLE} is given"
-        raise RingmainError("RM685", "exchange", what, 'Make one: "ringmain token exchange NAME --account 0"')
+        make = f'Make one: "ringmain token {options.market} NAME --account 0"'
+        raise RingmainError("RM685", options.market, what, make)
     try:
         return str(options.token.read_text("utf-8").strip())
     except (OSError, UnicodeDecodeError) as error:
         what = f"{options.token} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
-        raise RingmainError("RM685", "exchange", what, "Give the file that holds the token") from None
+        raise RingmainError("RM685", options.market, what, "Give the file that holds the token") from None
 
 
 def _named(record: Record, values: Mapping[str, int]) -> dict[str, Any]:
@@ -178,7 +201,7 @@ def _named(record: Record, values: Mapping[str, int]) -> dict[str, Any]:
     return named
 
 
-def _line(event: dict[str, Any]) -> str:
+def _line(schema: Schema, event: dict[str, Any]) -> str:
     kinds = {record.name: record for record in schema.events.values()}
     header = {"record", "sequence", "time_ns", "session_id", "session_number", "kind", "slots", "version"}
     said = {name: value for name, value in event.items() if name not in header}

@@ -1,4 +1,4 @@
-"""The parser of what acts in ``ringmain exchange``. It imports nothing heavy: `acting` is loaded late."""
+"""The parser of what acts in ``ringmain exchange`` and ``ringmain vpp``; it imports nothing heavy."""
 
 import argparse
 import importlib
@@ -26,17 +26,32 @@ def add(actions: Any) -> None:
         action.set_defaults(values=lambda options: {"product_id": options.product})
     _add_kill_switches(actions)
     _add_trade_changes(actions)
+    _add_send(actions, "exchange", "define-product")
+
+
+def add_to_fleet(actions: Any) -> None:
+    """Add the actions to those of ``ringmain vpp``."""
+    about = "Take in the nodes and assets that a CSV or JSON file describes."
+    taken = actions.add_parser("import", help=about, description=about)
+    add_common(taken)
+    taken.add_argument("file", type=Path, help="CSV or JSON; its columns are the commands' fields, and kind")
+    taken.add_argument("--link", type=int, default=None, metavar="ACCOUNT", help="their device link")
+    taken.set_defaults(command=_late("import_fleet", "ringmain.operate.fleet"), market="vpp")
+    _add_send(actions, "vpp", "set-target")
+
+
+def _add_send(actions: Any, market: str, example: str) -> None:
     send = actions.add_parser(
         "send", help="Send any of the operator's commands.",
         description="Send any of the operator's commands; without a name, list them.",
     )  # fmt: skip
     add_common(send)
-    send.set_defaults(command=_late("send"))
-    send.add_argument("record", nargs="?", help="such as define-product; add --help for its fields")
+    send.set_defaults(command=_late("send"), market=market)
+    send.add_argument("record", nargs="?", help=f"such as {example}; add --help for its fields")
     send.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     done = "What the operator has done, from the journal."
     log = actions.add_parser("actions", help=done, description=done)
-    log.set_defaults(command=_late("show_actions"))
+    log.set_defaults(command=_late("show_actions"), market=market)
     log.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="data folder (default: data)")
     log.add_argument("--last", type=int, default=50, metavar="N", help="the last N (default: 50)")
     log.add_argument("--json", action="store_true", help="as JSON")
@@ -134,16 +149,15 @@ def _trade(text: str) -> tuple[int, int]:
 
 def _action(actions: Any, name: str, text: str, record: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
-    action.set_defaults(command=_late("act"), record=record)
+    action.set_defaults(command=_late("act"), record=record, market="exchange")
     add_common(action)
     return action
 
 
-def _late(function: str) -> Callable[[argparse.Namespace], int]:
-    """Return the command that loads `acting` and runs its function of this name."""
+def _late(function: str, module: str = "ringmain.operate.acting") -> Callable[[argparse.Namespace], int]:
+    """Return the command that loads a module and runs its function of this name."""
 
     def run(options: argparse.Namespace) -> int:
-        acting = importlib.import_module("ringmain.operate.acting")
-        return int(getattr(acting, function)(options) or 0)
+        return int(getattr(importlib.import_module(module), function)(options) or 0)
 
     return run

@@ -13,7 +13,8 @@ from ringmain.exchange.safeguards_messages import BUST
 
 DANGEROUS = frozenset(
     {"HaltProduct", "ExpireProduct", "StartBalancing", "EngageKillSwitch", "ProposeTradeChange",
-     "ApproveTradeChange", "VoidAuction", "Withdraw"}
+     "ApproveTradeChange", "VoidAuction", "Withdraw",
+     "RetireAsset", "SetTarget", "SetSubmitMode", "CorrectMeter", "SetRhythm"}
 )  # fmt: skip
 SCOPES = {1: "session", 2: "account", 3: "product", 4: "the venue"}
 
@@ -23,8 +24,10 @@ def is_dangerous(record_name: str) -> bool:
     return record_name in DANGEROUS
 
 
-def consequence(data: Path, record: Record, values: Mapping[str, int]) -> str:
+def consequence(data: Path, market: str, record: Record, values: Mapping[str, int]) -> str:
     """Say what the command will do; where the venue's folder is there, to what it meets."""
+    if market != "exchange":
+        return f"{record.name}: {record.doc}"
     try:
         venue = seen.look(data / "exchange")
     except RingmainError:

@@ -1,123 +1,327 @@
-"""Wiring: fleets from a seed or a file. The vpp's only file with I/O."""
+"""``ringmain vpp ...``: the read-only tools of a fleet's operator."""
 
-import csv
-import json
+import dataclasses
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ringmain.core import times
+from ringmain.core.drawing import Chart, Series
 from ringmain.core.errors import RingmainError
-from ringmain.vpp.kernels.registry import register_battery
-from ringmain.vpp.messages import SCHEMA, RegisterBattery
-from ringmain.vpp.state import STATE
+from ringmain.core.terminal import say, show, table
+from ringmain.vpp import look as seen
+from ringmain.vpp.messages import BUY, SELL
+from ringmain.vpp.rows import rows_of
+from ringmain.vpp.state import PERIOD_NS, TICK_NS
+from ringmain.vpp.views import Bid, DeskView, tracking_error
 
-FIELDS = tuple(field.name for field in RegisterBattery.fields if field.default is None)
-
-# Homes' batteries by what their data sheets say, rounded: (limit W, capacity Wh, efficiency each way, wear).
-# Wear is what a cycle adds to the ageing that passes with the years anyway: 3 to 5 EUR for a MWh given.
-MAKES = (
-    (5_000, 13_500, 948, 400),
-    (4_600, 10_240, 962, 300),
-    (3_680, 9_600, 954, 500),
-    (5_800, 14_300, 943, 360),
-)
+SIDES = {BUY: "BUY", SELL: "SELL"}
+BLUE, RED, GREY, GREEN = "#1f77b4", "#d62728", "#7f7f7f", "#2ca02c"
+FLOW = "MW; above zero: to the grid"
 
 
-def seeded_fleet(count: int, seed: int, link_account_ids: list[int]) -> list[Any]:
-    """Return RegisterBattery commands for `count` homes, each with one battery of a common make.
+# What the engine's state says.
 
-    Parameters
-    ----------
-    count : int
-        Number of batteries; asset and site ids run from 1.
-    seed : int
-        The same seed gives the same fleet.
-    link_account_ids : list of int
-        Accounts of the device links, over which the batteries are dealt in turn.
-    """
-    dice = np.random.default_rng(seed)
-    commands = []
-    for asset_id in range(1, count + 1):
-        limit_w, capacity_wh, efficiency, wear = MAKES[int(dice.integers(len(MAKES)))]
-        commands.append(
-            RegisterBattery(
-                asset_id=asset_id,
-                node_id=asset_id,
-                link_account_id=link_account_ids[(asset_id - 1) % len(link_account_ids)],
-                charge_limit_w=limit_w,
-                discharge_limit_w=limit_w,
-                energy_capacity_wh=capacity_wh,
-                reserve_permille=int(dice.choice([50, 100, 200])),
-                charge_efficiency_permille=efficiency,
-                discharge_efficiency_permille=efficiency,
-                wear_price_ticks=wear,
-            )
+
+def assets(options: Namespace) -> None:
+    """Print the assets."""
+    _show(options, "Assets", seen.assets(_look(options), options.kind, options.node))
+
+
+def twin(options: Namespace) -> None:
+    """Print an asset's twin, one field a line; draw its plan if asked."""
+    fleet = _look(options)
+    row = seen.twin(fleet, options.asset)
+    if options.svg is not None:
+        _draw(options.svg, _plan_chart(f"Asset {options.asset}", seen.plans(fleet, options.asset), 1e3, "kW"))
+    if options.json:
+        show(options, "", (), [row])
+        return
+    lines = [{"field": name, "value": value} for name, value in _readable(row).items()]
+    table(f"Twin of asset {options.asset} at {times.time_text(fleet.time_ns)}", ["field", "value"], lines)
+
+
+def aggregate(options: Namespace) -> None:
+    """Print the nodes."""
+    fleet = _look(options)
+    _show(
+        options, f"Nodes at {times.time_text(fleet.time_ns)}", seen.nodes(fleet, options.below, options.sites)
+    )
+
+
+def plan(options: Namespace) -> None:
+    """Print the plan."""
+    fleet = _look(options)
+    rows = seen.plans(fleet, options.asset)
+    title = "The fleet's plan" if options.asset is None else f"Plan of asset {options.asset}"
+    if options.asset is not None:
+        seen.twin(fleet, options.asset)  # says so if there is none
+    if options.svg is not None:
+        _draw(options.svg, _plan_chart(title, rows, 1e6, "MW"))
+    _show(options, title, rows)
+
+
+# What the tape says.
+
+
+def forecast(options: Namespace) -> None:
+    """Print the coming day's forecast, and the last one beside the prices that came."""
+    from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast
+
+    view, fleet = _view(options), _look(options)
+    known = {
+        period * PERIOD_NS: ticks
+        for period, ticks in view.prices.price_ticks.items()
+        if period * PERIOD_NS % HOUR_NS == 0
+    }
+    if not known:
+        raise RingmainError("RM772", "vpp", "no price is known to the fleet", "Wait for the first auction")
+    today_ns = max(known) // DAY_NS * DAY_NS
+    rows: seen.Rows = []
+    for day_ns in (today_ns, today_ns + DAY_NS):
+        foretold = PriceForecast().forecast(known, day_ns)
+        rows += [
+            {
+                "hour_ns": day_ns + n * HOUR_NS,
+                "forecast_eur_mwh": int(foretold[n]) / 100,
+                "price_eur_mwh": known[day_ns + n * HOUR_NS] / 100 if day_ns + n * HOUR_NS in known else None,
+            }
+            for n in range(HOURS)
+        ]
+    if options.svg is not None:
+        _draw(options.svg, Chart("Prices: forecast and auction", "EUR/MWh", [
+            Series("forecast", BLUE, [(r["hour_ns"], r["forecast_eur_mwh"]) for r in rows], "step", HOUR_NS),
+            Series("auction", RED, [(r["hour_ns"], r["price_eur_mwh"]) for r in rows], "step", HOUR_NS),
+        ]))  # fmt: skip
+    _show(options, f"Forecasts, made from what was known; now {times.time_text(fleet.time_ns)}", rows)
+
+
+def bids(options: Namespace) -> None:
+    """Print bids, or why one was made."""
+    view = _view(options)
+    if options.why is not None:
+        _why(options, view)
+        return
+    chosen = [
+        bid for bid in view.bids.by_id.values()
+        if options.product in (None, bid.product_id) and not (options.open and bid.ending)
+    ]  # fmt: skip
+    rows = [_bid_row(view, bid) for bid in chosen[-max(0, options.last) :]]
+    _show(options, f"Bids, {len(rows)} of {len(view.bids.by_id)}", rows)
+
+
+def _bid_row(view: DeskView, bid: Bid) -> dict[str, Any]:
+    product, reason = view.commitments.products.get(bid.product_id), view.reasons.by_bid.get(bid.bid_id)
+    lot_w = product.lot_power_w if product else 0
+    return {
+        "bid_id": bid.bid_id,
+        "product_id": bid.product_id,
+        "delivery_ns": product.delivery_start_ns if product else 0,
+        "minutes": product.delivery_duration_s // 60 if product else None,
+        "side": SIDES.get(bid.side, str(bid.side)),
+        "limit_eur_mwh": bid.price_ticks / 100,
+        "quantity_mw": bid.quantity_lots * lot_w / 1e6,
+        "awarded_mw": bid.awarded_lots * lot_w / 1e6,
+        "amount_eur": bid.amount_minor / 1e6,
+        "ending": bid.ending or "OPEN",
+        "purpose": reason.purpose if reason else "",
+        "prices_from": reason.price_source if reason else "",
+    }
+
+
+def _why(options: Namespace, view: DeskView) -> None:
+    """Print a bid and its reason, in words and in figures."""
+    bid = view.bids.by_id.get(options.why)
+    if bid is None:
+        raise RingmainError("RM773", "vpp", f"there is no bid {options.why}", 'See "ringmain vpp bids"')
+    row, reason = _bid_row(view, bid), view.reasons.by_bid.get(bid.bid_id)
+    if reason is None:
+        raise RingmainError("RM774", "vpp", f"bid {bid.bid_id} came without a reason", "Ask who sent it")
+    row |= {
+        "asked_ns": reason.time_ns,
+        "wanted_mw": reason.wanted_power_w / 1e6,
+        "owed_before_mw": reason.owed_power_w / 1e6,
+        "expected_price_eur_mwh": reason.expected_price_ticks / 100,
+        "worth_eur_mwh": reason.worth_ticks / 100,
+    }
+    if options.json:
+        show(options, "", (), [row])
+        return
+    verb, bound = ("sell", "from") if bid.side == SELL else ("buy", "up to")
+    say(
+        f"Bid {bid.bid_id} asks to {verb} {row['quantity_mw']:g} MW from "
+        f"{times.time_text(row['delivery_ns'])} for {row['minutes']} minutes: the plan wants "
+        f"{row['wanted_mw']:g} MW there, and {row['owed_before_mw']:g} MW were owed. A price of "
+        f"{row['expected_price_eur_mwh']:.2f} EUR/MWh was expected ({reason.price_source.lower()}); to the "
+        f"fleet the energy is worth {row['worth_eur_mwh']:.2f}, so it {verb}s {bound} "
+        f"{row['limit_eur_mwh']:.2f} EUR/MWh."
+    )
+    if reason.purpose == "URGENT":
+        say("It is urgent: without it the fleet can't deliver what it owes, and the imbalance costs more.")
+    lines = [{"field": name, "value": value} for name, value in _readable(row).items()]
+    table(f"Bid {bid.bid_id}", ["field", "value"], lines)
+
+
+def steps(options: Namespace) -> None:
+    """Print the loop's steps."""
+    done = sorted(_view(options).steps.done.values(), key=lambda step: step.time_ns)
+    rows = [dataclasses.asdict(step) for step in done[-max(0, options.last) :]]
+    _show(options, f"Steps, {len(rows)} of {len(done)}", rows)
+
+
+def dispatch(options: Namespace) -> None:
+    """Print the dispatch ticks."""
+    view = _view(options)
+    ticks = list(view.track.ticks)
+    if options.svg is not None:
+        _draw(options.svg, Chart("Fleet power against its target", FLOW, [
+            Series("target", GREY, [(t.time_ns, t.target_power_w / 1e6) for t in ticks], "step", TICK_NS),
+            Series("power", BLUE, [(t.time_ns, t.power_w / 1e6) for t in ticks]),
+            Series("committed", RED, [(t.time_ns, t.committed_power_w / 1e6) for t in ticks], "step", TICK_NS,
+                   "4 3"),
+        ]))  # fmt: skip
+    names = (
+        "time_ns", "power_w", "committed_power_w", "target_power_w", "allocated_power_w", "headroom_up_w",
+        "headroom_down_w", "energy_wh", "fresh_count", "late_count", "silent_count",
+    )  # fmt: skip
+    rows = [{name: getattr(tick, name) for name in names} for tick in ticks[-max(0, options.last) :]]
+    capacity_w = view.assets.discharge_limit_w
+    title = f"Dispatch, {len(rows)} of {len(ticks)} ticks"
+    if capacity_w:
+        title += f"; tracking error {100 * tracking_error(view.track, capacity_w):.2f} % of capacity"
+    _show(options, title, rows)
+
+
+def settle(options: Namespace) -> None:
+    """Print statements: the fleet's by quarter-hour, a site's, or all sites' balances."""
+    view = _view(options)
+    span = times.day_span(options.day) if options.day else times.Span()
+    if options.sites:
+        money = view.settlement
+        rows = [
+            {"site_id": n, "metered_wh": money.site_metered_wh.get(n, 0), "balance_eur": minor / 1e6}
+            for n, minor in sorted(money.site_balance_minor.items())
+        ]
+        _show(options, "Sites", rows)
+    elif options.site is not None:
+        _show(options, f"Site {options.site}", _site_rows(options, options.site, span))
+    else:
+        _show(options, "Settled quarter-hours", _fleet_rows(view, span))
+
+
+def _fleet_rows(view: DeskView, span: times.Span) -> seen.Rows:
+    newest = {c.period_start_ns: c for c in view.settlement.corrections}
+    rows = []
+    for statement in view.settlement.statements:
+        if not span.begin_ns <= statement.period_start_ns < span.end_ns:
+            continue
+        correction = newest.get(statement.period_start_ns)
+        added_minor = sum(
+            c.imbalance_minor
+            for c in view.settlement.corrections
+            if c.period_start_ns == statement.period_start_ns
         )
-    return commands
+        rows.append({
+            "period_start_ns": statement.period_start_ns,
+            "committed_kwh": statement.committed_wh / 1e3,
+            "baseline_kwh": view.baselines.power_w.get(statement.period_start_ns // PERIOD_NS, 0) / 4e3,
+            "metered_kwh": statement.metered_wh / 1e3,
+            "estimated_kwh": statement.estimated_wh / 1e3,
+            "imbalance_eur_mwh": statement.imbalance_price_ticks / 100,
+            "award_eur": statement.award_minor / 1e6,
+            "imbalance_eur": statement.imbalance_minor / 1e6,
+            "wear_eur": statement.wear_minor / 1e6,
+            "income_eur": (statement.income_minor + added_minor) / 1e6,
+            "version": correction.settlement_version if correction else 1,
+            "corrected_kwh": correction.metered_wh / 1e3 if correction else None,
+        })  # fmt: skip
+    return rows
 
 
-def fleet_from_file(path: Path) -> list[Any]:
-    """Return RegisterBattery commands from a CSV or JSON file whose columns are the command's fields.
+def _site_rows(options: Namespace, site_id: int, span: times.Span) -> seen.Rows:
+    """Return a site's quarter-hours in the order in which they were booked, corrections where they came."""
+    from ringmain.core.tape import TapeReader
+    from ringmain.vpp.loop_messages import SiteResettled
+    from ringmain.vpp.messages import SCHEMA, SiteSettled
 
-    Columns of other names are not looked at.
+    rows: seen.Rows = []
+    tape = TapeReader(options.data / "vpp", SCHEMA)
+    tape.position = tape.first()
+    while (events := tape.read()).size:
+        for record in (SiteSettled, SiteResettled):
+            rows += [
+                {
+                    "booked_ns": int(row["time_ns"]),
+                    "period_start_ns": int(row["period_start_ns"]),
+                    "what": "settled" if record is SiteSettled else "corrected",
+                    "metered_wh": int(row["metered_wh"]),
+                    "amount_eur": int(row["amount_minor"]) / 1e6,
+                    "balance_eur": int(row["balance_minor"]) / 1e6,
+                }
+                for row in rows_of(events, record)
+                if int(row["site_id"]) == site_id and span.begin_ns <= row["period_start_ns"] < span.end_ns
+            ]
+    return sorted(rows, key=lambda row: (row["booked_ns"], row["period_start_ns"]))
 
-    Raises
-    ------
-    RingmainError
-        RM601 for a file that can't be read or is empty, RM602 for a row that is no battery, RM603 for a
-        battery that the engine would refuse.
-    """
-    rows = _rows(path)
+
+# Printing and drawing.
+
+
+def _plan_chart(title: str, rows: seen.Rows, scale: float, unit: str) -> Chart:
+    """Draw plan and commitment, prices scaled beside them in EUR/MWh."""
+    hold_ns = PERIOD_NS
+    series = [
+        Series("plan", BLUE, [(r["period_start_ns"], r["planned_w"] / scale) for r in rows], "step", hold_ns),
+        Series("committed", RED, [(r["period_start_ns"], r["committed_w"] / scale) for r in rows], "step",
+               hold_ns, "4 3"),
+    ]  # fmt: skip
+    prices = [r["price_eur_mwh"] for r in rows if r["price_eur_mwh"] is not None]
+    most = max((abs(r["planned_w"]) / scale for r in rows), default=0.0)
+    if prices and max(map(abs, prices)) > 0 and most > 0:
+        factor = most / max(map(abs, prices))
+        scaled = [
+            (r["period_start_ns"], None if r["price_eur_mwh"] is None else r["price_eur_mwh"] * factor)
+            for r in rows
+        ]
+        name = f"price, {max(map(abs, prices)):.0f} EUR/MWh at {most:.3g}"
+        series.append(Series(name, GREEN, scaled, "step", hold_ns))
+    return Chart(title, f"{unit}; above zero: to the grid", series)
+
+
+def _draw(path: Path, chart: Chart) -> None:
+    try:
+        path.write_text(chart.svg(), "utf-8")
+    except OSError as error:
+        what = f"{path} cannot be written: {error.strerror}"
+        raise RingmainError("RM775", "vpp", what, "Give a file in a folder that you may write to") from None
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with times as people read them."""
+    return {
+        name.removesuffix("_ns"): times.time_text(value)
+        if name.endswith("_ns") and value is not None
+        else value
+        for name, value in row.items()
+    }
+
+
+def _show(options: Namespace, title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows; a table shows times as people read them."""
+    if options.json or getattr(options, "csv", False):
+        show(options, title, list(rows[0]) if rows else [], rows)
+        return
     if not rows:
-        raise RingmainError("RM601", f"fleet {path.name}", "holds no battery", "Give one row for each")
-    fleet = np.zeros(1, STATE).view(np.recarray)[0]
-    commands = []
-    for number, row in enumerate(rows, 1):
-        command = _registration(path, number, row)
-        reason = register_battery(fleet, command.view(np.recarray)[0])
-        if reason:
-            what = f"row {number}, asset {int(command['asset_id'][0])}: {SCHEMA.reasons[reason]}"
-            raise RingmainError("RM603", f"fleet {path.name}", what, "Correct the row")
-        commands.append(command)
-    return commands
+        say(f"{title[:1].lower()}{title[1:]}: none")
+        return
+    readable = [_readable(row) for row in rows]
+    table(title, list(readable[0]), readable)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".csv":
-            return list(csv.DictReader(text.splitlines()))
-        if path.suffix == ".json":
-            return list(json.loads(text))
-    except (OSError, ValueError, TypeError) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise RingmainError(
-            "RM601", f"fleet {path.name}", f"cannot be read: {what}", "Check the file"
-        ) from None
-    raise RingmainError(
-        "RM601", f"fleet {path.name}", "is neither .csv nor .json", "Name it after what it is"
-    )
+def _look(options: Namespace) -> seen.Fleet:
+    return seen.look(options.data / "vpp")
 
 
-def _registration(path: Path, number: int, row: Any) -> Any:
-    what = "is no row of columns"
-    if isinstance(row, dict):
-        faults = [f"{name} is {row.get(name, 'missing')}" for name in FIELDS if not _is_whole(row.get(name))]
-        what = ", ".join(faults)
-    if not what:
-        try:
-            return RegisterBattery(**{name: int(row[name]) for name in FIELDS})
-        except RingmainError as error:  # a field is too small for the number
-            what = error.what
-    raise RingmainError(
-        "RM602", f"fleet {path.name}", f"row {number}: {what}", f"Give whole numbers for {', '.join(FIELDS)}"
-    )
-
-
-def _is_whole(value: Any) -> bool:
-    """Tell whether a cell is a whole number."""
-    try:
-        return not isinstance(value, bool) and int(value) == float(value)
-    except (TypeError, ValueError, OverflowError):
-        return False
+def _view(options: Namespace) -> DeskView:
+    return seen.view_of(options.data / "vpp")

@@ -24,7 +24,7 @@ from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
 from ringmain.vpp import messages as vpp
-from ringmain.vpp.app import FIELDS
+from ringmain.vpp.fleets import FIELDS
 from ringmain.world import seats
 from ringmain.world.batteries import Batteries
 from ringmain.world.calendar import (

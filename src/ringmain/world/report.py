@@ -5,9 +5,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from ringmain.core.drawing import Chart, Series
 from ringmain.world.auction_pictures import auction_pictures
 from ringmain.world.calendar import HOURS, QUARTER_NS
-from ringmain.world.drawing import Chart, Series
 from ringmain.world.exchange_figures import charted
 from ringmain.world.figures import gather
 from ringmain.world.live import Plan

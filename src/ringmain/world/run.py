@@ -17,7 +17,7 @@ from ringmain.control.supervisor import Child, Running, Supervisor
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
-from ringmain.vpp.app import FIELDS, fleet_from_file, seeded_fleet
+from ringmain.vpp.fleets import FIELDS, fleet_from_file, seeded_fleet
 from ringmain.vpp.state import ASSETS
 from ringmain.world import seats
 from ringmain.world.calendar import OPENING_NS, midnight_ns, next_delivery_day

@@ -8,7 +8,7 @@ import pytest
 from batteries import Batteries
 
 from ringmain.vpp.advice.desk import Desk
-from ringmain.vpp.app import seeded_fleet
+from ringmain.vpp.fleets import seeded_fleet
 from ringmain.vpp.messages import (
     BUY,
     CANCELLED,

@@ -22,7 +22,7 @@ from ringmain.core.times import day_span
 from ringmain.exchange.history.export import export
 from ringmain.exchange.history.query import History
 from ringmain.exchange.history.statements import statement
-from ringmain.vpp.app import FIELDS, seeded_fleet
+from ringmain.vpp.fleets import FIELDS, seeded_fleet
 from ringmain.vpp.messages import SCHEMA, FleetHeard, FleetMeasured, PlanAccepted
 from ringmain.vpp.rows import rows_of
 from ringmain.world.calendar import MINUTE_NS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ringmain.vpp.app import seeded_fleet
+from ringmain.vpp.fleets import seeded_fleet
 from ringmain.vpp.messages import SCHEMA, ReportTelemetry, SetpointIssued
 from ringmain.world.batteries import Batteries
 from ringmain.world.calendar import HOUR_NS, MINUTE_NS

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from ringmain.vpp.app import FIELDS, seeded_fleet
+from ringmain.vpp.fleets import FIELDS, seeded_fleet
 from ringmain.vpp.views import Statement
 from ringmain.world.calendar import DAY_NS, HOUR_NS, MINUTE_NS, midnight_ns
 from ringmain.world.foresight import Told, forecasts, foresight

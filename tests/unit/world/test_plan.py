@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ringmain.core.errors import RingmainError
-from ringmain.vpp.app import FIELDS
+from ringmain.vpp.fleets import FIELDS
 from ringmain.world.calendar import DAY_NS, HOUR_NS, midnight_ns
 from ringmain.world.desk import published_ticks
 from ringmain.world.live import HISTORY_DAYS, Plan, plan_of

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 
-from ringmain.world.calendar import HOUR_NS, SECOND_NS
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3_600 * SECOND_NS
 
 WIDTH, HEIGHT = 960, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 28, 56, 36

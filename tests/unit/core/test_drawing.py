@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ringmain.core.drawing import Chart, Series
 from ringmain.world.calendar import HOUR_NS
-from ringmain.world.drawing import Chart, Series
 
 HOURS = [(n * HOUR_NS, float(n * n - 50)) for n in range(24)]
 
