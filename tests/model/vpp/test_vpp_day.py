@@ -14,11 +14,13 @@ from ringmain.vpp.messages import (
     CANCELLED,
     EXPIRED,
     REFERENCE,
+    SCHEMA,
     SELL,
     DefineProduct,
     RecordAward,
     RecordOrderEnded,
     RecordPrice,
+    SubmitBid,
 )
 from ringmain.vpp.state import BALANCING, EXCHANGE, FLEET, SITE_ACCOUNTS, WEAR
 from ringmain.vpp.views import Bid, DeskView, tracking_error
@@ -199,3 +201,71 @@ def test_a_third_of_the_fleet_falls_silent_and_is_estimated() -> None:
     assert day.rig.fleet.accounts["balance_minor"].sum() == 0
     assert day.view.track.last is not None
     assert day.view.track.last.silent_count == int(day.silent.sum())
+
+
+def test_every_bid_has_its_reason_and_every_step_its_note(calm: Day) -> None:
+    view = calm.view
+    assert view.bids.by_id.keys() == view.reasons.by_bid.keys()
+    for bid_id, reason in view.reasons.by_bid.items():
+        bid = view.bids.by_id[bid_id]
+        missing_w = reason.wanted_power_w - reason.owed_power_w
+        assert (missing_w > 0) == (bid.side == SELL), "a bid goes from what is owed to what is wanted"
+        assert abs(missing_w) >= bid.quantity_lots * LOT_W - LOT_W
+    assert view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
+    assert view.steps.done["FORECAST", MIDNIGHT_NS].price_source == "NAIVE"
+    slots = [about_ns for step, about_ns in view.steps.done if step == "PLAN" and about_ns != MIDNIGHT_NS]
+    assert len(slots) == len(set(slots)) > 40
+
+
+def test_a_desk_that_dies_in_the_middle_bids_for_the_rest_and_nothing_twice() -> None:
+    whole = Day(seed=2)
+    until_ns = MIDNIGHT_NS - 12 * HOUR_NS - 3 * MINUTE_NS
+    while whole.rig.now_ns < MIDNIGHT_NS - 13 * HOUR_NS - MINUTE_NS:
+        whole.minute()
+    whole.rig.now_ns += MINUTE_NS
+    commands = whole.desk.advise(whole.view, whole.history, whole.rig.now_ns)
+    submitted = np.flatnonzero(commands["kind"] == SubmitBid.kind)
+    assert submitted.size > 6
+    whole.rig.send_batch(DESK, commands[: submitted[3] + 2])  # the fifth bid's reason went, not the bid
+    whole.drain()
+    whole.desk = Desk()  # a new one, which knows the tape alone
+    while whole.rig.now_ns < until_ns:
+        whole.minute()
+    products = [bid.product_id for bid in whole.view.bids.by_id.values()]
+    assert len(products) == len(set(products))
+    assert len(products) >= submitted.size - 1  # from a plan that was made anew
+    assert whole.view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
+
+
+@pytest.mark.parametrize(("days_missing", "source"), [(1, "LAST_GOOD"), (2, "LAST_GOOD")])
+def test_prices_that_are_late_are_replaced_by_the_last_good_ones(days_missing: int, source: str) -> None:
+    day = Day(seed=4)
+    day.history = {
+        ns: p for ns, p in day.history.items() if ns < MIDNIGHT_NS - (days_missing + 1) * 24 * HOUR_NS
+    }
+    while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 5 * MINUTE_NS:
+        day.minute()
+    step = day.view.steps.done["BID", MIDNIGHT_NS]
+    assert (step.outcome, step.price_source) == ("FELL_BACK", source)
+    assert day.view.bids.by_id
+
+
+def test_without_any_price_nothing_is_bid_and_the_journal_says_so() -> None:
+    day = Day(seed=5)
+    day.history = {}
+    while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 5 * MINUTE_NS:
+        day.minute()
+    assert not day.view.bids.by_id
+    assert day.view.steps.done["BID", MIDNIGHT_NS].outcome == "MISSED"
+
+
+def test_a_desk_that_wakes_after_the_gate_has_missed_it() -> None:
+    day = Day(seed=6)
+    desk, day.desk = day.desk, type("Asleep", (), {"advise": lambda self, *_: SCHEMA.empty(0)})()
+    while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 10 * MINUTE_NS:
+        day.minute()
+    early, late = (MIDNIGHT_NS - 12 * HOUR_NS + k * MINUTE_NS for k in (-1, 0))
+    found = SCHEMA.unpack_command(desk.advise(day.view, day.history, early)[-1:])
+    assert found["outcome"] == 2  # DONE_LATE
+    missed = SCHEMA.unpack_command(Desk().advise(day.view, day.history, late)[:1])
+    assert (missed["record"], missed["outcome"]) == ("RecordStep", 4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ringmain.vpp.advice.desk import FleetPlan, with_urgency
+from ringmain.vpp.advice.fleet_plan import FleetPlan, with_urgency
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
 from ringmain.vpp.messages import RegisterBattery

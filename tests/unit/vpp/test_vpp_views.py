@@ -9,7 +9,7 @@ import pytest
 
 from ringmain.core.errors import RingmainError
 from ringmain.vpp.advice.bidding import Order, Want, orders, shared_lots
-from ringmain.vpp.advice.desk import blocks
+from ringmain.vpp.advice.fleet_plan import blocks
 from ringmain.vpp.fleets import FIELDS, fleet_from_file, seeded_fleet
 from ringmain.vpp.messages import BUY, SCHEMA, SELL, PlanAccepted, SubmitPlan
 from ringmain.vpp.state import PERIOD_NS, PLAN_PERIODS

@@ -105,7 +105,7 @@ def test_a_folder_keeps_its_fleet(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "RM601 .* holds no battery"),
+        ([], "RM601 .* holds no asset"),
         ([{"asset_id": 1}], "RM602 .* row 1: node_id is missing"),
         (rows_of(1, reserve_permille="a"), "RM602 .* row 1: reserve_permille is a"),
         (rows_of(1, charge_limit_w=4_000.5), "RM602 .* row 1: charge_limit_w is 4000.5"),

@@ -1,9 +1,10 @@
 """The desk: when to plan and to bid, from what the views show.
 
-Each step is worked out anew from the views, so that a desk that was restarted goes on where the
-tape says it was. The day-ahead step plans the coming day against the forecast; the intraday step
-plans what is left against the prices that the auction has set, and asks for the difference to
-what the fleet owes by now.
+Each step is worked out anew from the views, and noted on the journal when it is done, so that a desk that
+was restarted goes on where the tape says it was. The day-ahead step plans the coming day against the
+forecast; the intraday step plans what is left against the prices that the auction has set, and asks for
+the difference to what the fleet owes by now. A step that is late falls back: to the last good prices,
+and when there are none, to no bid at all.
 """
 
 from collections.abc import Mapping
@@ -13,15 +14,28 @@ from typing import Any
 import numpy as np
 
 from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders
+from ringmain.vpp.advice.fleet_plan import FleetPlan, plan_fleet, with_urgency
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast, Prices
-from ringmain.vpp.advice.planner import Planner
-from ringmain.vpp.advice.projection import project
-from ringmain.vpp.messages import IMMEDIATE_OR_CANCEL, REST, SCHEMA, CancelBid, SubmitBid, SubmitPlan
-from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
+from ringmain.vpp.loop_messages import (
+    AUCTION_PRICE,
+    BID_STEP,
+    DONE,
+    DONE_LATE,
+    FELL_BACK,
+    FORECAST,
+    LAST_GOOD,
+    MISSED,
+    PLAN,
+    PLANNED,
+    URGENT,
+    ExplainBid,
+    RecordStep,
+)
+from ringmain.vpp.messages import IMMEDIATE_OR_CANCEL, REST, SCHEMA, SELL, CancelBid, SubmitBid
+from ringmain.vpp.state import PERIOD_NS, PRICE_LIMIT_TICKS, SECOND_NS
 from ringmain.vpp.views import DeskView, Product
 
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
-URGENT_W = 10_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,7 @@ class DeskTimes:
 
     day_ahead_ns: int = 11 * HOUR_NS  # bids for tomorrow from here on
     day_ahead_end_ns: int = 12 * HOUR_NS - 120 * SECOND_NS  # ... to here: the auction is about to clear
+    gate_ns: int = 12 * HOUR_NS  # bids after that miss it
     intraday_open_ns: int = 15 * HOUR_NS  # tomorrow's products trade continuously from here on
     intraday_every_ns: int = HOUR_NS // 2
     intraday_offset_ns: int = 120 * SECOND_NS  # after the half-hour, when the census is in
@@ -44,8 +59,6 @@ class Desk:
     forecast: PriceForecast = field(default_factory=PriceForecast)
     _last_bid_id: int = 0
     _asked_ns: int = 0
-    _planned_day_ns: int = 0
-    _intraday_slot: int = 0
 
     def advise(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> Any:
         """Return the commands that are due now, as one batch of shape (n,); none while bids are unanswered.
@@ -63,7 +76,7 @@ class Desk:
         if not answered and now_ns < self._asked_ns + self.times.answer_within_ns:
             return SCHEMA.empty(0)
         asked = self._last_bid_id
-        commands = self.day_ahead(view, history, now_ns) + self.intraday(view, now_ns)
+        commands = self.day_ahead(view, history, now_ns) + self.intraday(view, history, now_ns)
         if self._last_bid_id != asked:
             self._asked_ns = now_ns
         return SCHEMA.batch(commands)
@@ -71,46 +84,90 @@ class Desk:
     def day_ahead(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> list[Any]:
         """Plan tomorrow against the forecast and bid for it, once, in the hour before the auction.
 
-        A desk that was made anew in that hour bids for the hours that have no bid yet.
+        A desk that was made anew in that hour bids for the hours that have no bid yet. One that comes when
+        the auction is about to clear bids at once; one that comes later notes that it has missed it.
         """
         time_of_day_ns = now_ns % DAY_NS
-        if not self.times.day_ahead_ns <= time_of_day_ns < self.times.day_ahead_end_ns:
-            return []
         day_ns = now_ns - time_of_day_ns + DAY_NS
+        if time_of_day_ns < self.times.day_ahead_ns or is_done(view, "BID", day_ns):
+            return []
+        gate_ns = day_ns - DAY_NS + self.times.gate_ns
+        products = self._unbidden(view, day_ns, now_ns)
+        if not products and not is_begun(view, day_ns):
+            return []
+        if now_ns >= gate_ns:
+            return [note(BID_STEP, day_ns, gate_ns, MISSED)] if products else []
+        is_late = time_of_day_ns >= self.times.day_ahead_end_ns
+        foretold = self.forecast.foretell(history, day_ns)
+        outcome = DONE_LATE if is_late else FELL_BACK if foretold.source == LAST_GOOD else DONE
+        forecast_step = note(FORECAST, day_ns, gate_ns, outcome, foretold.source, HOURS)
+        if foretold.source == 0:
+            missed = note(FORECAST, day_ns, gate_ns, MISSED)
+            return [missed, note(BID_STEP, day_ns, gate_ns, MISSED)]
+        plan = plan_fleet(view, day_ns, foretold.price_ticks, foretold.price_ticks, now_ns)
+        plans = plan.commands(view)
+        sources = np.full(HOURS, foretold.source)
+        bids = self._bids(view, plan, plan.wants(), products, REST, foretold.price_ticks, sources)
+        return [
+            forecast_step, plans, note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans)),
+            *bids, note(BID_STEP, day_ns, gate_ns, outcome, foretold.source, len(bids) // 2),
+        ]  # fmt: skip
+
+    def _unbidden(self, view: DeskView, day_ns: int, now_ns: int) -> list[Product]:
+        """Return the hours of a day that can be bid for, and were not."""
         bidden = {bid.product_id for bid in view.bids.by_id.values()}
-        products = [
+        return [
             product
             for product in open_products(view, now_ns)
             if product.delivery_duration_s * SECOND_NS == HOUR_NS
             and day_ns <= product.delivery_start_ns < day_ns + DAY_NS
             and product.product_id not in bidden
         ]
-        if not products or self._planned_day_ns == day_ns:
-            return []
-        self._planned_day_ns = day_ns
-        prices = self.forecast.forecast(history, day_ns)
-        plan = plan_fleet(view, day_ns, prices, prices, now_ns)
-        return [plan.commands(view), *self._bids(view, plan.wants(), products, REST)]
 
-    def intraday(self, view: DeskView, now_ns: int) -> list[Any]:
-        """Plan the hours whose price is known, and trade the difference to what is owed; twice an hour."""
+    def intraday(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> list[Any]:
+        """Plan the hours whose price is known, and trade the difference to what is owed; twice an hour.
+
+        If the auction has set no price for the hours ahead, their forecast stands in.
+        """
         slot, passed_ns = divmod(now_ns, self.times.intraday_every_ns)
-        if slot == self._intraday_slot or passed_ns < self.times.intraday_offset_ns:
+        slot_ns = slot * self.times.intraday_every_ns
+        if passed_ns < self.times.intraday_offset_ns or is_done(view, "PLAN", slot_ns):
             return []
-        self._intraday_slot = slot
-        start_ns = first_known_ns(view.prices.price_ticks, (now_ns // HOUR_NS + 1) * HOUR_NS)
-        prices = known_prices(view.prices.price_ticks, start_ns)
+        start_ns, prices, sources = self._prices_ahead(view, history, now_ns)
         if len(prices) == 0:
             return []
         horizon_ns = start_ns + len(prices) * HOUR_NS
         last_day = known_prices(view.prices.price_ticks, horizon_ns - DAY_NS)
         plan = plan_fleet(view, start_ns, prices, last_day if len(last_day) == HOURS else prices, now_ns)
+        plans = plan.commands(view)
+        gate_ns = slot_ns + self.times.intraday_every_ns
+        outcome = DONE if sources[0] == AUCTION_PRICE else FELL_BACK
+        planned = note(PLAN, slot_ns, gate_ns, outcome, int(sources[0]), len(plans))
         products = [p for p in open_products(view, now_ns) if self._is_continuous(p, now_ns)]
         if not products:
-            return [plan.commands(view)]
+            return [plans, planned]
         cancels = [CancelBid(bid_id=bid.bid_id) for bid in view.bids.open() if not bid.cancelling]
-        bids = self._bids(view, with_urgency(plan, view, prices), products, IMMEDIATE_OR_CANCEL)
-        return [plan.commands(view), *cancels, *bids]
+        wants = with_urgency(plan, view, prices)
+        bids = self._bids(view, plan, wants, products, IMMEDIATE_OR_CANCEL, prices, sources)
+        bidden = note(BID_STEP, slot_ns, gate_ns, outcome, int(sources[0]), len(bids) // 2)
+        return [plans, *cancels, *bids, planned, bidden]
+
+    def _prices_ahead(
+        self, view: DeskView, history: Mapping[int, int], now_ns: int
+    ) -> tuple[int, Prices, Any]:
+        """Return the first hour to plan, prices from it on, and where each comes from."""
+        next_ns = (now_ns // HOUR_NS + 1) * HOUR_NS
+        start_ns = first_known_ns(view.prices.price_ticks, next_ns)
+        prices = known_prices(view.prices.price_ticks, start_ns)
+        if len(prices):
+            return start_ns, prices, np.full(len(prices), AUCTION_PRICE)
+        if not view.prices.price_ticks or not any(view.commitments.power_w.values()):
+            return start_ns, prices, prices  # nothing was ever traded: the auction is still to come
+        foretold = self.forecast.foretell(history, next_ns // DAY_NS * DAY_NS)
+        if foretold.source == 0:
+            return start_ns, prices, prices
+        ahead = foretold.price_ticks[next_ns % DAY_NS // HOUR_NS :]
+        return next_ns, ahead, np.full(len(ahead), foretold.source)
 
     def _is_continuous(self, product: Product, now_ns: int) -> bool:
         """Tell whether the product trades in the book: from the afternoon before its day."""
@@ -118,10 +175,32 @@ class Desk:
         return now_ns >= day_ns - DAY_NS + self.times.intraday_open_ns
 
     def _bids(
-        self, view: DeskView, wants: dict[int, Want], products: list[Product], time_in_force: int
-    ) -> list[Any]:
-        asked = orders(wants, expected_power_w(view.commitments, view.bids), products)
-        return [self._bid(view, order, time_in_force) for order in asked]
+        self, view: DeskView, plan: FleetPlan, wants: dict[int, Want], products: list[Product],
+        time_in_force: int, prices: Prices, sources: Any,
+    ) -> list[Any]:  # fmt: skip
+        """Return each bid behind its reason."""
+        owed_w = expected_power_w(view.commitments, view.bids)
+        own = plan.wants()
+        by_id = {product.product_id: product for product in products}
+        commands: list[Any] = []
+        for order in orders(wants, owed_w, products):
+            bid = self._bid(view, order, time_in_force)
+            periods = by_id[order.product_id].periods
+            first = (periods[0] * PERIOD_NS - plan.start_ns) // HOUR_NS
+            is_urgent = any(wants[period] != own[period] for period in periods)
+            commands += [
+                ExplainBid(
+                    bid_id=int(bid["bid_id"][0]),
+                    wanted_power_w=sum(wants[period].power_w for period in periods) // len(periods),
+                    owed_power_w=sum(owed_w.get(period, 0) for period in periods) // len(periods),
+                    expected_price_ticks=bounded(int(prices[first])),
+                    worth_ticks=bounded(worth_ticks(order, own, periods)),
+                    purpose=URGENT if is_urgent else PLANNED,
+                    price_source=int(sources[first]),
+                ),
+                bid,
+            ]
+        return commands
 
     def _bid(self, view: DeskView, order: Order, time_in_force: int) -> Any:
         self._last_bid_id = max(self._last_bid_id, view.bids.last_bid_id) + 1
@@ -135,103 +214,32 @@ class Desk:
         )
 
 
-@dataclass(frozen=True)
-class FleetPlan:
-    """Plans of all batteries over the same hours.
-
-    Parameters
-    ----------
-    fleet : recarray of shape (n,), ASSET
-    hours : recarray of shape (n, n_hours), HOUR
-    energy_wh : int64 array of shape (n,)
-        Stored when the plan begins.
-    """
-
-    start_ns: int
-    fleet: Any
-    hours: Any
-    energy_wh: Any
-
-    @property
-    def periods(self) -> Any:
-        """The quarter-hours of the plan, int64 array of shape (4 * n_hours,)."""
-        first = self.start_ns // PERIOD_NS
-        return np.arange(first, first + self.hours.shape[1] * PERIODS_PER_HOUR)
-
-    def commands(self, view: DeskView) -> Any:
-        """Return the plans as blocks of equal power, where a battery's plan is not that already.
-
-        Returns
-        -------
-        array of shape (n_blocks,), SubmitPlan
-        """
-        power_w = self.hours.power_w
-        row, first, count = blocks(power_w)
-        standing = view.plans.power_w(self.fleet.asset_id, self.periods)
-        differs = (standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)).reshape(*power_w.shape, -1)
-        runs = row * power_w.shape[1] + first  # where each block begins among all hours of all batteries
-        is_new = np.logical_or.reduceat(differs.any(axis=2).ravel(), runs) if runs.size else runs == 0
-        row, first, count = row[is_new], first[is_new], count[is_new]
-        commands = np.zeros(row.size, SubmitPlan.dtype)
-        SubmitPlan.stamp(commands)
-        commands["asset_id"] = self.fleet.asset_id[row]
-        commands["power_w"] = power_w[row, first]
-        commands["delivery_start_ns"] = self.start_ns + first * HOUR_NS
-        commands["delivery_duration_s"] = count * (HOUR_NS // SECOND_NS)
-        return commands
-
-    def wants(self) -> dict[int, Want]:
-        """Return the fleet's sum by quarter-hour; prices are means over the batteries that move."""
-        wants: dict[int, Want] = {}
-        if not self.fleet.size:
-            return wants
-        for i in range(self.hours.shape[1]):
-            hour = self.hours[:, i]
-            moving = hour[hour["power_w"] != 0]
-            counted = moving if len(moving) else hour
-            want = Want(
-                int(hour["power_w"].sum()),
-                int(counted["sell_ticks"].sum()) // len(counted),
-                int(counted["buy_ticks"].sum()) // len(counted),
-            )
-            first = self.start_ns // PERIOD_NS + i * PERIODS_PER_HOUR
-            wants.update(dict.fromkeys(range(first, first + PERIODS_PER_HOUR), want))
-        return wants
+def note(step: int, about_ns: int, gate_ns: int, outcome: int, source: int = 0, count: int = 0) -> Any:
+    """Return the note that a step was done."""
+    return RecordStep(
+        step=step, about_ns=about_ns, gate_ns=gate_ns, outcome=outcome, price_source=source, count=count
+    )
 
 
-def plan_fleet(
-    view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int
-) -> FleetPlan:
-    """Plan every battery from `start_ns` on, from the energy that it will have then."""
-    fleet = view.assets.active
-    census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
-    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
-    planned_w = view.plans.power_w(fleet.asset_id, periods)
-    stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
-    return FleetPlan(start_ns, fleet, Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh), stored_wh)
+def is_done(view: DeskView, step: str, about_ns: int) -> bool:
+    """Tell whether the journal holds that a step was done."""
+    return (step, about_ns) in view.steps.done
 
 
-def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:
-    """Return the plan's wants, with wider prices in the hours where the fleet can't deliver what it owes.
+def is_begun(view: DeskView, day_ns: int) -> bool:
+    """Tell whether a day was planned, though its bids are not noted as done."""
+    return is_done(view, "PLAN", day_ns)
 
-    There the trade is worth what the imbalance would cost. What is less than URGENT_W in the mean of an
-    hour is left to the imbalance.
-    """
-    wants = plan.wants()
-    planned_w = np.repeat(plan.hours.power_w, PERIODS_PER_HOUR, axis=1)
-    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh)
-    hourly_w = np.abs(missing_w.reshape(-1, PERIODS_PER_HOUR).mean(axis=1))
-    for hour in np.flatnonzero(hourly_w >= URGENT_W).tolist():
-        reference = int(prices[hour])
-        spread = abs(reference) * FALLBACK_SPREAD_PERMILLE // 1_000
-        for period in plan.periods[hour * PERIODS_PER_HOUR : (hour + 1) * PERIODS_PER_HOUR].tolist():
-            want = wants[period]
-            wants[period] = Want(
-                want.power_w,
-                min(want.sell_ticks, reference - spread),
-                max(want.buy_ticks, reference + spread),
-            )
-    return wants
+
+def worth_ticks(order: Order, own: Mapping[int, Want], periods: range) -> int:
+    """Return what a trade is worth to the batteries, in the mean of its quarter-hours."""
+    ticks = [own[p].sell_ticks if order.side == SELL else own[p].buy_ticks for p in periods]
+    return sum(ticks) // len(ticks)
+
+
+def bounded(price_ticks: int) -> int:
+    """Return a price within the limit."""
+    return max(-PRICE_LIMIT_TICKS, min(price_ticks, PRICE_LIMIT_TICKS))
 
 
 def open_products(view: DeskView, now_ns: int) -> list[Product]:
@@ -253,17 +261,3 @@ def known_prices(price_ticks: Mapping[int, int], start_ns: int) -> Prices:
         prices.append(price_ticks[period])
         period += PERIODS_PER_HOUR
     return np.array(prices, np.int64)
-
-
-def blocks(power_w: Any) -> tuple[Any, Any, Any]:
-    """Return the runs of equal power in an array of shape (n, hours), row by row.
-
-    Returns
-    -------
-    row, first hour, number of hours : int64 arrays of shape (n_blocks,)
-    """
-    begins = np.ones(power_w.shape, np.bool_)
-    begins[:, 1:] = power_w[:, 1:] != power_w[:, :-1]
-    places = np.flatnonzero(begins)
-    counts = np.diff(np.append(places, power_w.size))
-    return places // power_w.shape[1], places % power_w.shape[1], counts

@@ -1,18 +1,29 @@
 """Tomorrow's prices from the days before: level of yesterday, shape of like days."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.loop_messages import LAST_GOOD, NAIVE_FORECAST
 from ringmain.vpp.state import SECOND_NS
 
 HOURS = 24
 HOUR_NS = 3_600 * SECOND_NS
 DAY_NS = HOURS * HOUR_NS
+OLDEST_DAY = 14  # that a forecast falls back to
 LIKE_DAYS = (7, 14)  # the same weekday, one and two weeks ago
 
 Prices = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Prices of a day's hours, and what they come from: one of SOURCES, 0 if there are none."""
+
+    price_ticks: Prices
+    source: int
 
 
 class PriceForecast:
@@ -51,6 +62,22 @@ class PriceForecast:
         level = yesterday if yesterday is not None else next(day for day in like if day is not None)
         prices = level.mean() + np.mean(shapes, axis=0)
         return np.rint(prices).astype(np.int64)
+
+    def foretell(self, history: Mapping[int, int], day_start_ns: int) -> Foretold:
+        """Return the forecast and its source; where the days before are missing, the last day that is known.
+
+        Parameters
+        ----------
+        history, day_start_ns
+            As of :meth:`forecast`.
+        """
+        if day_prices(history, day_start_ns - DAY_NS) is not None:
+            return Foretold(self.forecast(history, day_start_ns), NAIVE_FORECAST)
+        for age in range(2, OLDEST_DAY + 1):
+            prices = day_prices(history, day_start_ns - age * DAY_NS)
+            if prices is not None:
+                return Foretold(prices, LAST_GOOD)
+        return Foretold(np.zeros(HOURS, np.int64), 0)
 
 
 def day_prices(history: Mapping[int, int], day_start_ns: int) -> Prices | None:

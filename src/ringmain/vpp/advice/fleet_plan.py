@@ -1,0 +1,130 @@
+"""The fleet's plan: every battery's, over the same hours, as commands and as what the fleet wants to run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ringmain.vpp.advice.bidding import Want
+from ringmain.vpp.advice.forecast import HOUR_NS, Prices
+from ringmain.vpp.advice.planner import Planner
+from ringmain.vpp.advice.projection import project
+from ringmain.vpp.messages import SubmitPlan
+from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
+from ringmain.vpp.views import DeskView
+
+PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+URGENT_W = 10_000
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """Plans of all batteries over the same hours.
+
+    Parameters
+    ----------
+    fleet : recarray of shape (n,), ASSET
+    hours : recarray of shape (n, n_hours), HOUR
+    energy_wh : int64 array of shape (n,)
+        Stored when the plan begins.
+    """
+
+    start_ns: int
+    fleet: Any
+    hours: Any
+    energy_wh: Any
+
+    @property
+    def periods(self) -> Any:
+        """The quarter-hours of the plan, int64 array of shape (4 * n_hours,)."""
+        first = self.start_ns // PERIOD_NS
+        return np.arange(first, first + self.hours.shape[1] * PERIODS_PER_HOUR)
+
+    def commands(self, view: DeskView) -> Any:
+        """Return the plans as blocks of equal power, where a battery's plan is not that already.
+
+        Returns
+        -------
+        array of shape (n_blocks,), SubmitPlan
+        """
+        power_w = self.hours.power_w
+        row, first, count = blocks(power_w)
+        standing = view.plans.power_w(self.fleet.asset_id, self.periods)
+        differs = (standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)).reshape(*power_w.shape, -1)
+        runs = row * power_w.shape[1] + first  # where each block begins among all hours of all batteries
+        is_new = np.logical_or.reduceat(differs.any(axis=2).ravel(), runs) if runs.size else runs == 0
+        row, first, count = row[is_new], first[is_new], count[is_new]
+        commands = np.zeros(row.size, SubmitPlan.dtype)
+        SubmitPlan.stamp(commands)
+        commands["asset_id"] = self.fleet.asset_id[row]
+        commands["power_w"] = power_w[row, first]
+        commands["delivery_start_ns"] = self.start_ns + first * HOUR_NS
+        commands["delivery_duration_s"] = count * (HOUR_NS // SECOND_NS)
+        return commands
+
+    def wants(self) -> dict[int, Want]:
+        """Return the fleet's sum by quarter-hour; prices are means over the batteries that move."""
+        wants: dict[int, Want] = {}
+        if not self.fleet.size:
+            return wants
+        for i in range(self.hours.shape[1]):
+            hour = self.hours[:, i]
+            moving = hour[hour["power_w"] != 0]
+            counted = moving if len(moving) else hour
+            want = Want(
+                int(hour["power_w"].sum()),
+                int(counted["sell_ticks"].sum()) // len(counted),
+                int(counted["buy_ticks"].sum()) // len(counted),
+            )
+            first = self.start_ns // PERIOD_NS + i * PERIODS_PER_HOUR
+            wants.update(dict.fromkeys(range(first, first + PERIODS_PER_HOUR), want))
+        return wants
+
+
+def plan_fleet(
+    view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int
+) -> FleetPlan:
+    """Plan every battery from `start_ns` on, from the energy that it will have then."""
+    fleet = view.assets.active
+    census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
+    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
+    planned_w = view.plans.power_w(fleet.asset_id, periods)
+    stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
+    return FleetPlan(start_ns, fleet, Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh), stored_wh)
+
+
+def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:
+    """Return the plan's wants, with wider prices in the hours where the fleet can't deliver what it owes.
+
+    There the trade is worth what the imbalance would cost. What is less than URGENT_W in the mean of an
+    hour is left to the imbalance.
+    """
+    wants = plan.wants()
+    planned_w = np.repeat(plan.hours.power_w, PERIODS_PER_HOUR, axis=1)
+    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh)
+    hourly_w = np.abs(missing_w.reshape(-1, PERIODS_PER_HOUR).mean(axis=1))
+    for hour in np.flatnonzero(hourly_w >= URGENT_W).tolist():
+        reference = int(prices[hour])
+        spread = abs(reference) * FALLBACK_SPREAD_PERMILLE // 1_000
+        for period in plan.periods[hour * PERIODS_PER_HOUR : (hour + 1) * PERIODS_PER_HOUR].tolist():
+            want = wants[period]
+            wants[period] = Want(
+                want.power_w,
+                min(want.sell_ticks, reference - spread),
+                max(want.buy_ticks, reference + spread),
+            )
+    return wants
+
+
+def blocks(power_w: Any) -> tuple[Any, Any, Any]:
+    """Return the runs of equal power in an array of shape (n, hours), row by row.
+
+    Returns
+    -------
+    row, first hour, number of hours : int64 arrays of shape (n_blocks,)
+    """
+    begins = np.ones(power_w.shape, np.bool_)
+    begins[:, 1:] = power_w[:, 1:] != power_w[:, :-1]
+    places = np.flatnonzero(begins)
+    counts = np.diff(np.append(places, power_w.size))
+    return places // power_w.shape[1], places % power_w.shape[1], counts
