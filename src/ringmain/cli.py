@@ -109,9 +109,10 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--seed", type=int, default=1, help="same seed, same day (default: 1)")
     run.add_argument("--speed", default="720", help="logical seconds a second, or max (default: 720)")
     fleet = run.add_mutually_exclusive_group()
-    batteries = "batteries of common makes; 0: no fleet (default: the folder's, or 1000)"
-    fleet.add_argument("--batteries", type=int, metavar="N", help=batteries)
-    fleet.add_argument("--fleet", type=Path, metavar="FILE", help="CSV or JSON with a row for each battery")
+    homes = "homes with batteries, roofs, cars, heat stores (default: the folder's, or 400); 0: no fleet"
+    fleet.add_argument("--homes", type=int, metavar="N", help=homes)
+    fleet.add_argument("--batteries", type=int, metavar="N", help="batteries alone; 0: no fleet")
+    fleet.add_argument("--fleet", type=Path, metavar="FILE", help="CSV or JSON, a row for each asset or node")
     run.add_argument("--report", type=Path, metavar="DIR", help="write a report with pictures at the end")
     run.add_argument("--exchange-port", type=int, default=0, help="port of the exchange (default: any)")
     run.add_argument("--vpp-port", type=int, default=0, help="port of the fleet (default: any)")

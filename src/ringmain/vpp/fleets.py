@@ -39,6 +39,14 @@ _PREFIXED = {  # columns that give a field in another unit
     if name.endswith("_" + unit)
     for prefix in "km"
 }
+HOMES_PER_FEEDER, FEEDER_W, FUSE_W = 50, 400_000, 24_000  # three phases of 35 A
+CHARGER = {
+    "import_limit_w": 11_000, "export_limit_w": 0, "charge_efficiency_permille": 920,
+    "discharge_efficiency_permille": 920, "wear_price_ticks": 0,
+}  # fmt: skip
+HEAT_STORE = {
+    "import_limit_w": 2_500, "energy_capacity_wh": 9_000, "reserve_permille": 250, "self_discharge_ppm": 0,
+}  # fmt: skip
 SMALLEST_W, SMALLEST_WH = 50, 100  # less is kilowatts taken for watts
 
 # Homes' batteries by what their data sheets say, rounded: (limit W, capacity Wh, efficiency each way, wear).
@@ -81,6 +89,53 @@ def seeded_fleet(count: int, seed: int, link_account_ids: list[int]) -> list[Any
                 wear_price_ticks=wear,
             )
         )
+    return commands
+
+
+def seeded_homes(count: int, seed: int, battery_link: int, home_link: int) -> list[Any]:
+    """Return the commands for `count` homes, each with a battery and a household, and some of the rest.
+
+    Fifty homes hang on a feeder, and each has a main fuse. Six in ten have a roof, four in ten a charger,
+    four in ten a heat store; the seed says who.
+
+    Parameters
+    ----------
+    battery_link, home_link : int
+        Accounts of the device links of the batteries, and of everything else.
+    """
+    dice = np.random.default_rng([seed, 7])
+    feeders = -(-count // HOMES_PER_FEEDER)
+    commands = [
+        SetNode(node_id=n, parent_id=0, import_limit_w=FEEDER_W, export_limit_w=FEEDER_W, is_site=0)
+        for n in range(1, feeders + 1)
+    ]
+    commands += [
+        SetNode(node_id=feeders + n, parent_id=(n - 1) // HOMES_PER_FEEDER + 1, import_limit_w=FUSE_W,
+                export_limit_w=FUSE_W, is_site=1)
+        for n in range(1, count + 1)
+    ]  # fmt: skip
+    for command in seeded_fleet(count, seed, [battery_link]):
+        command["node_id"] += feeders
+        commands.append(command)
+    asset_id = count
+    for home in range(1, count + 1):
+        own = {"node_id": feeders + home, "link_account_id": home_link}
+        has_roof, has_charger, has_heat = (dice.random(3) < (0.6, 0.4, 0.4)).tolist()
+        made: list[tuple[Record, dict[str, int]]] = [(RegisterLoad, {"import_limit_w": 14_000})]
+        if has_roof:
+            peak_w = int(dice.integers(30, 95)) * 100
+            made.append(
+                (RegisterSolar, {"export_limit_w": peak_w, "is_curtailable": int(dice.random() < 0.7)})
+            )
+        if has_charger:
+            made.append(
+                (RegisterCharger, CHARGER | {"energy_capacity_wh": int(dice.integers(40, 85)) * 1_000})
+            )
+        if has_heat:
+            made.append((RegisterHeatStore, HEAT_STORE))
+        for record, fields in made:
+            asset_id += 1
+            commands.append(record(asset_id=asset_id, **own, **fields))
     return commands
 
 

@@ -1,6 +1,6 @@
 """The fleet's desk: the fleet's tape, folded, goes to the advice, and its commands to the market."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from ringmain.client import Client
 from ringmain.client.protocol import pick
 from ringmain.core.tape import TapeReader
 from ringmain.vpp.advice.desk import Desk, DeskTimes
-from ringmain.vpp.messages import SCHEMA, BidRejected, PlanRejected, RegisterBattery
+from ringmain.vpp.messages import SCHEMA, BidRejected, PlanRejected, RegisterBattery, SetNode
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
 from ringmain.world.calendar import DAY_NS, HOUR_NS, MINUTE_NS, OPENING_NS
@@ -45,17 +45,27 @@ class FleetDesk:
         self._tape = TapeReader(data / "vpp", SCHEMA)
         self._tape.position = self._tape.first()
 
-    def register(self, batteries: Any) -> None:
-        """Take in the batteries that are not in the fleet yet.
+    def register(self, batteries: Any, others: Sequence[Any] = ()) -> None:
+        """Take in what is not in the fleet yet.
 
         Parameters
         ----------
         batteries : array of shape (n,), RegisterBattery
+        others : commands that register nodes and other assets
+            Nodes first: who hangs on one that is not there makes a site of it.
         """
         self.look()
+        if not self.view.assets.active.size:
+            for command in others:
+                if int(command["kind"][0]) == SetNode.kind:
+                    self.client.send(command)
         missing = pick(batteries, ~np.isin(batteries["asset_id"], self.view.assets.active.asset_id))
         if missing.size:
             self.client.send_batch(missing.view(RegisterBattery.dtype))
+        known = self.view.homes.kind
+        for command in others:
+            if int(command["kind"][0]) != SetNode.kind and not known[int(command["asset_id"][0])]:
+                self.client.send(command)
         self._settle()
 
     def look(self) -> None:

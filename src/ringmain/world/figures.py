@@ -8,6 +8,7 @@ import numpy as np
 from ringmain.core.page import NodePage
 from ringmain.core.replay import replay
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.loop_messages import BaselineApplied
 from ringmain.vpp.views import Settlement
 from ringmain.world import foresight, recorded
 from ringmain.world.exchange_figures import exchange_figures
@@ -78,17 +79,27 @@ def _node(folder: Path) -> dict[str, Any]:
 
 def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
     records = [vpp.FleetMeasured, vpp.FleetDispatched, vpp.FleetMetered, vpp.FleetSettled, vpp.SiteSettled,
-               vpp.AwardRecorded, vpp.BidSubmitted, vpp.BidRejected, vpp.TelemetryRejected]  # fmt: skip
+               vpp.AwardRecorded, vpp.BidSubmitted, vpp.BidRejected, vpp.TelemetryRejected,
+               BaselineApplied]  # fmt: skip
     events = recorded.events(data / "vpp", vpp.SCHEMA, records, plan)
     settled, sites = events.of(vpp.FleetSettled), events.of(vpp.SiteSettled)
     metered, awards = events.of(vpp.FleetMetered), events.of(vpp.AwardRecorded)
     euros = {
         name: int(settled[f"{name}_minor"].sum()) / MINOR_PER_EURO for name in ("award", "imbalance", "wear")
     }
-    deviation_wh = int(np.abs(metered["metered_wh"] - metered["committed_wh"]).sum())
+    baselines = events.of(BaselineApplied)
+    baseline_wh = dict(
+        zip(baselines["period_start_ns"].tolist(), baselines["baseline_wh"].tolist(), strict=True)
+    )
+    by_itself_wh = np.array(
+        [baseline_wh.get(at_ns, 0) for at_ns in metered["period_start_ns"].tolist()], np.int64
+    )
+    deviation_wh = int(np.abs(metered["metered_wh"] - by_itself_wh - metered["committed_wh"]).sum())
     owed_wh = int(np.abs(metered["committed_wh"]).sum())
     return {
         "batteries": len(plan.fleet),
+        "others": _others(plan),
+        "baseline_mwh": int(by_itself_wh.sum()) / 1e6,
         "bids_rejected": int(events.of(vpp.BidRejected).size),
         "reports_rejected": int(events.of(vpp.TelemetryRejected).size),
         **_bids(events.of(vpp.BidSubmitted), awards),
@@ -110,6 +121,14 @@ def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
             for row in settled
         ],
     }  # fmt: skip
+
+
+def _others(plan: Plan) -> dict[str, int]:
+    """Return how many there are of each kind beside the batteries."""
+    counts: dict[str, int] = {}
+    for row in plan.others:
+        counts[str(row["kind"])] = counts.get(str(row["kind"]), 0) + 1
+    return counts
 
 
 def _bids(bids: Any, awards: Any) -> dict[str, int]:

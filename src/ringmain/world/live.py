@@ -24,7 +24,7 @@ from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
 from ringmain.vpp import messages as vpp
-from ringmain.vpp.fleets import FIELDS
+from ringmain.vpp.fleets import FIELDS, KINDS
 from ringmain.world import seats
 from ringmain.world.batteries import Batteries
 from ringmain.world.calendar import (
@@ -43,6 +43,7 @@ from ringmain.world.calendar import (
 from ringmain.world.conductor import Conductor
 from ringmain.world.desk import FleetDesk
 from ringmain.world.fair import STEP_NS, FairPrices
+from ringmain.world.homes import Homes
 from ringmain.world.market_view import MarketView
 from ringmain.world.operator import Operator
 from ringmain.world.participants import PARTICIPANTS, QUOTERS
@@ -70,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True):
         forecast knows when it begins.
     fleet : list of rows, each the fields of RegisterBattery in their order
         Empty: there is no fleet.
+    others : list of the fields of the commands that register nodes and all that are no batteries, and kind
     speed : float
         Logical seconds a second; 0: as fast as it goes.
     hours : float
@@ -82,6 +84,7 @@ class Plan(msgspec.Struct, frozen=True):
     source: str
     history: list[list[int]] = []
     fleet: list[list[int]] = []
+    others: list[dict[str, int | str]] = []
     seed: int = 1
     speed: float = 0.0
     hours: float = 0.0
@@ -112,6 +115,24 @@ class Plan(msgspec.Struct, frozen=True):
     def registrations(self) -> Any:
         """Return the fleet as commands, array of shape (n,), RegisterBattery."""
         return registrations_of(self.fleet)
+
+
+def rows_of_others(commands: Sequence[Any]) -> list[dict[str, int | str]]:
+    """Return commands that register nodes and assets as rows of their fields, with their kind."""
+    names = {record.kind: name for name, record in KINDS.items()}
+    return [
+        {"kind": names[int(command["kind"][0])]}
+        | {field.name: int(command[field.name][0]) for field in KINDS[names[int(command["kind"][0])]].fields}
+        for command in commands
+    ]
+
+
+def others_of(rows: Sequence[dict[str, int | str]]) -> list[Any]:
+    """Return the commands of such rows."""
+    return [
+        KINDS[str(row["kind"])](**{name: int(value) for name, value in row.items() if name != "kind"})
+        for row in rows
+    ]
 
 
 def registrations_of(fleet: Sequence[Sequence[int]]) -> Any:
@@ -271,19 +292,26 @@ class Fleet:
         trading = seats.connect(data, exchange.schema, "fleet")
         self.bridge = Bridge(data, trading, seats.connect(data, vpp.SCHEMA, "bridge"))
         self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks())
-        self._batteries = plan.registrations()
+        self._batteries, self._others = plan.registrations(), others_of(plan.others)
         link = seats.connect(data, vpp.SCHEMA, "link")
         self.devices = Batteries(self._batteries, plan.seed, link, data / "world" / "batteries.npy")
+        devices = [c for c in self._others if int(c["kind"][0]) != vpp.SetNode.kind]
+        self.homes = None
+        if devices:
+            link = seats.connect(data, vpp.SCHEMA, "homes")
+            self.homes = Homes(devices, plan.seed, link, data / "world" / "homes.npy")
 
     def register(self) -> None:
-        """Take every battery in."""
-        self.desk.register(self._batteries)
+        """Take every asset in."""
+        self.desk.register(self._batteries, self._others)
 
     def step(self, now_ns: int) -> None:
         """Let bridge, desk and devices act."""
         self.bridge.back()
         self.desk.act(now_ns)
         self.devices.live(now_ns)
+        if self.homes is not None:
+            self.homes.live(now_ns)
         if self.bridge.forward():
             self.bridge.back()
 
@@ -293,13 +321,17 @@ class Fleet:
         known = view.track.last
         return FleetNow(
             power_w=float(devices.power_w.sum()),
+            homes_w=float(self.homes.devices.power_w.sum()) if self.homes else 0.0,
             target_w=float(devices.wanted_w.sum()),
             energy_wh=float(devices.energy_wh.sum()),
             fresh=known.fresh_count if known else 0,
             late=known.late_count if known else 0,
             silent=known.silent_count if known else 0,
             income_minor=view.settlement.income_minor,
-            rejected=self.devices.rejected + self.desk.rejected + self.bridge.rejected,
+            rejected=self.devices.rejected
+            + self.desk.rejected
+            + self.bridge.rejected
+            + (self.homes.rejected if self.homes else 0),
         )
 
 

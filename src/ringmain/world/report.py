@@ -13,6 +13,7 @@ from ringmain.world.figures import gather
 from ringmain.world.live import Plan
 from ringmain.world.report_page import page
 
+NAMES = {"solar": "roofs", "load": "households", "charger": "chargers", "heat_store": "heat stores"}
 BLUE, ORANGE, GREEN, GREY, RED = "#2f6fde", "#e8871e", "#2a9d6f", "#9aa5b8", "#d1495b"
 
 
@@ -77,7 +78,9 @@ def _traded_by(market: dict[str, Any]) -> str:
 def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
     settled, share = fleet["settled_eur"], fleet["deviation_share"]
     of = "" if share is None else f", {share:.2%} of them"
-    rows = [
+    others = ", ".join(f"{count:,} {NAMES[kind]}" for kind, count in fleet["others"].items() if kind in NAMES)
+    rows = [("homes", f"{others}; by themselves {fleet['baseline_mwh']:+.1f} MWh")] if others else []
+    rows += [
         ("fleet", f"{fleet['batteries']:,} batteries sold {fleet['sold_mwh']:.1f} MWh "
          f"and bought {fleet['bought_mwh']:.1f} MWh"),
         ("fleet's bids", f"{fleet['bids']:,}, {fleet['intraday_bids']:,} of them intraday, "

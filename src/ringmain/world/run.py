@@ -17,12 +17,13 @@ from ringmain.control.supervisor import Child, Running, Supervisor
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
-from ringmain.vpp.fleets import FIELDS, fleet_from_file, seeded_fleet
+from ringmain.vpp.fleets import FIELDS, fleet_from_file, seeded_fleet, seeded_homes
+from ringmain.vpp.messages import RegisterBattery
 from ringmain.vpp.state import ASSETS
 from ringmain.world import seats
 from ringmain.world.calendar import OPENING_NS, midnight_ns, next_delivery_day
 from ringmain.world.fair import STEP_NS
-from ringmain.world.live import Plan, plan_of
+from ringmain.world.live import Plan, plan_of, rows_of_others
 from ringmain.world.prices import Prices, generate, load
 from ringmain.world.screen import Screen
 
@@ -31,8 +32,8 @@ PATIENCE_S = 5.0  # what a start takes that finds them
 REFRESH_S = 0.25
 SPEED = 720.0  # a day in two minutes
 MARKETS = ("exchange", "vpp")
-BATTERIES = 1_000
-FLEET_FILE = "world/fleet.json"
+HOMES, HOMES_MAX = 400, 3_000
+FLEET_FILE, OTHERS_FILE = "world/fleet.json", "world/others.json"
 
 
 def main(options: Any) -> int:
@@ -43,8 +44,9 @@ def main(options: Any) -> int:
     options : object with the attributes
         data (Path), days (int or None: as many as there are prices for), prices (Path or None: a
         generated year), day (text or None), seed (int), speed (text: a number of logical seconds a
-        second, or ``max``), batteries (int or None: the folder's fleet, or BATTERIES), fleet (Path or
-        None), report (Path or None), exchange_port, vpp_port and fix_port (int, 0: any).
+        second, or ``max``), homes (int or None: the folder's fleet, or HOMES), batteries (int or None: no
+        homes but so many batteries), fleet (Path or None), report (Path or None), exchange_port,
+        vpp_port and fix_port (int, 0: any).
 
     Returns
     -------
@@ -90,9 +92,11 @@ def make_plan(options: Any) -> Plan:
     if count < 1:
         raise RingmainError("RM517", "run", f"--days {count} is no number of days", "Give 1 or more")
     prices.check(first, count)
-    speed, fleet = _speed(options.speed), _fleet(data, options.batteries, options.fleet, seed)
+    speed, (fleet, others) = _speed(options.speed), _fleet(data, options, seed)
     hours = float(getattr(options, "hours", 0) or 0)
-    return plan_of(data, prices, first, count, seed=seed, speed=speed, fleet=fleet, hours=hours)
+    return plan_of(
+        data, prices, first, count, seed=seed, speed=speed, fleet=fleet, others=others, hours=hours
+    )
 
 
 def _lived_until_ns(data: Path) -> int | None:
@@ -116,6 +120,7 @@ def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int],
     plan_file.write_bytes(msgspec.json.encode(plan))
     if plan.fleet:
         (data / FLEET_FILE).write_bytes(msgspec.json.encode(plan.fleet))
+        (data / OTHERS_FILE).write_bytes(msgspec.json.encode(plan.others))
     epochs = {market: _epoch(data / market) for market in markets}
     for market in markets:
         supervisor.start(Child(market, _ringmain("node", market, "--data", str(data))))
@@ -187,27 +192,59 @@ def _days_from(prices: Prices, first: date) -> int:
     return max(1, count)
 
 
-def _fleet(data: Path, count: int | None, path: Path | None, seed: int) -> list[list[int]]:
-    """Return the batteries as rows of RegisterBattery's fields; a folder keeps the fleet that it began with.
+Rows = list[dict[str, int | str]]
 
-    All of them report over the world's device link, whatever link a file names.
+
+def _fleet(data: Path, options: Any, seed: int) -> tuple[list[list[int]], Rows]:
+    """Return the batteries as rows of RegisterBattery's fields, and the other commands as rows.
+
+    A folder keeps the fleet that it began with. All report over the world's two device links, whatever
+    link a file names.
     """
+    homes, count, path = getattr(options, "homes", None), options.batteries, options.fleet
     kept: list[list[int]] = []
+    kept_others: Rows = []
     if (data / FLEET_FILE).exists():
         kept = msgspec.json.decode((data / FLEET_FILE).read_bytes(), type=list[list[int]])
+        kept_others = msgspec.json.decode((data / OTHERS_FILE).read_bytes(), type=Rows)
     if count is not None and not 0 <= count < ASSETS:
         what = f"--batteries {count} is no number from 0 to {ASSETS - 1}"
         raise RingmainError("RM518", "run", what, "Give 0 for no fleet")
-    if path is None and (count == 0 or (kept and count in (None, len(kept)))):
-        return [] if count == 0 else kept
-    commands = fleet_from_file(Path(path)) if path else seeded_fleet(count or BATTERIES, seed, [0])
-    for command in commands:
-        command["link_account_id"] = seats.LINK_ACCOUNT
-    fleet = [[int(command[name][0]) for name in FIELDS] for command in commands]
-    if kept and fleet != kept:
+    if homes is not None and not 0 <= homes <= HOMES_MAX:
+        what = f"--homes {homes} is no number from 0 to {HOMES_MAX}"
+        raise RingmainError("RM518", "run", what, "Give 0 for no fleet")
+    if 0 in (count, homes):
+        return [], []
+    if kept and path is None and count is None and homes is None:
+        return kept, kept_others
+    if path is not None:
+        commands = fleet_from_file(Path(path))
+    elif count is not None:
+        commands = seeded_fleet(count, seed, [0]) if len(kept) != count else []
+    else:
+        commands = seeded_homes(homes or HOMES, seed, seats.LINK_ACCOUNT, seats.HOMES_ACCOUNT)
+    if not commands:
+        return kept, kept_others
+    fleet, others = _linked(commands)
+    if kept and (fleet, others) != (kept, kept_others):
         what = f"{data} has a fleet of {len(kept)} batteries, and keeps it"
         raise RingmainError("RM519", "run", what, "Leave the fleet out, or give another folder with --data")
-    return fleet
+    return fleet, others
+
+
+def _linked(commands: list[Any]) -> tuple[list[list[int]], Rows]:
+    """Return the batteries and the others, each with its device link."""
+    for command in commands:
+        is_battery = int(command["kind"][0]) == RegisterBattery.kind
+        if "link_account_id" in command.dtype.names:
+            command["link_account_id"] = seats.LINK_ACCOUNT if is_battery else seats.HOMES_ACCOUNT
+    batteries = [c for c in commands if int(c["kind"][0]) == RegisterBattery.kind]
+    if not batteries:
+        raise RingmainError(
+            "RM521", "run", "the fleet has no battery", "Give one at least: the desk plans them"
+        )
+    fleet = [[int(command[name][0]) for name in FIELDS] for command in batteries]
+    return fleet, rows_of_others([c for c in commands if int(c["kind"][0]) != RegisterBattery.kind])
 
 
 def _speed(text: Any) -> float:

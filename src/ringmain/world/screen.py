@@ -134,8 +134,9 @@ def _fleet(status: Status) -> Text:
     assert fleet is not None
     known = f"{fleet.fresh:,} fresh, {fleet.late:,} late, {fleet.silent:,} silent"
     refused = f" · {fleet.rejected:,} refused" if fleet.rejected else ""
+    homes = f"homes {fleet.homes_w / 1e6:+.2f} MW · " if fleet.homes_w else ""
     return Text(
-        f"fleet {fleet.power_w / 1e6:+.2f} MW of {fleet.target_w / 1e6:+.2f} MW wanted · "
+        f"batteries {fleet.power_w / 1e6:+.2f} MW of {fleet.target_w / 1e6:+.2f} MW wanted · {homes}"
         f"{fleet.energy_wh / 1e6:.2f} MWh stored · {known} · {fleet.income_minor / 1e6:+,.2f} EUR{refused}",
         "magenta",
     )

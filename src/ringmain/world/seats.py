@@ -15,7 +15,8 @@ TOKENS_FILE = "world/tokens.json"
 FIRST_TRADER_ACCOUNT = 1
 FLEET_ACCOUNT = 100  # on the exchange
 GUEST_ACCOUNT = 90  # likewise: nobody's of the world; for whoever connects a program of his own
-LINK_ACCOUNT = 1  # on the fleet's node: the device link
+LINK_ACCOUNT = 1  # on the fleet's node: the batteries' device link
+HOMES_ACCOUNT = 2  # ... and that of what the homes have beside
 HEARTBEAT_MS = 60_000
 RECONNECT_S = 60.0
 TRADER_ACCOUNTS = {one.name: FIRST_TRADER_ACCOUNT + n for n, one in enumerate(PARTICIPANTS)}
@@ -34,6 +35,7 @@ def prepare(data: Path) -> None:
         "vpp desk": _token(data, "vpp", 0, "desk", "operator"),
         "vpp bridge": add_token(data, "vpp", 0, "bridge", "operator", False, rising_numbers=True),
         "vpp link": _token(data, "vpp", LINK_ACCOUNT, "link"),
+        "vpp homes": _token(data, "vpp", HOMES_ACCOUNT, "homes"),
     }
     for name, account_id in TRADER_ACCOUNTS.items():
         tokens[f"exchange {name}"] = _token(data, "exchange", account_id, name)

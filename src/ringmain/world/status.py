@@ -55,6 +55,7 @@ class FleetNow(msgspec.Struct):
     """What the devices do, how many of them the fleet has heard of lately, and what it has earned so far."""
 
     power_w: float
+    homes_w: float
     target_w: float
     energy_wh: float
     fresh: int

@@ -283,7 +283,7 @@ def test_a_heat_store_below_comfort_has_to_run() -> None:
     rig.send(LINK, report(1, 1, rig.now_ns, energy_wh=1_500))
     rig.send(DESK, target(rig, 0))
     wishes = setpoints(rig.advance(MIDNIGHT_NS + MINUTE_NS))
-    assert wishes == {1: -300 * 3_600 // 840}  # 300 Wh within fourteen minutes
+    assert wishes == {1: -1_201}  # 300 Wh within a quarter-hour
 
 
 def test_a_store_loses_by_itself_what_its_kind_loses() -> None:

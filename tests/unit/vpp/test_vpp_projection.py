@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ringmain.vpp.advice.fleet_plan import FleetPlan, with_urgency
+from ringmain.vpp.advice.homes import plan_cars
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
 from ringmain.vpp.messages import RegisterBattery
@@ -106,7 +107,8 @@ def test_what_cannot_be_delivered_is_traded_at_the_price_of_an_imbalance(
     rows = fleet(*[{**LOSSLESS, "energy_capacity_wh": wh} for wh in (100_000, 200_000)] * 5)
     stored_wh = np.array([94_000, 100_000] * 5)
     view = view_owing([owed_w * 5] * 8)
-    plan = FleetPlan(MIDNIGHT_NS, rows, Planner(prices, prices).plan(rows, stored_wh), stored_wh)
+    no_cars = plan_cars(view.homes, MIDNIGHT_NS, prices, prices)
+    plan = FleetPlan(MIDNIGHT_NS, rows, Planner(prices, prices).plan(rows, stored_wh), stored_wh, no_cars)
     calm, wants = plan.wants(), with_urgency(plan, view, prices)
     assert {p: wants[p] for p in wants if not FIRST + 4 <= p < FIRST + 8} == {
         p: calm[p] for p in calm if not FIRST + 4 <= p < FIRST + 8

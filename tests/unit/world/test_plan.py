@@ -14,8 +14,8 @@ from ringmain.world.calendar import DAY_NS, HOUR_NS, midnight_ns
 from ringmain.world.desk import published_ticks
 from ringmain.world.live import HISTORY_DAYS, Plan, plan_of
 from ringmain.world.prices import Prices
-from ringmain.world.run import BATTERIES, FLEET_FILE, make_plan
-from ringmain.world.seats import LINK_ACCOUNT
+from ringmain.world.run import FLEET_FILE, HOMES, OTHERS_FILE, make_plan
+from ringmain.world.seats import HOMES_ACCOUNT, LINK_ACCOUNT
 
 FIRST = date(2024, 5, 20)
 
@@ -77,7 +77,11 @@ def fleet_file(tmp_path, rows):
 
 
 def test_a_fleet_is_seeded_or_read_and_hangs_on_the_worlds_link(tmp_path):
-    assert len(make_plan(options(tmp_path)).fleet) == BATTERIES
+    whole = make_plan(options(tmp_path))
+    assert len(whole.fleet) == HOMES
+    assert {row["kind"] for row in whole.others} == {"node", "load", "solar", "charger", "heat_store"}
+    assert {row.get("link_account_id", HOMES_ACCOUNT) for row in whole.others} == {HOMES_ACCOUNT}
+    assert msgspec.json.decode(msgspec.json.encode(whole), type=Plan) == whole
     assert (
         make_plan(options(tmp_path, batteries=7)).fleet == make_plan(options(tmp_path, batteries=9)).fleet[:7]
     )
@@ -94,10 +98,11 @@ def test_a_folder_keeps_its_fleet(tmp_path):
     kept = make_plan(options(tmp_path, batteries=7)).fleet
     (tmp_path / FLEET_FILE).parent.mkdir()
     (tmp_path / FLEET_FILE).write_bytes(msgspec.json.encode(kept))
+    (tmp_path / OTHERS_FILE).write_bytes(b"[]")
     for same in ({}, {"seed": 8}, {"batteries": 7}):
         assert make_plan(options(tmp_path, **same)).fleet == kept
     assert make_plan(options(tmp_path, batteries=0)).fleet == []
-    for other in ({"batteries": 8}, {"fleet": fleet_file(tmp_path, rows_of(7))}):
+    for other in ({"batteries": 8}, {"homes": 7}, {"fleet": fleet_file(tmp_path, rows_of(7))}):
         with pytest.raises(RingmainError, match=r"RM519 run: .* has a fleet of 7 batteries"):
             make_plan(options(tmp_path, **other))
 
@@ -118,6 +123,33 @@ def test_a_folder_keeps_its_fleet(tmp_path):
 def test_a_wrong_fleet_is_refused_in_words(tmp_path, rows, said):
     with pytest.raises(RingmainError, match=said):
         make_plan(options(tmp_path, fleet=fleet_file(tmp_path, rows)))
+
+
+def node_row(node_id, parent_id, limit_w, is_site):
+    limits = {"import_limit_w": limit_w, "export_limit_w": limit_w}
+    return {"kind": "node", "node_id": node_id, "parent_id": parent_id, "is_site": is_site, **limits}
+
+
+def test_a_file_may_describe_homes(tmp_path):
+    rows = [
+        node_row(2, 1, 9_000, is_site=1),
+        node_row(1, 0, 90_000, is_site=0),
+        {"kind": "battery", **rows_of(1, node_id=2)[0]},
+        {"kind": "load", "asset_id": 5, "node_id": 2, "import_limit_w": 14_000, "link_account_id": 9},
+    ]  # fmt: skip
+    plan = make_plan(options(tmp_path, fleet=fleet_file(tmp_path, rows)))
+    assert [row["kind"] for row in plan.others] == ["node", "node", "load"]
+    assert [row["node_id"] for row in plan.others] == [1, 2, 2]  # parents first
+    for wrong, said in (
+        ({**rows[3], "kind": "boat"}, "RM602 .* boat is no kind of asset"),
+        ({**rows[3], "import_limit_kw": 14}, "RM604 .* import_limit_kw is not the unit that is read"),
+        ({**rows[3], "import_limit_w": 14}, "RM604 .* as if it were in kilowatts"),
+        ({**rows[3], "asset_id": 900}, "RM603 .* asset 900: ASSET_EXISTS"),
+    ):
+        with pytest.raises(RingmainError, match=said):
+            make_plan(options(tmp_path, fleet=fleet_file(tmp_path, [*rows, wrong])))
+    with pytest.raises(RingmainError, match=r"RM521 .* has no battery"):
+        make_plan(options(tmp_path, fleet=fleet_file(tmp_path, rows[:2])))
 
 
 @pytest.mark.parametrize("count", [-1, 16_384])

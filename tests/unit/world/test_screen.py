@@ -10,8 +10,8 @@ from ringmain.world.screen import Screen
 from ringmain.world.status import AuctionNow, BookNow, FleetNow, Status, StatusFile
 
 FLEET = FleetNow(
-    power_w=2.5e6, target_w=2.4e6, energy_wh=6.25e6, fresh=990, late=7, silent=3, income_minor=-12_340_000,
-    rejected=0,
+    power_w=2.5e6, homes_w=-0.3e6, target_w=2.4e6, energy_wh=6.25e6, fresh=990, late=7, silent=3,
+    income_minor=-12_340_000, rejected=0,
 )  # fmt: skip
 
 
@@ -30,11 +30,11 @@ def shown(tmp_path):
 
 def test_the_fleets_line_says_who_was_heard_of_and_what_was_earned(shown):
     text = shown(FLEET)
-    assert "fleet +2.50 MW of +2.40 MW wanted · 6.25 MWh stored" in text
+    assert "batteries +2.50 MW of +2.40 MW wanted · homes -0.30 MW · 6.25 MWh stored" in text
     assert "990 fresh, 7 late, 3 silent · -12.34 EUR" in text
     assert "refused" not in text
     assert "-12.34 EUR · 5 refused" in shown(msgspec.structs.replace(FLEET, rejected=5))
-    assert "fleet" not in shown(None)
+    assert "batteries" not in shown(None)
 
 
 def test_the_auctions_line_says_what_is_in_and_then_how_it_ended(shown):

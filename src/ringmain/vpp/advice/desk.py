@@ -2,9 +2,9 @@
 
 Each step is worked out anew from the views, and noted on the journal when it is done, so that a desk that
 was restarted goes on where the tape says it was. The day-ahead step plans the coming day against the
-forecast; the intraday step plans what is left against the prices that the auction has set, and asks for
-the difference to what the fleet owes by now. A step that is late falls back: to the last good prices,
-and when there are none, to no bid at all.
+forecast; the intraday step says what the homes would run by themselves, plans what is left against the
+prices that the auction has set, and asks for the difference to what the fleet owes by now. A step that
+is late falls back: to the last good prices, and when there are none, to no bid at all.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ import numpy as np
 from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders
 from ringmain.vpp.advice.fleet_plan import FleetPlan, plan_fleet, with_urgency
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast, Prices
+from ringmain.vpp.advice.homes import baselines
 from ringmain.vpp.loop_messages import (
     AUCTION_PRICE,
     BID_STEP,
@@ -133,24 +134,26 @@ class Desk:
         slot_ns = slot * self.times.intraday_every_ns
         if passed_ns < self.times.intraday_offset_ns or is_done(view, "PLAN", slot_ns):
             return []
+        foretold = baselines(view.homes, now_ns)
         start_ns, prices, sources = self._prices_ahead(view, history, now_ns)
         if len(prices) == 0:
-            return []
+            return [foretold, note(PLAN, slot_ns, 0, MISSED)] if len(foretold) else []
         horizon_ns = start_ns + len(prices) * HOUR_NS
         last_day = known_prices(view.prices.price_ticks, horizon_ns - DAY_NS)
         plan = plan_fleet(view, start_ns, prices, last_day if len(last_day) == HOURS else prices, now_ns)
         plans = plan.commands(view)
         gate_ns = slot_ns + self.times.intraday_every_ns
         outcome = DONE if sources[0] == AUCTION_PRICE else FELL_BACK
-        planned = note(PLAN, slot_ns, gate_ns, outcome, int(sources[0]), len(plans))
+        cars = plan.car_commands(view)
+        planned = note(PLAN, slot_ns, gate_ns, outcome, int(sources[0]), len(plans) + len(cars))
         products = [p for p in open_products(view, now_ns) if self._is_continuous(p, now_ns)]
         if not products:
-            return [plans, planned]
+            return [foretold, plans, cars, planned]
         cancels = [CancelBid(bid_id=bid.bid_id) for bid in view.bids.open() if not bid.cancelling]
         wants = with_urgency(plan, view, prices)
         bids = self._bids(view, plan, wants, products, IMMEDIATE_OR_CANCEL, prices, sources)
         bidden = note(BID_STEP, slot_ns, gate_ns, outcome, int(sources[0]), len(bids) // 2)
-        return [plans, *cancels, *bids, planned, bidden]
+        return [foretold, plans, cars, *cancels, *bids, planned, bidden]
 
     def _prices_ahead(
         self, view: DeskView, history: Mapping[int, int], now_ns: int

@@ -7,6 +7,7 @@ import numpy as np
 
 from ringmain.vpp.advice.bidding import Want
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
+from ringmain.vpp.advice.homes import CarPlans, plan_cars
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
 from ringmain.vpp.messages import SubmitPlan
@@ -27,12 +28,15 @@ class FleetPlan:
     hours : recarray of shape (n, n_hours), HOUR
     energy_wh : int64 array of shape (n,)
         Stored when the plan begins.
+    cars : CarPlans
+        Of the same hours.
     """
 
     start_ns: int
     fleet: Any
     hours: Any
     energy_wh: Any
+    cars: CarPlans
 
     @property
     def periods(self) -> Any:
@@ -41,7 +45,7 @@ class FleetPlan:
         return np.arange(first, first + self.hours.shape[1] * PERIODS_PER_HOUR)
 
     def commands(self, view: DeskView) -> Any:
-        """Return the plans as blocks of equal power, where a battery's plan is not that already.
+        """Return the plans as blocks of equal power, where an asset's plan is not that already.
 
         Returns
         -------
@@ -62,22 +66,25 @@ class FleetPlan:
         commands["delivery_duration_s"] = count * (HOUR_NS // SECOND_NS)
         return commands
 
+    def car_commands(self, view: DeskView) -> Any:
+        """Return the cars' plans where they differ from what stands, array of shape (n,), SubmitPlan."""
+        return self.cars.commands(self.start_ns, view.plans.power_w(self.cars.asset_id, self.periods))
+
     def wants(self) -> dict[int, Want]:
-        """Return the fleet's sum by quarter-hour; prices are means over the batteries that move."""
+        """Return what is to be traded by quarter-hour; prices are means over the batteries that move."""
         wants: dict[int, Want] = {}
-        if not self.fleet.size:
-            return wants
         for i in range(self.hours.shape[1]):
             hour = self.hours[:, i]
             moving = hour[hour["power_w"] != 0]
             counted = moving if len(moving) else hour
-            want = Want(
-                int(hour["power_w"].sum()),
-                int(counted["sell_ticks"].sum()) // len(counted),
-                int(counted["buy_ticks"].sum()) // len(counted),
+            sell, buy = (
+                int(counted[name].sum()) // len(counted) if len(counted) else 0
+                for name in ("sell_ticks", "buy_ticks")
             )
             first = self.start_ns // PERIOD_NS + i * PERIODS_PER_HOUR
-            wants.update(dict.fromkeys(range(first, first + PERIODS_PER_HOUR), want))
+            for k in range(PERIODS_PER_HOUR):
+                shifted_w = int(self.cars.shifted_w[i * PERIODS_PER_HOUR + k])
+                wants[first + k] = Want(int(hour["power_w"].sum()) + shifted_w, sell, buy)
         return wants
 
 
@@ -90,7 +97,9 @@ def plan_fleet(
     periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
     planned_w = view.plans.power_w(fleet.asset_id, periods)
     stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
-    return FleetPlan(start_ns, fleet, Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh), stored_wh)
+    hours = Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh)
+    cars = plan_cars(view.homes, start_ns, price_ticks, day_price_ticks)
+    return FleetPlan(start_ns, fleet, hours, stored_wh, cars)
 
 
 def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:
@@ -101,7 +110,7 @@ def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, W
     """
     wants = plan.wants()
     planned_w = np.repeat(plan.hours.power_w, PERIODS_PER_HOUR, axis=1)
-    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh)
+    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh, plan.cars.shifted_w)
     hourly_w = np.abs(missing_w.reshape(-1, PERIODS_PER_HOUR).mean(axis=1))
     for hour in np.flatnonzero(hourly_w >= URGENT_W).tolist():
         reference = int(prices[hour])

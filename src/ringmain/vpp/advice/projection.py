@@ -15,7 +15,9 @@ from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView, reserve_wh
 
 
-def project(view: DeskView, fleet: Any, periods: Any, planned_w: Any, stored_wh: Any) -> tuple[Any, Any]:
+def project(
+    view: DeskView, fleet: Any, periods: Any, planned_w: Any, stored_wh: Any, shifted_w: Any = 0
+) -> tuple[Any, Any]:
     """Run the batteries on through some quarter-hours.
 
     Parameters
@@ -24,6 +26,8 @@ def project(view: DeskView, fleet: Any, periods: Any, planned_w: Any, stored_wh:
     periods : int64 array of shape (m,)
     planned_w : int64 array of shape (n, m)
     stored_wh : int64 array of shape (n,)
+    shifted_w : int64 array of shape (m,), or 0
+        What others than the batteries give of it.
 
     Returns
     -------
@@ -33,6 +37,7 @@ def project(view: DeskView, fleet: Any, periods: Any, planned_w: Any, stored_wh:
         What the fleet owes and can't run; positive: to give, negative: to take.
     """
     owed_w = np.array([view.commitments.power_w.get(period, 0) for period in periods.tolist()], np.int64)
+    owed_w -= shifted_w
     left_wh, missing_w = stored_wh.copy(), np.zeros(len(periods), np.int64)
     run_on(fleet, reserve_wh(fleet), planned_w, owed_w, left_wh, missing_w)
     return left_wh, missing_w

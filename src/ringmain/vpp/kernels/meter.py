@@ -10,6 +10,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.vpp.kernels.estimates import is_heard, supposed_power_w
 from ringmain.vpp.kernels.units import NS_PER_MS, clamp, energy_wh, ns_of, signed
+from ringmain.vpp.messages import LOAD, SOLAR
 from ringmain.vpp.state import METER_PERIODS, METERED_WH_MAX, PERIOD_NS
 
 LONGEST_GAP_NS = 960 * PERIOD_NS  # ten days: beyond it all of the energy is late
@@ -61,6 +62,11 @@ def presumed_wh(fleet: Any, asset_id: int, period: int, now_ns: int) -> int:
         return 0
     if not is_heard(fleet, twin, now_ns):
         return energy_wh(supposed_power_w(fleet, asset_id, period), until_ns - from_ns)
+    kind = fleet.assets[asset_id].kind
+    if kind == SOLAR:  # it gives what the sun does, and no more than it may
+        return energy_wh(min(twin.power_w, twin.desired_power_w), until_ns - from_ns)
+    if kind == LOAD:
+        return energy_wh(twin.power_w, until_ns - from_ns)
     changed_ns = clamp(ns_of(twin.desired_s), from_ns, until_ns)
     reported_wh = energy_wh(twin.power_w, changed_ns - from_ns)
     return reported_wh + energy_wh(twin.desired_power_w, until_ns - changed_ns)

@@ -83,13 +83,13 @@ def charger_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
 
 @kernel
 def heat_store_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
-    """Up to the upper end of comfort; below its lower end it has to run."""
+    """Up to the upper end of comfort; below its lower end it has to run, to be there in a quarter-hour."""
     span_ns, stored = time_left_ns(now_ns), stored_wh(asset, twin, now_ns)
     low = -taking_w(asset, stored, span_ns)
     missing_wh = asset.reserve_wh - stored
     if missing_wh <= 0:
         return low, 0
-    return low, max(low, -mean_power_w(missing_wh, span_ns) - 1)
+    return low, max(low, -mean_power_w(missing_wh, PERIOD_NS) - 1)
 
 
 @kernel

@@ -1,0 +1,127 @@
+"""What the homes beside their batteries are to do: baselines of what runs by itself, plans for the cars.
+
+A site's baseline is what its loads, roofs and heat stores are foretold to run, and what its cars would
+draw if they were charged at once. The plan charges each car in the cheapest hours before it leaves; the
+difference between the two is what the fleet trades.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ringmain.vpp.advice.forecast import HOUR_NS, Prices
+from ringmain.vpp.home_views import RUNS_BY_ITSELF, Car, Homes
+from ringmain.vpp.loop_messages import SubmitBaseline
+from ringmain.vpp.messages import CHARGER, SubmitPlan
+from ringmain.vpp.state import PERIOD_NS, SECOND_NS
+
+BASELINE_PERIODS = 3  # so many quarter-hours ahead, until they are said anew
+PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+
+
+def baselines(homes: Homes, now_ns: int) -> Any:
+    """Return what each site would run by itself in the next quarter-hours that have not begun.
+
+    Returns
+    -------
+    array of shape (n * BASELINE_PERIODS,), SubmitBaseline
+    """
+    periods = np.arange(1, BASELINE_PERIODS + 1) + now_ns // PERIOD_NS
+    ids = homes.of(*RUNS_BY_ITSELF)
+    sites, place = np.unique(np.concatenate([homes.node_id[ids], homes.node_id[homes.of(CHARGER)]]),
+                             return_inverse=True)  # fmt: skip
+    power_w = np.zeros((sites.size, periods.size))
+    if ids.size:
+        np.add.at(power_w, place[: ids.size], homes.foretold_w(ids, periods))
+    for row, asset_id in zip(place[ids.size :].tolist(), homes.of(CHARGER).tolist(), strict=True):
+        for car in homes.cars.get(asset_id, ()):
+            power_w[row] += homes.charging_w(car, periods)
+    commands = np.zeros(power_w.size, SubmitBaseline.dtype)
+    SubmitBaseline.stamp(commands)
+    commands["site_id"] = np.repeat(sites, periods.size)
+    commands["power_w"] = np.rint(power_w).ravel()
+    commands["delivery_start_ns"] = np.tile(periods * PERIOD_NS, sites.size)
+    commands["delivery_duration_s"] = PERIOD_NS // SECOND_NS
+    return commands
+
+
+@dataclass(frozen=True)
+class CarPlans:
+    """Plans of all cars over the same hours.
+
+    Parameters
+    ----------
+    asset_id : int64 array of shape (n,)
+    power_w : int64 array of shape (n, n_hours)
+    shifted_w : int64 array of shape (4 * n_hours,)
+        By quarter-hour, what the cars will draw less than they would by themselves; this is traded.
+    missing_wh : dict of int to int
+        By charger, what a car will lack when it leaves, whatever is done.
+    """
+
+    asset_id: Any
+    power_w: Any
+    shifted_w: Any
+    missing_wh: dict[int, int]
+
+    def commands(self, start_ns: int, standing_w: Any) -> Any:
+        """Return the plans of hours that differ from what stands, array of shape (m,), SubmitPlan.
+
+        Parameters
+        ----------
+        standing_w : int64 array of shape (n, 4 * n_hours)
+        """
+        wanted_w = np.repeat(self.power_w, PERIODS_PER_HOUR, axis=1)
+        differs = (wanted_w != standing_w).reshape(*self.power_w.shape, PERIODS_PER_HOUR).any(axis=2)
+        rows, hours = np.nonzero(differs)
+        commands = np.zeros(rows.size, SubmitPlan.dtype)
+        SubmitPlan.stamp(commands)
+        commands["asset_id"] = self.asset_id[rows]
+        commands["power_w"] = self.power_w[rows, hours]
+        commands["delivery_start_ns"] = start_ns + hours * HOUR_NS
+        commands["delivery_duration_s"] = HOUR_NS // SECOND_NS
+        return commands
+
+
+def plan_cars(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices) -> CarPlans:
+    """Charge each car in the cheapest hours that are left to it, as far as can be.
+
+    Parameters
+    ----------
+    start_ns : int
+        Start of the first hour of `price_ticks`.
+    next_ticks : int64 array of shape (n,)
+        What the hours after them are taken to cost: a car that stays longer may wait for those.
+    """
+    chargers, ahead_ticks = homes.of(CHARGER), np.concatenate([price_ticks, next_ticks])
+    power_w = np.zeros((chargers.size, len(price_ticks)), np.int64)
+    periods = np.arange(len(price_ticks) * PERIODS_PER_HOUR) + start_ns // PERIOD_NS
+    by_itself_w = np.zeros(periods.size, np.int64)
+    missing_wh: dict[int, int] = {}
+    for row, asset_id in enumerate(chargers.tolist()):
+        for car in homes.cars.get(asset_id, ()):
+            by_itself_w += homes.charging_w(car, periods)
+        if cars := [car for car in homes.cars.get(asset_id, ()) if not car.unplugged_ns]:
+            drawn_w = np.zeros(len(ahead_ticks), np.int64)
+            lacking = charge(homes, cars[-1], start_ns, ahead_ticks, drawn_w)
+            power_w[row] = drawn_w[: len(price_ticks)]
+            if lacking > 0:
+                missing_wh[asset_id] = lacking
+    planned_w = np.repeat(power_w.sum(axis=0), PERIODS_PER_HOUR)
+    return CarPlans(chargers, power_w, planned_w - by_itself_w, missing_wh)
+
+
+def charge(homes: Homes, car: Car, start_ns: int, price_ticks: Prices, power_w: Any) -> int:
+    """Write a car's charging into the cheapest hours before it leaves; return the Wh that it will lack."""
+    if car.start_wh < 0:
+        return 0
+    efficiency = max(1, int(homes.efficiency_permille[car.asset_id]))
+    needed_wh = max(0, car.required_wh - int(homes.energy_wh[car.asset_id])) * 1_000 // efficiency
+    hours = min(len(price_ticks), max(0, (car.departs_ns - start_ns) // HOUR_NS))
+    limit_w = int(homes.import_limit_w[car.asset_id])
+    for hour in np.argsort(price_ticks[:hours], kind="stable").tolist():
+        drawn_wh = min(limit_w, needed_wh)
+        power_w[hour] = -drawn_wh
+        needed_wh -= drawn_wh
+    return int(needed_wh) if hours * HOUR_NS + start_ns + HOUR_NS > car.departs_ns else 0
