@@ -215,16 +215,15 @@ def _fleet(data: Path, options: Any, seed: int) -> tuple[list[list[int]], Rows]:
         raise RingmainError("RM518", "run", what, "Give 0 for no fleet")
     if 0 in (count, homes):
         return [], []
-    if kept and path is None and count is None and homes is None:
+    asked, other = (homes, count) if kept_others else (count, homes)
+    if kept and path is None and other is None and asked in (None, len(kept)):
         return kept, kept_others
     if path is not None:
         commands = fleet_from_file(Path(path))
     elif count is not None:
-        commands = seeded_fleet(count, seed, [0]) if len(kept) != count else []
+        commands = seeded_fleet(count, seed, [0])
     else:
         commands = seeded_homes(homes or HOMES, seed, seats.LINK_ACCOUNT, seats.HOMES_ACCOUNT)
-    if not commands:
-        return kept, kept_others
     fleet, others = _linked(commands)
     if kept and (fleet, others) != (kept, kept_others):
         what = f"{data} has a fleet of {len(kept)} batteries, and keeps it"

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from ringmain.cli import main as command
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
@@ -31,7 +32,7 @@ from ringmain.world.seats import FLEET_ACCOUNT, TRADER_ACCOUNTS
 
 HOURS = 4.4  # from the opening at 11:00 over the auction at noon into continuous trading from 15:00 on
 MISHAPS = {"WOULD_TRADE", "NOTHING_TO_TRADE_WITH", "BASKET_LEG_UNFILLED"}  # of a market, not of a mistake
-BATTERIES = 200
+BATTERIES, HOMES = 200, 80
 DRIVER = (
     "import json, sys\n"
     "from types import SimpleNamespace\n"
@@ -67,7 +68,7 @@ def live(data, **more):
 def lived(tmp_path_factory):
     """A whole day."""
     data = tmp_path_factory.mktemp("venue") / "data"
-    return data, *live(data)
+    return data, *live(data, homes=HOMES, batteries=None)
 
 
 def events_of(data, record):
@@ -184,7 +185,9 @@ def test_every_battery_has_a_plan_of_its_own(lived):
     data, _, figures = lived
     plans = events_of(data, PlanAccepted)
     planned = plans[plans["power_w"] != 0]
-    assert np.unique(planned["asset_id"]).size == BATTERIES
+    is_battery = planned["asset_id"] <= HOMES
+    assert np.unique(planned["asset_id"][is_battery]).size == HOMES
+    assert np.unique(planned["asset_id"][~is_battery]).size > HOMES // 5  # cars, each in its own hours
     for start_ns in np.unique(planned["delivery_start_ns"]).tolist()[:3]:
         assert np.unique(planned["power_w"][planned["delivery_start_ns"] == start_ns]).size > 1
     (day,) = figures["fleet"]["foresight"]
@@ -200,7 +203,8 @@ def test_devices_report_from_the_opening_on(lived):
     assert measured.size > 36 * 60
     assert (measured["energy_wh"] > 0).all()
     heard = events_of(data, FleetHeard)
-    assert (heard["fresh_count"][heard["time_ns"] > figures["from_ns"] + MINUTE_NS] == BATTERIES).all()
+    everyone = HOMES + sum(n for kind, n in figures["fleet"]["others"].items() if kind != "node")
+    assert (heard["fresh_count"][heard["time_ns"] > figures["from_ns"] + MINUTE_NS] == everyone).all()
 
 
 def test_the_forecast_stands_beside_the_auction(lived):
@@ -216,13 +220,65 @@ def test_the_forecast_stands_beside_the_auction(lived):
 
 def test_the_same_seed_gives_the_same_day_at_another_speed(lived, tmp_path):
     _, _, figures = lived
-    _, again = live(tmp_path / "data", hours=HOURS, speed="4000")
+    _, again = live(tmp_path / "data", hours=HOURS, speed="4000", homes=HOMES, batteries=None)
     for name in ("auction_eur", "auction_mwh", "call_eur", "call_mwh"):
         first, second = ([row[name] for row in each["exchange"]["products"]] for each in (figures, again))
         assert first == second
     assert again["fleet"]["forecast"] == figures["fleet"]["forecast"]
     moments = len(again["fleet"]["power"])
     assert moments > 80 and again["fleet"]["power"] == figures["fleet"]["power"][:moments]
+
+
+def test_the_tools_show_the_day(lived, capsys, tmp_path):
+    data, _, figures = lived
+
+    def said(*arguments):
+        assert command(["vpp", *arguments, "--data", str(data), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assets = said("assets")
+    assert len(assets) == HOMES + sum(n for kind, n in figures["fleet"]["others"].items() if kind != "node")
+    assert {row["kind"] for row in assets} == {"battery", "solar", "load", "charger", "heat_store"}
+    assert len(said("assets", "--kind", "charger")) == figures["fleet"]["others"]["charger"]
+    (twin,) = said("twin", "3", "--svg", str(tmp_path / "twin.svg"))
+    assert (
+        twin["quality"] == "FRESH" and twin["reserve_wh"] <= twin["energy_wh"] <= twin["energy_capacity_wh"]
+    )
+    nodes = said("aggregate")
+    assert [row["role"] for row in nodes] == ["fleet"] + ["feeder"] * (len(nodes) - 1)
+    assert sum(row["power_w"] for row in nodes[1:]) == nodes[0]["power_w"]
+    bids = said("bids", "--last", "999")
+    assert len(bids) == figures["fleet"]["bids"] and all(row["purpose"] for row in bids)
+    (why,) = said("bids", "--why", str(bids[0]["bid_id"]))
+    assert why["prices_from"] == "NAIVE" and why["side"] in ("BUY", "SELL")
+    steps = {row["step"] for row in said("steps", "--last", "999")}
+    assert steps == {"FORECAST", "PLAN", "BID"}
+    settled = said("settle")
+    income = sum(row["income_eur"] for row in settled)
+    assert income == pytest.approx(sum(
+        sign * figures["fleet"]["settled_eur"][name]
+        for name, sign in (("award", 1), ("imbalance", 1), ("wear", -1))
+    ))  # fmt: skip
+    sites = said("settle", "--sites")
+    assert sum(row["balance_eur"] for row in sites) == pytest.approx(figures["fleet"]["paid_to_sites_eur"])
+    last = said("settle", "--site", str(sites[0]["site_id"]))[-1]
+    assert last["balance_eur"] == pytest.approx(sites[0]["balance_eur"])
+    assert len(said("dispatch", "--last", "5", "--svg", str(tmp_path / "dispatch.svg"))) == 5
+    assert len(said("forecast", "--svg", str(tmp_path / "forecast.svg"))) == 48
+    for name in ("twin", "dispatch", "forecast"):
+        ElementTree.parse(tmp_path / f"{name}.svg")
+
+
+def test_wrong_calls_of_the_tools_are_answered_in_words(lived, capsys, tmp_path):
+    data, _, _ = lived
+    for arguments, code in (
+        (["twin", "99999"], "RM771"), (["bids", "--why", "99999"], "RM773"), (["plan", "99999"], "RM771"),
+        (["dispatch", "--svg", str(tmp_path / "none" / "x.svg")], "RM775"),
+    ):  # fmt: skip
+        assert command(["vpp", *arguments, "--data", str(data)]) == 1
+        assert capsys.readouterr().err.startswith(code)
+    assert command(["vpp", "assets", "--data", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("RM770")
 
 
 def test_the_report_is_whole(lived):
@@ -238,10 +294,11 @@ def test_the_report_is_whole(lived):
 
 def test_a_second_run_goes_on_with_the_next_day(lived):
     data, _, figures = lived
-    plan = make_plan(SimpleNamespace(**options(data)))
+    homes = {"homes": HOMES, "batteries": None}
+    plan = make_plan(SimpleNamespace(**options(data, **homes)))
     assert plan.days[0].isoformat() > figures["days"][0]
     with pytest.raises(RingmainError, match="RM516 run: the clock of"):
-        make_plan(SimpleNamespace(**options(data, day=figures["days"][0])))
+        make_plan(SimpleNamespace(**options(data, day=figures["days"][0], **homes)))
 
 
 def test_a_killed_node_is_started_again_and_the_day_goes_on(tmp_path):
