@@ -82,7 +82,7 @@ class Assets:
             LOG.warning("asset %d: %s, %d of these so far", asset_id, reason, count)
 
     def charged_wh(self, asset_id: int) -> float:
-        """Return the meter of all energy that an asset took."""
+        """Return the meter of all energy that an asset took; -1 if it was never read."""
         return self._meters.charged_wh(asset_id)
 
     def listen(self, asset_id: int, listener: Listener) -> None:

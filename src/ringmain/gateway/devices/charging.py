@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from ocpp.exceptions import OCPPError  # type: ignore[import-untyped]
-from ocpp.routing import on  # type: ignore[import-untyped]
+from ocpp.routing import after, on  # type: ignore[import-untyped]
 
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.chargers import Charger, Connector
@@ -52,6 +52,11 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 def answers(action: str) -> Callable[[Handler], Handler]:
     """Return :func:`ocpp.routing.on`, with a type."""
     return cast(Callable[[Handler], Handler], on(action))
+
+
+def follows(action: str) -> Callable[[Handler], Handler]:
+    """Return :func:`ocpp.routing.after`, with a type: what is done when the answer is on its way."""
+    return cast(Callable[[Handler], Handler], after(action))
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ class Outlet:
     arrival_wh : float
         What the car held when it came; 0 as long as it does not say.
     arrival_meter_wh : float
-        The asset's meter then.
+        The asset's meter then; below 0 while it has not been read.
     needed_wh : float
         What it is to take.
     """
@@ -222,12 +227,16 @@ class Station:
             outlet.is_plugged = False
             self.assets.port.unplug(outlet.connector.asset_id)
 
-    def started(self, number: int, outlet: Outlet, transaction_id: int | str) -> None:
-        """A transaction runs: what is wanted of it can be sent now."""
+    def started(self, outlet: Outlet, transaction_id: int | str) -> None:
+        """A transaction runs."""
         self.plugged(outlet)
-        if outlet.transaction_id != transaction_id:
-            outlet.transaction_id = transaction_id
-            self._stir(number)
+        outlet.transaction_id = transaction_id
+
+    def steer_new(self) -> None:
+        """Send what is wanted of transactions that the charge point knows to have begun."""
+        for number_, outlet in self.outlets.items():
+            if outlet.transaction_id is not None and not outlet.has_profile:
+                self._stir(number_)
 
     def ended(self, outlet: Outlet) -> None:
         """The transaction is over, and its profile with it."""
@@ -324,5 +333,7 @@ def _stored_wh(outlet: Outlet, meter_wh: float) -> float:
     """Return what the car holds, from what it held when it came and what it took since."""
     if not outlet.is_plugged:
         return 0.0
+    if outlet.arrival_meter_wh < 0:
+        outlet.arrival_meter_wh = meter_wh
     gained_wh = max(0.0, meter_wh - outlet.arrival_meter_wh)
     return math.fsum((outlet.arrival_wh, gained_wh))

@@ -59,7 +59,7 @@ class Meters:
         self.rows = np.memmap(path, METER, "r+", shape=(asset_count,))
 
     def take(self, asset_id: int, reading: Reading, bounds: Bounds) -> Metered:
-        """Go on to a reading that was checked; UnfitError, and nothing changes, if it can't follow the last."""
+        """Go on to a reading that was checked; UnfitError, and nothing changes, if it can't be next."""
         row = self.rows[asset_id]
         is_first = row["measured_ns"] == 0
         elapsed_ns = reading.measured_ns - int(row["measured_ns"])
@@ -80,8 +80,9 @@ class Meters:
         )
 
     def charged_wh(self, asset_id: int) -> float:
-        """Return the meter of all energy that an asset took."""
-        return float(self.rows[asset_id]["charged_wh"])
+        """Return the meter of all energy that an asset took; -1 if it was never read."""
+        row = self.rows[asset_id]
+        return float(row["charged_wh"]) if row["measured_ns"] else -1.0
 
     def _step(
         self, row: Any, name: str, own_wh: float | None, limit_w: int, elapsed_ns: int, sign: int

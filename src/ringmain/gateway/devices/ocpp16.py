@@ -21,6 +21,7 @@ from ringmain.gateway.devices.charging import (
     Sample,
     Station,
     answers,
+    follows,
     profile_id,
     time_ns,
     time_text,
@@ -80,9 +81,13 @@ class Point16(ChargePoint):  # type: ignore[misc]
         if outlet is None or not self.station.may_charge(id_tag):
             return call_result.StartTransaction(0, CLOSED_TAG)
         transaction_id = next(_transactions)
-        self.station.started(connector_id, outlet, transaction_id)
+        self.station.started(outlet, transaction_id)
         self.station.measured(outlet, timestamp, [Sample(meter_start, METER_IN, unit="Wh")])
         return call_result.StartTransaction(transaction_id, OPEN_TAG)
+
+    @follows("StartTransaction")
+    def _started(self, **_: Any) -> None:
+        self.station.steer_new()
 
     @answers("StopTransaction")
     def _stop(self, transaction_id: int, meter_stop: int, timestamp: str, **others: Any) -> Any:
@@ -100,10 +105,14 @@ class Point16(ChargePoint):  # type: ignore[misc]
         transaction_id = others.get("transaction_id")
         if outlet is not None:
             if transaction_id and outlet.transaction_id is None:  # it began before this gateway did
-                self.station.started(connector_id, outlet, transaction_id)
+                self.station.started(outlet, transaction_id)
             for value in meter_value:
                 self.station.measured(outlet, value["timestamp"], _samples(value))
         return call_result.MeterValues()
+
+    @follows("MeterValues")
+    def _metered(self, **_: Any) -> None:
+        self.station.steer_new()
 
     @answers("DataTransfer")
     def _data(self, vendor_id: str, **others: Any) -> Any:

@@ -18,6 +18,7 @@ from ringmain.gateway.devices.charging import (
     Sample,
     Station,
     answers,
+    follows,
     profile_id,
     time_ns,
     time_text,
@@ -75,14 +76,18 @@ class Point201(ChargePoint):  # type: ignore[misc]
         status = None if token is None else {"status": self._admission(token)}
         if found is None or (token is not None and not self._may_charge(token)):
             return call_result.TransactionEvent(id_token_info=status or {"status": "Invalid"})
-        evse_id, outlet = found
+        outlet = found[1]
         if event_type != ENDED:
-            self.station.started(evse_id, outlet, transaction_id)
+            self.station.started(outlet, transaction_id)
         for value in others.get("meter_value") or []:
             self.station.measured(outlet, value["timestamp"], _samples(value))
         if event_type == ENDED:
             self.station.ended(outlet)
         return call_result.TransactionEvent(id_token_info=status)
+
+    @follows("TransactionEvent")
+    def _transacted(self, **_: Any) -> None:
+        self.station.steer_new()
 
     @answers("MeterValues")
     def _meter(self, evse_id: int, meter_value: list[Any], **_: Any) -> Any:
