@@ -342,9 +342,9 @@ def test_setpoints_that_come_late_or_out_of_order_are_dropped(tmp_path):
 
 def test_files_that_cannot_be_are_named(tmp_path):
     add_charger(tmp_path, "a", {1: Connector(1, 11_000, 60_000)})
-    with pytest.raises(RingmainError, match="RM752.*asset 1 is at another connector too"):
+    with pytest.raises(RingmainError, match=r"RM752.*asset 1 is at another connector too"):
         add_charger(tmp_path, "b", {1: Connector(1, 11_000, 60_000)})
-    with pytest.raises(RingmainError, match="RM752.*an identity is"):
+    with pytest.raises(RingmainError, match=r"RM752.*an identity is"):
         add_charger(tmp_path, "b/c", {1: Connector(2, 11_000, 60_000)})
     with pytest.raises(RingmainError, match="RM753"):
         remove_charger(tmp_path, "b")
