@@ -3,7 +3,9 @@
 :class:`Wallbox` is the physics, :class:`StreetCharger` speaks OCPP for one over the loopback.
 """
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +89,8 @@ class StreetCharger:
         self.wallbox = Wallbox(seed)
         self._loop, self._dice = loop, np.random.default_rng([seed, 32])
         self.version = VERSIONS[int(self._dice.integers(len(VERSIONS)))]
-        self.point: ChargePoint16 | ChargePoint201 = loop.run(self.version.connect(identity))
+        connecting: Coroutine[Any, Any, ChargePoint16 | ChargePoint201] = self.version.connect(identity)
+        self.point = loop.run(connecting)
         self._comes_ns = 0
 
     def live(self, now_ns: int) -> None:

@@ -92,6 +92,8 @@ class Meters:
         before_wh = float(row["own_" + name])
         if row["measured_ns"] == 0:
             return own_wh or 0.0
+        if own_wh is None and not math.isnan(before_wh):
+            return 0.0  # it has a meter, which will tell
         if own_wh is None or math.isnan(before_wh) or own_wh < before_wh:
             return held_wh  # no meter, its first figure, or one that was set back
         step_wh = own_wh - before_wh
