@@ -13,7 +13,7 @@ from ringmain.core.errors import RingmainError
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; return 0, or 1 with one line on stderr."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    for library in ("openleadr", "pymodbus", "aiohttp"):
+    for library in ("pymodbus", "aiohttp"):
         logging.getLogger(library).setLevel(logging.ERROR)
     parser = argparse.ArgumentParser("ringmain.client.devices", description="Gateways of devices.")
     add(parser.add_subparsers(required=True), Path("data"), _say)

@@ -14,6 +14,7 @@ from openleadr import OpenADRClient  # type: ignore[import-untyped]
 SIMPLE = "SIMPLE"
 IN, OUT = "optIn", "optOut"
 logging.getLogger("apscheduler").setLevel(logging.WARNING)
+logging.getLogger("openleadr").setLevel(logging.ERROR)
 
 
 @dataclass
@@ -56,8 +57,8 @@ class VenClient:
 
     Parameters
     ----------
-    takes_w, meter_wh : callable
-        What it takes now, and the meter of all energy that it took.
+    takes_w, meter_wh, stored_wh : callable
+        What it takes now, the meter of all energy that it took, and what it stores if it does.
     opts : callable
         Whether it goes along with an event.
     """
@@ -65,6 +66,7 @@ class VenClient:
     def __init__(
         self, account: Account, takes_w: Callable[[], float], meter_wh: Callable[[], float],
         opts: Callable[[Asked], bool] = lambda asked: True, sampling_s: float = 10.0,
+        stored_wh: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
         def path(file: Path | None) -> str | None:
             return None if file is None else str(file)
@@ -77,11 +79,14 @@ class VenClient:
         self.asked: dict[str, Asked] = {}
         self._opts = opts
         every = timedelta(seconds=sampling_s)
-        for measurement, value in (("REAL_POWER", takes_w), ("REAL_ENERGY", meter_wh)):
-            self.client.add_report(
-                callback=value, resource_id="meter", measurement=measurement, sampling_rate=every,
-                report_duration=timedelta(hours=1),
-            )  # fmt: skip
+        offers = {"REAL_POWER": takes_w, "REAL_ENERGY": meter_wh, "StoredEnergy": stored_wh}
+        for measurement, value in offers.items():
+            if value is not None:
+                own = {"unit": "Wh"} if measurement == "StoredEnergy" else {}
+                self.client.add_report(
+                    callback=value, resource_id="meter", measurement=measurement, sampling_rate=every,
+                    report_duration=timedelta(hours=1), **own,
+                )  # fmt: skip
         self.client.add_handler("on_event", self._take)
         self.client.add_handler("on_update_event", self._take)
 

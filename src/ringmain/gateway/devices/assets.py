@@ -69,7 +69,7 @@ class Assets:
             Telemetry(
                 asset_id, metered.device_number, reading.measured_ns, round(metered.power_w),
                 round(min(max(energy_wh, 0.0), bounds.energy_capacity_wh)),
-                int(metered.charged_wh), int(metered.discharged_wh),
+                _whole_wh(metered.charged_wh), _whole_wh(metered.discharged_wh),
             )
         )  # fmt: skip
         return ""
@@ -117,3 +117,8 @@ class Assets:
         listener = self._listeners.get(setpoint.asset_id)
         if listener is not None:
             listener(setpoint)
+
+
+def _whole_wh(meter_wh: float) -> int:
+    """Return a meter's whole watt-hours, as meters show them: what has begun does not count yet."""
+    return int(meter_wh + 1e-6)

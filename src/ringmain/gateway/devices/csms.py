@@ -44,11 +44,13 @@ LOG = logging.getLogger("ringmain.devices")
 QUIET = logging.getLogger("ringmain.devices.ocpp")  # the library logs whole messages, of strangers too
 QUIET.propagate = False
 QUIET.addHandler(logging.NullHandler())
+logging.getLogger("picows").setLevel(logging.WARNING)
 POINTS: dict[str, type[Point16] | type[Point201]] = {  # the newest that both speak is chosen
     ocpp201.SUBPROTOCOL: Point201,
     ocpp16.SUBPROTOCOL: Point16,
 }
 REVIEW_S = 2.0
+CLOSE_S = 2.0  # for a connection to end in order
 UNKNOWN_CHARGER, WRONG_PASSWORD, NO_SUBPROTOCOL = "UNKNOWN_CHARGER", "WRONG_PASSWORD", "NO_SUBPROTOCOL"
 BAD_MESSAGE, TOO_BIG, TOO_MANY_WAITING = "BAD_MESSAGE", "TOO_BIG", "TOO_MANY_WAITING"
 UNASKED_ANSWER, CALL_REFUSED, REPLACED = "UNASKED_ANSWER", "CALL_REFUSED", "REPLACED"
@@ -89,7 +91,7 @@ class GoneError(ConnectionError):
 class Wire(WSListener):
     """One websocket as :class:`ocpp.charge_point.ChargePoint` wants it: `recv` and `send` of text."""
 
-    def __init__(self, assets: Assets, limits: CsmsLimits, begin: Callable[["Wire"], None]) -> None:
+    def __init__(self, assets: Assets, limits: CsmsLimits, begin: Callable[["Wire"], object]) -> None:
         self._assets, self._limits, self._begin = assets, limits, begin
         self._waiting: deque[str] = deque()
         self._arrived = asyncio.Event()
@@ -97,6 +99,7 @@ class Wire(WSListener):
         self._parts: list[bytes] = []
         self._part_bytes = 0
         self.is_gone = False
+        self.closed = asyncio.Event()
 
     async def recv(self) -> str:
         """Return the next message; GoneError at the end."""
@@ -147,6 +150,7 @@ class Wire(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Let everybody know."""
         self._end()
+        self.closed.set()
 
     def _message(self, data: bytes) -> None:
         self._parts.clear()
@@ -181,6 +185,7 @@ class Csms:
         self._tasks: set[asyncio.Task[None]] = set()
         self._spoken_for: set[int] = set()
         self._stations: dict[str, Station] = {}
+        self._reviewing: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Listen; return the port. RM754 if it is taken."""
@@ -195,7 +200,7 @@ class Csms:
         except OSError as error:
             what = f"{host}:{port} for chargers: {error.strerror}"
             raise RingmainError("RM754", "chargers", what, "Choose another port, or end who has it") from None
-        self._begin(self._review())
+        self._reviewing = self._begin(self._review())
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -208,6 +213,10 @@ class Csms:
                 await asyncio.gather(*(station.clear() for station in stations))
         for _, wire in list(self._wires.values()):
             wire.close(WSCloseCode.GOING_AWAY, "the gateway ends")
+        if self._reviewing is not None:
+            self._reviewing.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -261,10 +270,11 @@ class Csms:
         response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": version})
         return WSUpgradeResponseWithListener(response, wire)
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _serve(self, charger: Charger, wire: Wire, version: str) -> None:
         """Serve one connection to its end; the one before, of the same identity, ends now."""
@@ -289,6 +299,9 @@ class Csms:
             if self._wires.get(charger_id, (None, None))[1] is wire:
                 station.unlisten()
                 del self._wires[charger_id]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await wire.closed.wait()
 
     def _station(self, charger: Charger) -> Station:
         """Return what is known of a charge point, over its connections, as long as it stays the same one."""

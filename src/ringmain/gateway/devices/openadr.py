@@ -33,6 +33,7 @@ from ringmain.gateway.devices.readings import SECOND_NS, Reading, UnfitError, nu
 from ringmain.gateway.devices.vens import Ven, Vens
 
 LOG = logging.getLogger("ringmain.devices")
+logging.getLogger("openleadr").setLevel(logging.ERROR)  # it logs whole messages, of strangers too
 VTN_ID = "ringmain"
 PREFIX = "/OpenADR2/Simple/2.0b"
 POLL = timedelta(seconds=10)
@@ -42,7 +43,8 @@ EVENTS_KEPT = 8  # of one VEN
 MARKET_CONTEXT = "https://ringmain.example/fleet"
 LEVELS = ((0.99, 0), (2 / 3, 1), (1 / 3, 2), (0.0, 3))  # of SIMPLE, by the share of its limit that is left
 SCALES = {"none": 1.0, "k": 1e3, "M": 1e6, "m": 1e-3, "": 1.0, None: 1.0}
-POWER, ENERGY = "RealPower", "RealEnergy"
+POWER, ENERGY, STORED = "RealPower", "RealEnergy", "StoredEnergy"
+OFFERS = {(POWER, "W"), (ENERGY, "Wh"), (STORED, "Wh")}
 
 UNKNOWN_VEN, TOO_FAST, OTHER_VEN, UNKNOWN_REPORT = "UNKNOWN_VEN", "TOO_FAST", "OTHER_VEN", "UNKNOWN_REPORT"
 TOO_BIG, BAD_MESSAGE = "TOO_BIG", "BAD_MESSAGE"
@@ -65,8 +67,8 @@ class VtnLimits:
     """
 
     message_bytes: int = 1 << 18
-    messages_per_s: float = 2.0
-    burst: int = 20
+    messages_per_s: float = 5.0
+    burst: int = 50
     shortest_sampling_s: float = 10.0
 
 
@@ -107,7 +109,7 @@ class Vtn:
         self._paces: dict[str, Pace] = {}
         self._told: dict[int, _Told] = {}
         self._halves: dict[int, list[tuple[int, str, float]]] = {}  # by asset: time, measurand, value
-        self._power_w: dict[int, float] = {}
+        self._last: dict[int, dict[str, float]] = {}  # by asset, of power and what is stored
         self._by_asset = {ven.asset_id: ven for ven in vens.all()}
         for ven in self._by_asset.values():
             assets.add({ven.asset_id: ven.bounds}, ven.ven_id)
@@ -201,11 +203,11 @@ class Vtn:
         return ven if ven is not None and self._by_asset.get(ven.asset_id) is not None else None
 
     def _speaker(self, ven_id: object) -> Ven:
-        """Return the VEN that speaks; openleadr's refusal if it names itself otherwise."""
+        """Return the VEN that speaks; openleadr's refusal (403) if it names itself otherwise."""
         peer = _peer.get()
         if peer is None or peer[0].ven_id != ven_id:
             self._assets.refuse(0, OTHER_VEN)
-            raise errors.NotRegisteredOrAuthorizedError
+            raise errors.FingerprintMismatch("the message names another VEN than the one that sent it")
         return peer[0]
 
     def _look_up(self, ven_id: str) -> dict[str, Any]:
@@ -221,7 +223,7 @@ class Vtn:
     def _register(self, payload: dict[str, Any]) -> Any:
         try:
             ven = self._speaker(payload.get("ven_id") or payload.get("ven_name"))
-        except errors.NotRegisteredOrAuthorizedError:
+        except errors.FingerprintMismatch:
             return False
         self._registrations[ven.ven_id] = utils.generate_id()
         LOG.info("%s is registered", ven.ven_id)
@@ -238,10 +240,9 @@ class Vtn:
         self, ven_id: str, resource_id: str, measurement: str, unit: str, scale: str,
         min_sampling_interval: timedelta, max_sampling_interval: timedelta,
     ) -> Any:  # fmt: skip
-        """Ask for reports of real power in W and of real energy in Wh, the reading of a meter."""
+        """Ask for real power, for energy (a meter's reading) and for what is stored (a name of our own)."""
         ven = self._speaker(ven_id)
-        is_known = (measurement, unit) in ((POWER, "W"), (ENERGY, "Wh")) and scale in SCALES
-        if not is_known:
+        if (measurement, unit) not in OFFERS or scale not in SCALES:
             self._assets.refuse(ven.asset_id, UNKNOWN_REPORT)
             return None
         wanted = timedelta(seconds=self._limits.shortest_sampling_s)
@@ -271,10 +272,13 @@ class Vtn:
         behind_ns = self._assets.port.now_ns() - _wall_ns()
         for asset_id, values in halves.items():
             for stamp_ns, measured in _together(sorted(values)):
-                if POWER in measured:
-                    self._power_w[asset_id] = -measured[POWER]
-                power_w = self._power_w.get(asset_id)
-                self._assets.take(asset_id, Reading(stamp_ns + behind_ns, power_w, measured.get(ENERGY)))
+                last = self._last.setdefault(asset_id, {})
+                last |= {name: value for name, value in measured.items() if name != ENERGY}
+                power_w = -last[POWER] if POWER in last else None
+                self._assets.take(
+                    asset_id,
+                    Reading(stamp_ns + behind_ns, power_w, measured.get(ENERGY), energy_wh=last.get(STORED)),
+                )
 
     # What it is asked for.
 
