@@ -192,7 +192,7 @@ def test_pysunspec2_finds_the_simulated_registers(made):
         else:
             assert device.models[121][0].WMax.cvalue == inverter.peak_w
     finally:
-        device.close()
+        device.disconnect()
         loop.run(inverter.server.stop())
         loop.close()
 

@@ -151,6 +151,7 @@ class Vtn:
             self._assets.unlisten(asset_id, self._tell)
         if self._runner is not None:
             await self._runner.cleanup()
+            await asyncio.sleep(0)  # what it closed is gone a turn later
 
     # Who speaks.
 
