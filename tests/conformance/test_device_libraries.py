@@ -175,13 +175,13 @@ def test_pysunspec2_finds_the_simulated_registers(made):
     )
     try:
         device.scan()
-        device.connect()
         assert device.common[0].SN.value == "SN-1"
         assert not any(model.error_info for model in device.model_list)
         if made is BatteryInverter:
             assert device.models[713][0].SoC.cvalue == pytest.approx(
                 100 * inverter.energy_wh / inverter.capacity_wh, abs=0.1
             )
+            device.connect()
             control = device.models[704][0]
             for name, value in (("WSetMod", 1), ("WSetRvrtTms", 60), ("WSet", 1_500.0), ("WSetEna", 1)):
                 control.points[name].cvalue = value
