@@ -137,7 +137,7 @@ def run(options: Options) -> None:
     ------
     RingmainError
         RM301 or RM302 if the fleet's gateway does not let the link in, RM303 if it is gone for too long;
-        RM750 to RM759 for the files and ports of the devices.
+        RM750 to RM759 and RM764 for the files and ports of the devices.
     """
     asyncio.run(_run(options))
 
@@ -160,11 +160,11 @@ def read_ports(data: Path) -> dict[str, int]:
 
 
 def _largest(inverters: list[Any], chargers: Chargers, vens: Vens) -> int:
-    """Return the largest asset id; RM750 if it is none that a fleet has."""
+    """Return the largest asset id; RM764 if it is none that a fleet has."""
     ids = [each.asset_id for each in (*inverters, *vens.all())]
     largest = max([*ids, *chargers.bounds()], default=0)
     if largest >= ASSETS_MOST:
-        raise RingmainError("RM750", "devices", f"asset {largest} is no asset", "Correct the devices' files")
+        raise RingmainError("RM764", "devices", f"asset {largest} is no asset", "Correct the devices' files")
     return largest
 
 

@@ -77,12 +77,8 @@ class SunSpecServer:
     async def stop(self) -> None:
         """End."""
         if self._server is not None:
-            handlers = [each.transport for each in self._server.active_connections.values()]
             with contextlib.suppress(asyncio.CancelledError):
                 await self._server.shutdown()  # type: ignore[no-untyped-call]
-            for transport in handlers:
-                if transport is not None:
-                    transport.abort()
             await asyncio.sleep(0)
 
     def get(self, model_id: int, name: str) -> float | None:
