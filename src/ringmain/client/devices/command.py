@@ -1,0 +1,142 @@
+"""Subcommands about chargers, inverters and VENs. It imports nothing heavy: each loads what it needs."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ringmain.core.errors import RingmainError
+
+Said = Callable[[argparse.Namespace], str]
+TOKEN_VARIABLE = "RINGMAIN_DEVICES_TOKEN"
+
+
+def add(commands: Any, data: Path, say: Callable[[Said], Any]) -> None:
+    """Add the subcommands; `say` makes a function whose text is printed into one that is run."""
+    serve = _command(commands, "serve", "Serve chargers, inverters and VENs of a data folder.", say(_serve))
+    charger = _command(commands, "charger", "Let a charge point in; prints its password.", say(_charger))
+    inverter = _command(commands, "inverter", "Poll an inverter with SunSpec registers.", say(_inverter))
+    ven = _command(commands, "ven", "Let an OpenADR VEN in; prints its token.", say(_ven))
+    status = _command(commands, "status", "Who is connected, and what was counted.", say(_status))
+    for command in (serve, charger, inverter, ven, status):
+        command.add_argument(
+            "--data", type=Path, default=data, metavar="DIR", help=f"data folder (default: {data})"
+        )
+    _add_serve(serve)
+    _add_devices(charger, inverter, ven)
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    serve.add_argument("--ocpp-port", type=int, default=0, help="for chargers (default: any)")
+    serve.add_argument("--openadr-port", type=int, default=0, help="for VENs (default: any)")
+    serve.add_argument("--tls", action="store_true", help='with the folder\'s "ringmain certificate"')
+    serve.add_argument("--client-authority", type=Path, help="PEM file of those who sign VENs' certificates")
+    serve.add_argument(
+        "--token", help=f"of the fleet's device link; without it, {TOKEN_VARIABLE} is looked at"
+    )
+
+
+def _add_devices(
+    charger: argparse.ArgumentParser, inverter: argparse.ArgumentParser, ven: argparse.ArgumentParser
+) -> None:
+    charger.add_argument("id", help="its identity")
+    charger.add_argument("--remove", action="store_true", help="let it in no longer")
+    charger.add_argument("--assets", type=int, nargs="+", default=[], help="of connectors 1, 2 and so on")
+    charger.add_argument("--tag", action="append", default=[], help="a card that may charge (default: all)")
+    charger.add_argument("--stay-h", type=float, default=8.0, help="how long a car stays (default: 8)")
+    charger.add_argument("--needs-wh", type=int, default=10_000, help="what it takes (default: 10000)")
+    inverter.add_argument("address", metavar="HOST[:PORT]", help="where it listens (default port: 502)")
+    inverter.add_argument("--unit", type=int, default=1, help="Modbus unit (default: 1)")
+    inverter.add_argument("--serial", required=True, help="serial number, as its registers have it")
+    inverter.add_argument("--kind", choices=("battery", "solar"), required=True, help="what it is")
+    inverter.add_argument("--poll-s", type=float, default=5.0, help="how often it is read (default: 5)")
+    ven.add_argument("id", help="its id")
+    ven.add_argument("--signal", choices=("dispatch", "simple"), default="dispatch", help="what it is told")
+    ven.add_argument("--certificate", default="", metavar="SHA256", help="digest of its certificate")
+    for command in (inverter, ven):
+        command.add_argument("--asset", type=int, required=True, help="its id in the fleet")
+    for command in (charger, inverter, ven):
+        command.add_argument("--import-w", type=int, default=11_000, help="most from the grid (11000)")
+        command.add_argument("--export-w", type=int, default=0, help="most to the grid (default: 0)")
+        command.add_argument("--capacity-wh", type=int, default=0, help="what it stores (default: 0)")
+
+
+def _command(commands: Any, name: str, help: str, function: Any) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
+    added.set_defaults(command=function)
+    return added
+
+
+def _serve(options: argparse.Namespace) -> str:
+    from ringmain.client.devices.serve import Options, run
+
+    token = options.token or os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        next_step = f'Make one with "ringmain token vpp", and give it as --token or in {TOKEN_VARIABLE}'
+        raise RingmainError("RM760", "devices", "there is no token of the fleet's device link", next_step)
+    tls = None
+    if options.tls:
+        from ringmain.gateway.certificate import CERTIFICATE_FILE, KEY_FILE
+        from ringmain.gateway.tls import Tls
+
+        files = (options.data / CERTIFICATE_FILE, options.data / KEY_FILE)
+        tls = Tls(*files, options.client_authority).context()
+    run(Options(options.data, token, options.host, options.ocpp_port, options.openadr_port, tls))
+    return "ended in order"
+
+
+def _charger(options: argparse.Namespace) -> str:
+    from ringmain.gateway.devices.chargers import Connector, add_charger, remove_charger
+
+    if options.remove:
+        remove_charger(options.data, options.id)
+        return f"{options.id} is let in no longer"
+    connectors = {
+        number: Connector(
+            asset_id, options.import_w, options.capacity_wh, options.export_w,
+            int(options.stay_h * 3_600), options.needs_wh,
+        )
+        for number, asset_id in enumerate(options.assets, 1)
+    }  # fmt: skip
+    return add_charger(options.data, options.id, connectors, options.tag)
+
+
+def _inverter(options: argparse.Namespace) -> str:
+    from ringmain.gateway.devices.modbus import Inverter, add_inverter
+
+    host, _, port = options.address.partition(":")
+    if port and not port.isdecimal():
+        what = f"{options.address} is no address"
+        raise RingmainError("RM761", "inverter", what, "Write it as 192.0.2.7 or 192.0.2.7:502")
+    inverter = Inverter(
+        options.asset, host, options.serial, options.kind, options.export_w, options.import_w,
+        options.capacity_wh, int(port or 502), options.unit, options.poll_s,
+    )  # fmt: skip
+    add_inverter(options.data, inverter)
+    return f"asset {inverter.asset_id} is polled from the next start on"
+
+
+def _ven(options: argparse.Namespace) -> str:
+    from ringmain.gateway.devices.vens import Ven, add_ven
+
+    return add_ven(
+        options.data,
+        Ven(
+            options.id, options.asset, options.import_w, "", options.certificate, options.export_w,
+            options.capacity_wh, options.signal,
+        ),
+    )  # fmt: skip
+
+
+def _status(options: argparse.Namespace) -> str:
+    import msgspec
+
+    from ringmain.client.devices.serve import STATUS_FILE
+
+    try:
+        text = (options.data / STATUS_FILE).read_bytes()
+    except FileNotFoundError:
+        return "the devices' gateways have not run here"
+    return msgspec.json.format(text, indent=2).decode()

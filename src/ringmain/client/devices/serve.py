@@ -1,0 +1,174 @@
+"""The process of the devices' gateways: chargers, inverters and VENs of a data folder, on one session.
+
+``python -m ringmain.client.devices serve --data DATA`` runs it beside the fleet's node and gateway.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ringmain.client.devices.fleet_link import FleetLink
+from ringmain.core.errors import RingmainError
+from ringmain.gateway.devices.assets import Assets
+from ringmain.gateway.devices.chargers import Chargers
+from ringmain.gateway.devices.csms import Csms, CsmsLimits
+from ringmain.gateway.devices.modbus import Fieldbus, PollLimits, read_inverters
+from ringmain.gateway.devices.openadr import Vtn, VtnLimits
+from ringmain.gateway.devices.vens import Vens
+
+LOG = logging.getLogger("ringmain.devices")
+PORTS_FILE = "devices-ports.json"
+STATUS_FILE = "devices-status.json"
+METERS_FILE = "devices-meters"
+OCPP, OPENADR = "ocpp", "openadr"
+STATUS_S = 2.0
+ASSETS_MOST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the devices' gateways are run.
+
+    Parameters
+    ----------
+    token : str
+        Of the device link's account, for the fleet's gateway.
+    ocpp_port, openadr_port : int
+        0: any free one.
+    tls : ssl.SSLContext, optional
+        For both ports; with client certificates VENs are known by theirs.
+    """
+
+    data: Path
+    token: str = field(repr=False)
+    host: str = "127.0.0.1"
+    ocpp_port: int = 0
+    openadr_port: int = 0
+    tls: ssl.SSLContext | None = None
+    csms: CsmsLimits = field(default_factory=CsmsLimits)
+    polls: PollLimits = field(default_factory=PollLimits)
+    vtn: VtnLimits = field(default_factory=VtnLimits)
+
+
+class Service:
+    """The gateways, started and stopped together."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.link: FleetLink | None = None
+        self.ports: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = contextlib.AsyncExitStack()
+        self._gateways: tuple[Assets, Csms, Fieldbus] | None = None
+
+    async def __aenter__(self) -> "Service":
+        """Log in, listen, poll. Raises as the client library and the gateways do."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        options = self._options
+        data = options.data
+        link = self.link = await FleetLink.connect(data, options.token)
+        self._stack.push_async_callback(link.close)
+        inverters, chargers, vens = read_inverters(data), Chargers(data), Vens(data)
+        assets = Assets(link, data / METERS_FILE, _largest(inverters, chargers, vens))
+        csms = Csms(chargers, assets, options.csms)
+        self._stack.push_async_callback(csms.stop)
+        self.ports[OCPP] = await csms.start(options.host, options.ocpp_port, options.tls)
+        vtn = Vtn(data, vens, assets, options.vtn)
+        self._stack.push_async_callback(vtn.stop)
+        self.ports[OPENADR] = await vtn.start(options.host, options.openadr_port, options.tls)
+        bus = Fieldbus(inverters, assets, options.polls)
+        self._gateways = assets, csms, bus
+        _write(data / PORTS_FILE, self.ports)
+        self._tasks = [asyncio.create_task(work) for work in (bus.run(), assets.deal(), self._tell())]
+        LOG.info("chargers at %d, VENs at %d, %d inverters", *self.ports.values(), len(inverters))
+
+    async def wait(self, stopping: asyncio.Event) -> None:
+        """Wait until told to stop; raises what ended a gateway before that."""
+        told = asyncio.create_task(stopping.wait())
+        done, _ = await asyncio.wait([told, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        for task in done - {told}:
+            task.result()
+
+    def status(self) -> dict[str, Any]:
+        """Return who is connected, and what was counted."""
+        assert self._gateways is not None and self.link is not None, "it has been started"
+        assets, csms, bus = self._gateways
+        states = {str(each.inverter.asset_id): each.state for each in bus.pollers}
+        return {
+            "chargers": csms.connected, "inverters": states,
+            "counts": dict(assets.counts), "fleet": dict(self.link.counts),
+        }  # fmt: skip
+
+    async def _tell(self) -> None:
+        while True:
+            _write(self._options.data / STATUS_FILE, self.status())
+            await asyncio.sleep(STATUS_S)
+
+
+def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT, then take back what was set, log out and end.
+
+    The ports stand in ``devices-ports.json`` of the folder as soon as they are listened on, who is connected
+    and what was counted in ``devices-status.json``.
+
+    Raises
+    ------
+    RingmainError
+        RM301 or RM302 if the fleet's gateway does not let the link in, RM303 if it is gone for too long;
+        RM750 to RM759 and RM764 for the files and ports of the devices.
+    """
+    asyncio.run(_run(options))
+
+
+async def _run(options: Options) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with Service(options) as service:
+        await service.wait(stopping)
+
+
+def read_ports(data: Path) -> dict[str, int]:
+    """Return the ports of the gateways that run in a folder, or ran last."""
+    try:
+        return msgspec.json.decode((data / PORTS_FILE).read_bytes(), type=dict[str, int])
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return {}
+
+
+def _largest(inverters: list[Any], chargers: Chargers, vens: Vens) -> int:
+    """Return the largest asset id; RM764 if it is none that a fleet has."""
+    ids = [each.asset_id for each in (*inverters, *vens.all())]
+    largest = max([*ids, *chargers.bounds()], default=0)
+    if largest >= ASSETS_MOST:
+        raise RingmainError("RM764", "devices", f"asset {largest} is no asset", "Correct the devices' files")
+    return largest
+
+
+def _write(path: Path, content: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.encode(content) + b"\n")
+    temporary.replace(path)
