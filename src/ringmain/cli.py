@@ -12,6 +12,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.exchange import command as exchange
 from ringmain.gateway import command as doors
 from ringmain.operate import command as operate
+from ringmain.operate import devices
 from ringmain.vpp import command as vpp
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _add_dayahead(venue)
     operate.add(venue)
     operate.add_to_fleet(vpp.add(commands))
+    _add_devices(commands)
     _add_strategy(commands)
     _add_bench(commands)
     _add_docs(commands)
@@ -467,6 +469,12 @@ def _auctioneer(options: argparse.Namespace) -> None:
         raise RingmainError("RM626", "cli", what, "Give the file that holds the token") from None
     with Client.connect(options.host, options.port, token, schema) as session:
         run(options.data, session, Auctioneer(options.seconds, options.gap), options.auctions)
+
+
+def _add_devices(commands: Any) -> None:
+    about = "Serve the fleet's devices in their own protocols, and let them in."
+    parts = commands.add_parser("devices", help=about, description=about)
+    devices.add(parts.add_subparsers(title="actions", required=True, metavar="ACTION"), DATA, _say)
 
 
 def _add_strategy(commands: Any) -> None:

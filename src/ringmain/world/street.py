@@ -16,7 +16,6 @@ from typing import Any
 
 from ringmain.client import Client
 from ringmain.client.devices.charge_points import Identity
-from ringmain.client.devices.command import TOKEN_VARIABLE
 from ringmain.client.devices.loop_thread import LoopThread
 from ringmain.client.devices.serve import OCPP, OPENADR, read_ports
 from ringmain.client.devices.ven import Account
@@ -28,6 +27,7 @@ from ringmain.gateway.devices.chargers import Connector, add_charger
 from ringmain.gateway.devices.modbus import Inverter, add_inverter
 from ringmain.gateway.devices.openadr import PREFIX
 from ringmain.gateway.devices.vens import Ven, add_ven
+from ringmain.operate.devices import TOKEN_VARIABLE
 from ringmain.vpp.messages import (
     SCHEMA,
     RegisterBattery,
@@ -183,7 +183,7 @@ def start_gateways(data: Path, token: str) -> "subprocess.Popen[bytes]":
     """Start the devices' gateways as a process, and wait until they listen; RM763 if they don't."""
     before = read_ports(data)
     (data / "devices-ports.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "ringmain.client.devices", "serve", "--data", str(data)]
+    command = [sys.executable, "-m", "ringmain.cli", "devices", "serve", "--data", str(data)]
     process = subprocess.Popen(command, env=os.environ | {TOKEN_VARIABLE: token})
     deadline = time.monotonic() + START_S
     while not read_ports(data):

@@ -1,6 +1,6 @@
 """The process of the devices' gateways: chargers, inverters and VENs of a data folder, on one session.
 
-``python -m ringmain.client.devices serve --data DATA`` runs it beside the fleet's node and gateway.
+``ringmain devices serve --data DATA`` runs it beside the fleet's node and gateway.
 """
 
 import asyncio
