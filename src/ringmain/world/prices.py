@@ -1,22 +1,18 @@
 """Hourly prices of whole days: from a file of real ones, or a generated year."""
 
-import csv
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from ringmain.core.errors import RingmainError
+from ringmain.vpp.price_files import HOUR_NS, TICKS_PER_EURO, read_hourly
 
 HOURS = 24
-TICKS_PER_EURO = 100  # 1 tick is 0.01 EUR/MWh
-PRICE_LIMIT_EUR = 50_000.0
-TIME_NAMES = ("time", "date", "datetime", "timestamp", "utc", "start", "hour", "mtu")
-PRICE_NAMES = ("price", "eur/mwh", "€/mwh", "value", "spot")
+EPOCH = date(1970, 1, 1)
 GENERATED_FIRST_DAY = date(2025, 1, 1)
 GENERATED_DAYS = 366
 
@@ -56,27 +52,9 @@ class Prices:
 
 
 def load(path: Path) -> Prices:
-    """Read a CSV file with a column of times and one of prices in EUR/MWh.
-
-    Columns are found by their names; times are ISO 8601, taken as UTC without an offset. Several
-    prices within an hour (quarter-hours) are averaged.
-
-    Raises
-    ------
-    RingmainError
-        RM511 if the file cannot be read, RM512 for its first line, RM513 for any other, each with
-        the line and what is wrong with it.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            sums: dict[datetime, tuple[float, int]] = {}
-            for hour, price in _rows(path, csv.reader(file)):
-                total, count = sums.get(hour, (0.0, 0))
-                sums[hour] = total + price, count + 1
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"{path}: {error.strerror if isinstance(error, OSError) else error}"
-        raise RingmainError("RM511", "prices", what, "Give a CSV file with --prices") from None
-    return Prices(path.name, _whole_days({hour: total / count for hour, (total, count) in sums.items()}))
+    """Read a CSV file of hourly prices, as :func:`ringmain.vpp.price_files.read_hourly` does."""
+    file = read_hourly(path)
+    return Prices(file.source, _whole_days(file.start_ns, np.rint(file.price_eur * TICKS_PER_EURO)))
 
 
 def generate(seed: int) -> Prices:
@@ -107,69 +85,12 @@ def _wander(dice: np.random.Generator, count: int, memory: float, size: float) -
     return out
 
 
-def _rows(path: Path, lines: Any) -> Iterator[tuple[datetime, float]]:
-    header = next(lines, None)
-    if header is None:
-        _refuse("RM512", path, 1, "the file is empty")
-    time_column, price_column = _columns(path, header)
-    for row in lines:
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) <= max(time_column, price_column):
-            _refuse("RM513", path, lines.line_num, f"{len(row)} columns; the first line has {len(header)}")
-        yield (
-            _time(path, lines.line_num, row[time_column].strip()),
-            _price(path, lines.line_num, row[price_column].strip()),
-        )
-
-
-def _columns(path: Path, header: list[str]) -> tuple[int, int]:
-    """Find the columns by name; an empty first name is that of an index of times."""
-    names = [name.strip().lower() for name in header]
-    listed = ", ".join(name.strip() or "(empty)" for name in header)
-    times = [n for n, name in enumerate(names) if any(word in name for word in TIME_NAMES)]
-    if not times and names[0] == "":
-        times = [0]
-    if not times:
-        _refuse("RM512", path, 1, f"no column of times among: {listed}")
-    prices = [n for n, name in enumerate(names) if n != times[0] and any(w in name for w in PRICE_NAMES)]
-    if not prices and len(names) == 2:
-        prices = [1 - times[0]]  # what else could it be
-    if not prices:
-        _refuse("RM512", path, 1, f"no column of prices among: {listed}")
-    return times[0], prices[0]
-
-
-def _time(path: Path, line: int, text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse("RM513", path, line, f"{text!r} is no time such as 2024-05-01 13:00")
-    time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    return time.replace(minute=0, second=0, microsecond=0)
-
-
-def _price(path: Path, line: int, text: str) -> float:
-    try:
-        price = float(text)
-    except ValueError:
-        _refuse("RM513", path, line, f"{text!r} is no price")
-    if not abs(price) <= PRICE_LIMIT_EUR:  # not a number is refused too
-        _refuse("RM513", path, line, f"a price of {text} EUR/MWh is out of range")
-    return price
-
-
-def _refuse(code: str, path: Path, line: int, what: str) -> NoReturn:
-    step = "Correct the line" if code == "RM513" else "Name the columns, such as: time, price"
-    raise RingmainError(code, "prices", f"{path}, line {line}: {what}", step)
-
-
-def _whole_days(euros: dict[datetime, float]) -> dict[date, Any]:
-    days: dict[date, dict[int, int]] = {}
-    for hour, price in euros.items():
-        days.setdefault(hour.date(), {})[hour.hour] = round(price * TICKS_PER_EURO)
+def _whole_days(start_ns: Any, price_ticks: Any) -> dict[date, Any]:
+    """Return the prices of the days that lack no hour."""
+    hours = start_ns // HOUR_NS
+    days, first, count = np.unique(hours // HOURS, return_index=True, return_counts=True)
     return {
-        day: np.array([hours[n] for n in range(HOURS)], np.int64)
-        for day, hours in sorted(days.items())
-        if len(hours) == HOURS
+        EPOCH + timedelta(day): price_ticks[begin : begin + HOURS].astype(np.int64)
+        for day, begin, n in zip(days.tolist(), first.tolist(), count.tolist(), strict=True)
+        if n == HOURS
     }
