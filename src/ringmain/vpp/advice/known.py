@@ -1,98 +1,165 @@
-"""Values from third parties, each kept with the time at which it became known.
+"""What was known when: third-party inputs (weather, prices, meter data) that settle only in the end.
 
-Weather, prices and meter data come late, not at all, or are corrected afterwards. A series keeps every
-version; what is asked of it is asked as of a time, and a version that was not known by then is not seen.
-So a forecast, a backtest and a settlement that is made again all see what they could have seen.
+A value arrives late, or never, or is corrected a week after. So each is kept with the time at which it
+became known, and is asked for as of a time: nothing that became known later can be seen. A forecast and
+what is measured in the end are versions of one value, too. A model that reads its inputs from here, in
+training as in use, can't look ahead.
 """
 
 from typing import Any
 
 import numpy as np
 
+MERGED_SHARE = 8  # the recent versions are merged when they are one in so many
+MERGED_LEAST = 4_096
+
 
 class Known:
-    """A series of values by start of their period, with all their versions.
+    """One series, every value in all its versions.
+
+    Of several versions of a value that are known, the newest counts: the one with the highest `known_ns`,
+    and among those with the same, the one that was added last. A version of NaN withdraws the value.
+    Memory is 24 bytes a version, 24 more for its index; a look-up is logarithmic, and many are made at once.
 
     Examples
     --------
-    >>> wind = Known()
-    >>> wind.add([0, 60], [5.0, 7.0], known_ns=10)
-    >>> wind.add([60], [6.5], known_ns=20)  # a correction
-    >>> wind.values([0, 60, 120], now_ns=15)
-    array([ 5.,  7., nan])
-    >>> wind.values([60], now_ns=20)
-    array([6.5])
+    >>> price = Known()
+    >>> price.add(start_ns=[0, 10], value=[41.0, 42.0], known_ns=-5)
+    >>> price.add(start_ns=[10], value=[43.5], known_ns=20)  # a correction
+    >>> price.as_of(15)
+    (array([ 0, 10]), array([41., 42.]))
+    >>> price.at([0, 10, 20], now_ns=20)
+    array([41. , 43.5,  nan])
     """
 
     def __init__(self) -> None:
-        self._start_ns, self._known_ns = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._value = np.zeros(0)
+        self._settled = _Versions(*_no_versions())
+        self._recent = _Versions(*_no_versions())
         self._added: list[tuple[Any, Any, Any]] = []
 
     def add(self, start_ns: Any, value: Any, known_ns: Any) -> None:
-        """Add versions, in any order.
+        """Add versions, in any order; the three broadcast against each other.
 
         Parameters
         ----------
-        start_ns : int64 array of shape (n,)
-            Start of the period that each value is of.
-        value : float array of shape (n,)
-            Not a number: the value is withdrawn.
-        known_ns : int64 array of shape (n,), or int
-            When it became known. Of two versions that became known at once, the one added last counts.
+        start_ns : int64 array of shape (n,) or int
+            What the values are of: the starts of hours, or any other key in time.
+        value : float64 array of shape (n,) or float
+        known_ns : int64 array of shape (n,) or int
+            When each became known: before its start for a forecast or a price of tomorrow, after it for a
+            meter. It is the caller's promise: a version with an old `known_ns` is seen by whoever asks
+            as of then.
         """
-        starts = np.asarray(start_ns, np.int64)
-        known = np.broadcast_to(np.asarray(known_ns, np.int64), starts.shape)
-        values = np.broadcast_to(np.asarray(value, np.float64), starts.shape)
-        self._added.append((starts, known, values))
+        starts, values, knowns = np.broadcast_arrays(
+            np.asarray(start_ns, np.int64), np.asarray(value, float), np.asarray(known_ns, np.int64)
+        )
+        self._added.append((starts.flatten(), values.flatten(), knowns.flatten()))
 
-    def values(self, start_ns: Any, now_ns: int) -> Any:
-        """Return the last version of each value that was known by then.
+    def as_of(self, now_ns: int, begin_ns: int | None = None, end_ns: int | None = None) -> tuple[Any, Any]:
+        """Return what is known at a time, in order of the starts.
+
+        Parameters
+        ----------
+        now_ns : int
+        begin_ns, end_ns : int, optional
+            Only starts from `begin_ns` on and before `end_ns`.
+
+        Returns
+        -------
+        start_ns : int64 array of shape (m,)
+        value : float64 array of shape (m,)
+            None of them NaN: what is unknown, or withdrawn, is left out.
+        """
+        self._take_in()
+        starts = np.union1d(
+            self._settled.starts_within(begin_ns, end_ns), self._recent.starts_within(begin_ns, end_ns)
+        )
+        values = self.at(starts, now_ns)
+        is_known = ~np.isnan(values)
+        return starts[is_known], values[is_known]
+
+    def at(self, start_ns: Any, now_ns: Any) -> Any:
+        """Return the values of given starts as of a time, or each as of its own; NaN where none is known.
 
         Parameters
         ----------
         start_ns : int64 array of any shape
-        now_ns : int
+        now_ns : int64 array that broadcasts against it, or int
 
         Returns
         -------
-        float64 array of that shape
-            Not a number where nothing was known.
+        float64 array of their shape
         """
-        self._sort()
-        asked = np.asarray(start_ns, np.int64)
-        out = np.full(asked.shape, np.nan)
-        if not self._start_ns.size:
-            return out
-        # versions stand by start, then by known_ns: the last one at or before (start, now) is asked for
-        begin = np.searchsorted(self._start_ns, asked, "left")
-        end = np.searchsorted(self._start_ns, asked, "right")
-        longest = int((end - begin).max(initial=0))
-        place = np.full(asked.shape, -1)
-        for step in range(longest):
-            at = np.minimum(begin + step, self._start_ns.size - 1)
-            is_known = (begin + step < end) & (self._known_ns[at] <= now_ns)
-            place = np.where(is_known, begin + step, place)
-        out[place >= 0] = self._value[place[place >= 0]]
-        return out
+        self._take_in()
+        starts, nows = np.broadcast_arrays(np.asarray(start_ns, np.int64), np.asarray(now_ns, np.int64))
+        value, known_ns = self._settled.find(starts.ravel(), nows.ravel())
+        newer, newer_known_ns = self._recent.find(starts.ravel(), nows.ravel())
+        return np.where(newer_known_ns >= known_ns, newer, value).reshape(starts.shape)
 
-    def versions(self, start_ns: int) -> list[tuple[int, float]]:
-        """Return all versions of a value: when each became known, and the value; the oldest first."""
-        self._sort()
-        begin, end = np.searchsorted(self._start_ns, [start_ns, start_ns + 1])
-        return list(zip(self._known_ns[begin:end].tolist(), self._value[begin:end].tolist(), strict=True))
+    def __len__(self) -> int:
+        """Return the number of versions."""
+        self._take_in()
+        return self._settled.value.size + self._recent.value.size
 
-    @property
-    def span_ns(self) -> tuple[int, int] | None:
-        """The first and the last period that any version is of, or None."""
-        self._sort()
-        return (int(self._start_ns[0]), int(self._start_ns[-1])) if self._start_ns.size else None
-
-    def _sort(self) -> None:
+    def _take_in(self) -> None:
+        """Put what was added into order, and now and then all that is recent to the rest."""
         if not self._added:
             return
-        parts = [(self._start_ns, self._known_ns, self._value), *self._added]
-        starts, known, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-        order = np.lexsort((np.arange(starts.size), known, starts))
-        self._start_ns, self._known_ns, self._value = starts[order], known[order], values[order]
-        self._added = []
+        self._recent = _Versions(*_joined(self._recent.columns(), *self._added))
+        self._added.clear()
+        if self._recent.value.size > max(MERGED_LEAST, self._settled.value.size // MERGED_SHARE):
+            self._settled = _Versions(*_joined(self._settled.columns(), self._recent.columns()))
+            self._recent = _Versions(*_no_versions())
+
+
+NEVER_NS = np.iinfo(np.int64).min
+
+
+class _Versions:
+    """Versions in the order of their starts, then of when they became known, then as they were added.
+
+    Both times are numbered, so that one integer orders a version: its start's number, times the number of
+    different `known_ns`, plus that of its own.
+    """
+
+    def __init__(self, start_ns: Any, value: Any, known_ns: Any) -> None:
+        self.starts, start_number = np.unique(start_ns, return_inverse=True)
+        self.knowns, known_number = np.unique(known_ns, return_inverse=True)
+        place = start_number * np.int64(max(1, self.knowns.size)) + known_number
+        order = np.argsort(place, kind="stable")
+        self.place, self.value, self.known_ns = place[order], value[order], known_ns[order]
+        self.start_number = start_number[order]
+
+    def columns(self) -> tuple[Any, Any, Any]:
+        """Return starts, values and when they became known, in order."""
+        return self.starts[self.start_number], self.value, self.known_ns
+
+    def starts_within(self, begin_ns: int | None, end_ns: int | None) -> Any:
+        """Return the different starts within bounds."""
+        first = 0 if begin_ns is None else int(np.searchsorted(self.starts, begin_ns))
+        last = self.starts.size if end_ns is None else int(np.searchsorted(self.starts, end_ns))
+        return self.starts[first : max(first, last)]
+
+    def find(self, start_ns: Any, now_ns: Any) -> tuple[Any, Any]:
+        """Return each start's newest value that was known, and since when: NaN and NEVER_NS if none was."""
+        if not self.value.size:
+            return np.full(start_ns.size, np.nan), np.full(start_ns.size, NEVER_NS)
+        number = np.minimum(np.searchsorted(self.starts, start_ns), self.starts.size - 1)
+        last_known = np.searchsorted(self.knowns, now_ns, side="right") - 1
+        wanted = number * np.int64(self.knowns.size) + last_known
+        found = np.searchsorted(self.place, wanted, side="right") - 1
+        is_there = (self.starts[number] == start_ns) & (last_known >= 0) & (found >= 0)
+        found = np.maximum(found, 0)
+        is_there &= self.start_number[found] == number
+        return np.where(is_there, self.value[found], np.nan), np.where(
+            is_there, self.known_ns[found], NEVER_NS
+        )
+
+
+def _no_versions() -> tuple[Any, Any, Any]:
+    return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
+
+
+def _joined(*parts: tuple[Any, Any, Any]) -> tuple[Any, ...]:
+    """Put columns below each other, the oldest addition first."""
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
