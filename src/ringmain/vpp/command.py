@@ -18,6 +18,7 @@ def add(commands: Any) -> Any:
     _add_state(actions)
     _add_market(actions)
     _add_money(actions)
+    _add_backtest(actions)
     return actions
 
 
@@ -63,6 +64,25 @@ def _add_money(actions: Any) -> None:
     settle.add_argument("--site", type=int, default=None, metavar="ID", help="a site's statement instead")
     settle.add_argument("--sites", action="store_true", help="what each site has earned instead")
     _add_output(settle)
+
+
+def _add_backtest(actions: Any) -> None:
+    about = "Forecast and bid day by day over a file of prices, using nothing before it was known."
+    back = actions.add_parser("backtest", help=about, description=about)
+    back.set_defaults(command=late("ringmain.vpp.backtesting", "backtest"))
+    back.add_argument("--prices", type=Path, required=True, metavar="FILE",
+                      help="CSV: times, prices in EUR/MWh, and columns named as forecasts")  # fmt: skip
+    back.add_argument("--peers", type=Path, default=None, metavar="FILE",
+                      help="CSV: times, and forecasts that others made of the prices")  # fmt: skip
+    back.add_argument("--from", dest="first", default=None, metavar="YYYY-MM-DD",
+                      help="first day (default: two years before the file's end)")  # fmt: skip
+    back.add_argument("--days", type=int, default=0, metavar="N", help="so many days (default: to the end)")
+    back.add_argument(
+        "--hours", type=float, default=2.0, help="a battery's energy at full power (default: 2)"
+    )
+    back.add_argument("--round-trip", type=float, default=0.9, metavar="SHARE",
+                      help="energy given for energy taken (default: 0.9)")  # fmt: skip
+    _add_svg(back, "draw the last days' prices within the forecast's band")
 
 
 def _action(actions: Any, name: str, text: str, function: str) -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Files of hourly prices, and of what was foretold with them: CSV, columns found by their names."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,31 +53,55 @@ def read_hourly(path: Path) -> HourlyFile:
         RM511 if the file cannot be read, RM512 for its first line, RM513 for any other, each with
         the line and what is wrong with it.
     """
+    starts, rows, header, columns = _read(path, _price_and_foretold)
+    hours, place = np.unique(starts // HOUR_NS * HOUR_NS, return_inverse=True)
+    means = np.zeros((hours.size, rows.shape[1]))
+    np.add.at(means, place, rows)
+    means /= np.bincount(place, minlength=hours.size)[:, None]
+    inputs = {header[column].strip(): means[:, 1 + n] for n, column in enumerate(columns[1:])}
+    return HourlyFile(path.name, hours, means[:, 0], inputs)
+
+
+def read_columns(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Read all columns of numbers of a CSV file beside its times, such as forecasts that others made.
+
+    Returns
+    -------
+    start_ns : int64 array of shape (n,)
+        As they stand in the file.
+    columns : dict of str to float64 array of shape (n,)
+
+    Raises
+    ------
+    RingmainError
+        As of :func:`read_hourly`.
+    """
+    starts, rows, header, columns = _read(path, _all_but_time)
+    return starts, {header[column].strip(): rows[:, n] for n, column in enumerate(columns)}
+
+
+def _read(
+    path: Path, choose: Callable[[Path, list[str]], list[int]]
+) -> tuple[Any, Any, list[str], list[int]]:
+    """Return times, numbers of shape (n, columns), the first line and the columns that were chosen."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.reader(file)
             header = next(lines, None)
             if header is None:
                 _refuse("RM512", path, 1, "the file is empty")
-            time_column, price_column = _columns(path, header)
-            foretold = _foretold(header, (time_column, price_column))
-            starts, rows = [], []
-            for start_ns, row in _rows(path, lines, len(header), time_column, (price_column, *foretold)):
-                starts.append(start_ns)
-                rows.append(row)
+            time, columns = _time_column(path, header), choose(path, header)
+            read = list(_rows(path, lines, len(header), time, columns))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         what = f"{path}: {error.strerror if isinstance(error, OSError) else error}"
         raise RingmainError("RM511", "prices", what, "Give a CSV file with --prices") from None
-    hours, place = np.unique(np.array(starts, np.int64), return_inverse=True)
-    means = np.zeros((hours.size, 1 + len(foretold)))
-    np.add.at(means, place, np.array(rows, np.float64).reshape(len(rows), 1 + len(foretold)))
-    means /= np.bincount(place, minlength=hours.size)[:, None]
-    inputs = {header[column].strip(): means[:, 1 + n] for n, column in enumerate(foretold)}
-    return HourlyFile(path.name, hours, means[:, 0], inputs)
+    starts = np.array([start_ns for start_ns, _ in read], np.int64)
+    rows = np.array([row for _, row in read], np.float64).reshape(len(read), len(columns))
+    return starts, rows, header, columns
 
 
 def _rows(
-    path: Path, lines: Any, width: int, time_column: int, columns: tuple[int, ...]
+    path: Path, lines: Any, width: int, time_column: int, columns: list[int]
 ) -> Iterator[tuple[int, list[float]]]:
     for row in lines:
         if not any(cell.strip() for cell in row):
@@ -86,30 +110,45 @@ def _rows(
             _refuse("RM513", path, lines.line_num, f"{len(row)} columns; the first line has {width}")
         time = _time(path, lines.line_num, row[time_column].strip())
         price = _price(path, lines.line_num, row[columns[0]].strip())
-        foretold = [_number(path, lines.line_num, row[column].strip()) for column in columns[1:]]
-        yield int(time.timestamp()) * 1_000_000_000 // HOUR_NS * HOUR_NS, [price, *foretold]
+        others = [_number(path, lines.line_num, row[column].strip()) for column in columns[1:]]
+        yield round(time.timestamp()) * 1_000_000_000, [price, *others]
 
 
-def _columns(path: Path, header: list[str]) -> tuple[int, int]:
-    """Find the columns by name; an empty first name is that of an index of times."""
+def _time_column(path: Path, header: list[str]) -> int:
+    """Find the column of times by its name; an empty first name is that of an index of times."""
     names = [name.strip().lower() for name in header]
-    listed = ", ".join(name.strip() or "(empty)" for name in header)
     times = [n for n, name in enumerate(names) if any(word in name for word in TIME_NAMES)]
     if not times and names[0] == "":
         times = [0]
     if not times:
-        _refuse("RM512", path, 1, f"no column of times among: {listed}")
-    others = [n for n, name in enumerate(names) if n != times[0] and FORETOLD_NAME not in name]
+        _refuse("RM512", path, 1, f"no column of times among: {_listed(header)}")
+    return times[0]
+
+
+def _price_and_foretold(path: Path, header: list[str]) -> list[int]:
+    """Return the column of prices, and behind it those that were foretold."""
+    time = _time_column(path, header)
+    names = [name.strip().lower() for name in header]
+    others = [n for n, name in enumerate(names) if n != time and FORETOLD_NAME not in name]
     prices = [n for n in others if any(word in names[n] for word in PRICE_NAMES)]
     if not prices and len(names) == 2:
-        prices = [1 - times[0]]  # what else could it be
+        prices = [1 - time]  # what else could it be
     if not prices:
-        _refuse("RM512", path, 1, f"no column of prices among: {listed}")
-    return times[0], prices[0]
+        _refuse("RM512", path, 1, f"no column of prices among: {_listed(header)}")
+    return prices[:1] + [
+        n for n, name in enumerate(names) if FORETOLD_NAME in name and n not in (time, prices[0])
+    ]
 
 
-def _foretold(header: list[str], taken: tuple[int, ...]) -> list[int]:
-    return [n for n, name in enumerate(header) if FORETOLD_NAME in name.lower() and n not in taken]
+def _all_but_time(path: Path, header: list[str]) -> list[int]:
+    time = _time_column(path, header)
+    if len(header) < 2:
+        _refuse("RM512", path, 1, f"no column of numbers among: {_listed(header)}")
+    return [n for n in range(len(header)) if n != time]
+
+
+def _listed(header: list[str]) -> str:
+    return ", ".join(name.strip() or "(empty)" for name in header)
 
 
 def _time(path: Path, line: int, text: str) -> datetime:

@@ -98,7 +98,9 @@ class Errors:
         They are those of the errors of the hour and its two neighbours.
         """
         spread = self.scenarios(forecast) - forecast
-        near = np.stack([np.take(spread, np.arange(HOURS) + shift, axis=1, mode="clip") for shift in (-1, 0, 1)])
+        near = np.stack(
+            [np.take(spread, np.arange(HOURS) + shift, axis=1, mode="clip") for shift in (-1, 0, 1)]
+        )
         return forecast + np.quantile(near.reshape(-1, HOURS), shares, axis=0)
 
 

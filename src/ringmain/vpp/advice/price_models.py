@@ -153,7 +153,11 @@ def _input_columns(values: Any, days: Any) -> tuple[list[Any], list[Any]]:
     week = np.stack([values[days - lag].mean(axis=1) for lag in range(1, 8)]).mean(axis=0)
     mean = today.mean(axis=1)
     hourly = [
-        today, today - yesterday, today - last_week, today - mean[:, None], today - np.roll(today, 1, axis=1)
+        today,
+        today - yesterday,
+        today - last_week,
+        today - mean[:, None],
+        today - np.roll(today, 1, axis=1),
     ]
     return hourly, [mean - yesterday.mean(axis=1), mean - week]
 

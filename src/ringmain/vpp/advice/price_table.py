@@ -57,21 +57,15 @@ def table_as_of(
     most_days : int
         Days before it to look at.
     """
-    span_ns = prices.span_ns
-    if span_ns is None:
-        return None
-    first = max(day - most_days, -(-span_ns[0] // DAY_NS))
-    if first >= day:
-        return None
-    start_ns = (np.arange(first, day + 1) * DAY_NS)[:, None] + np.arange(HOURS) * HOUR_NS
-    price_ticks = prices.values(start_ns, now_ns)
+    start_ns = (np.arange(day - most_days, day + 1) * DAY_NS)[:, None] + np.arange(HOURS) * HOUR_NS
+    price_ticks = prices.at(start_ns, now_ns)
     price_ticks[-1] = np.nan
     known = np.flatnonzero(~np.isnan(price_ticks).all(axis=1))
     if not known.size:
         return None
     price_ticks, start_ns = price_ticks[known[0] :], start_ns[known[0] :]
     fill_prices(price_ticks[:-1])
-    rows = {name: filled_input(series.values(start_ns, now_ns)) for name, series in sorted(inputs.items())}
+    rows = {name: filled_input(series.at(start_ns, now_ns)) for name, series in sorted(inputs.items())}
     return PriceTable(day, price_ticks, rows)
 
 

@@ -85,7 +85,10 @@ def value_store(store: Any, price_ticks: Any, slopes: Any, widths: Any, counts: 
     for period in range(last - 1, -1, -1):
         count = counts[period + 1]
         for place in range(count):
-            slopes[period, place], widths[period, place] = slopes[period + 1, place], widths[period + 1, place]
+            slopes[period, place], widths[period, place] = (
+                slopes[period + 1, place],
+                widths[period + 1, place],
+            )
         charging = price_ticks[period] / store.charge_efficiency
         giving = (price_ticks[period] - store.wear_ticks) * store.discharge_efficiency
         if giving > charging:  # the price is below zero
