@@ -16,6 +16,7 @@ from ringmain.core.terminal import show
 from ringmain.vpp.advice import backtest as walking
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
 from ringmain.vpp.advice.known import Known
+from ringmain.vpp.advice.price_forecast import LEAST_DAYS
 from ringmain.vpp.price_files import TICKS_PER_EURO, HourlyFile, read_columns, read_hourly
 
 DAYS = 728  # two years of 52 weeks
@@ -37,7 +38,8 @@ def backtest(options: Namespace) -> None:
     rows = walking.figures(days)
     if options.svg is not None:
         _draw(options.svg, days)
-    title = f"{file.source}, {_date(days[0].day)} to {_date(days[-1].day)}; battery of {options.hours:g} h, round trip {options.round_trip:g}"
+    span, battery = f"{_date(days[0].day)} to {_date(days[-1].day)}", f"battery of {options.hours:g} h"
+    title = f"{file.source}, {span}; {battery}, round trip {options.round_trip:g}"
     if not (options.json or options.csv):
         rows = [{**row, "value": round(row["value"], 3)} for row in rows]
     show(options, title, ["figure", "value", "unit", "days"], rows)
@@ -69,7 +71,7 @@ def chosen_days(file: HourlyFile, known: walking.Inputs, options: Namespace) -> 
     least = walking.least_first_day(known.prices)
     last = int(file.start_ns[-1]) // DAY_NS if file.start_ns.size else 0
     if least is None or least > last:
-        what = f"{file.source} holds too few days: {walking.LEAST_DAYS} are needed before the first"
+        what = f"{file.source} holds too few days: {LEAST_DAYS} are needed before the first"
         raise RingmainError("RM781", "backtest", what, "Give a longer file")
     first = max(least, last - DAYS + 1)
     if options.first is not None:

@@ -25,7 +25,7 @@ def programme(store, prices, stored):
     held, worth = stored, 0
     for taken, given, price in zip(into, out, prices, strict=True):
         held = held + taken - given
-        solver.addConstr(0 <= held)
+        solver.addConstr(held >= 0)
         solver.addConstr(held <= store.capacity_wh)
         worth = worth - price / store.charge_efficiency * taken
         worth = worth + (price - store.wear_ticks) * store.discharge_efficiency * given

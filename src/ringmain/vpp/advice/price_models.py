@@ -40,7 +40,7 @@ class LinearModel:
 
     def forecast(self, table: PriceTable) -> Any:
         """Return the last day's prices, float64 array of shape (24,), ticks."""
-        first = max(max(PRICE_LAGS), table.n_days - 1 - self.window_days)
+        first = max(*PRICE_LAGS, table.n_days - 1 - self.window_days)
         known, target = linear_inputs(table, first), table.price_ticks[first:-1]
         middle, spread = middle_and_spread(known[:-1])
         drawn = np.arcsinh((known - middle) / spread)
@@ -91,7 +91,7 @@ class TreeModel:
 
     def fit(self, table: PriceTable) -> Any:
         """Return the trees for days from the table's last on; that day's own prices are not looked at."""
-        first = max(max(TREE_LAGS), table.n_days - 1 - self.window_days)
+        first = max(*TREE_LAGS, table.n_days - 1 - self.window_days)
         seen, level = tree_inputs(table, range(first, table.n_days - 1))
         target = table.price_ticks[first:-1] - level[:, None]
         weight = None
