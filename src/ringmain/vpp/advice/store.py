@@ -43,10 +43,7 @@ class StorePlanner:
     """
 
     def __init__(self, limits: Any, n_periods: int) -> None:
-        self.limits, self._n_periods = limits, n_periods
-        self._slopes = np.zeros((n_periods + 1, 2 * n_periods + 3))
-        self._widths = np.zeros((n_periods + 1, 2 * n_periods + 3))
-        self._counts = np.zeros(n_periods + 1, np.int64)
+        self.limits, self._room = limits, rooms(n_periods)
 
     def plan(self, price_ticks: Any, stored_wh: float) -> Any:
         """Return the energy given to the grid by period, float64 array of shape (n,), Wh; below zero: taken.
@@ -60,134 +57,185 @@ class StorePlanner:
         """
         given_wh = np.zeros(len(price_ticks))
         prices = np.ascontiguousarray(price_ticks, np.float64)
-        plan_store(self.limits[0], prices, stored_wh, self._slopes, self._widths, self._counts, given_wh)
+        plan_store(self.limits[0], prices, stored_wh, NO_LIMITS_WH, self._room, given_wh)
         return given_wh
+
+
+def rooms(n_periods: int) -> Any:
+    """Return room for the value function at the end of each period, float64 array of shape (n, 4, 2 n + 5).
+
+    For each period that are the slopes, their widths, what is best stored when it ends (`up`: by charging,
+    `down`: by discharging, of row 2), and how many pieces there are (row 3).
+    """
+    return np.zeros((n_periods + 1, 4, 2 * n_periods + 5))
+
+
+SLOPES, WIDTHS, TARGETS, COUNT = 0, 1, 2, 3
+UP, DOWN = 0, 1
+NO_LIMITS_WH = np.zeros((0, 2))  # beside those of the store itself
 
 
 @kernel
 def plan_store(
-    store: Any, price_ticks: Any, stored_wh: float, slopes: Any, widths: Any, counts: Any, given_wh: Any
-) -> None:
-    """Fill `given_wh` with the plan; the other arrays are room to work in, a row a period and one more."""
-    value_store(store, price_ticks, slopes, widths, counts)
+    store: Any, price_ticks: Any, stored_wh: float, limits_wh: Any, room: Any, given_wh: Any
+) -> float:
+    """Fill `given_wh` with the plan, and return a bound of what it can be worth, Wh x ticks.
+
+    What is still stored in the end is worth its end value. The bound is the plan's own worth, unless a price
+    is below zero.
+
+    Parameters
+    ----------
+    limits_wh : float64 array of shape (n, 2) or (0, 2)
+        What the grid may be given and what be taken from it by period, both from zero up.
+    """
     held_wh = min(max(stored_wh, 0.0), store.capacity_wh)
+    bound = value_store(store, price_ticks, limits_wh, room) + area(room[0], held_wh)
     for period in range(price_ticks.size):
-        after_wh = best_hold(store, price_ticks[period], held_wh, period + 1, slopes, widths, counts)
+        in_wh, out_wh = movable_wh(store, limits_wh, period)
+        after_wh = best_hold(store, price_ticks[period], held_wh, in_wh, out_wh, room[period + 1])
         given_wh[period] = grid_energy_wh(store, held_wh - after_wh)
         held_wh = after_wh
+    return bound
 
 
 @kernel
-def value_store(store: Any, price_ticks: Any, slopes: Any, widths: Any, counts: Any) -> None:
-    """Write the slopes of the value of what is stored at each period's begin, the last one first."""
+def movable_wh(store: Any, limits_wh: Any, period: int) -> Any:
+    """Return what a period can put into the store, and what it can take out."""
+    if limits_wh.shape[0] == 0:
+        return store.charge_wh, store.discharge_wh
+    in_wh = min(store.charge_wh, limits_wh[period, 1] * store.charge_efficiency)
+    out_wh = min(store.discharge_wh, limits_wh[period, 0] / store.discharge_efficiency)
+    return in_wh, out_wh
+
+
+@kernel
+def value_store(store: Any, price_ticks: Any, limits_wh: Any, room: Any) -> float:
+    """Write the slopes of what the store is worth after each period, and return the worth of an empty one.
+
+    Row 0 of `room` is for the begin, row n for the end of period n. Each row's targets are those of the
+    period that it ends.
+    """
     last = price_ticks.size
-    slopes[last, 0], widths[last, 0], counts[last] = store.end_value_ticks, store.capacity_wh, 1
+    room[last, SLOPES, 0], room[last, WIDTHS, 0] = store.end_value_ticks, store.capacity_wh
+    room[last, COUNT, 0], empty = 1.0, 0.0
     for period in range(last - 1, -1, -1):
-        count = counts[period + 1]
-        for place in range(count):
-            slopes[period, place], widths[period, place] = (
-                slopes[period + 1, place],
-                widths[period + 1, place],
-            )
-        charging = price_ticks[period] / store.charge_efficiency
-        giving = (price_ticks[period] - store.wear_ticks) * store.discharge_efficiency
-        if giving > charging:  # the price is below zero
-            moved_wh = store.charge_wh + store.discharge_wh
-            mean = (charging * store.charge_wh + giving * store.discharge_wh) / max(moved_wh, 1e-9)
-            count = insert(slopes[period], widths[period], count, mean, moved_wh)
+        price = price_ticks[period]
+        charging = price / store.charge_efficiency
+        giving = (price - store.wear_ticks) * store.discharge_efficiency
+        after, before = room[period + 1], room[period]
+        after[TARGETS, UP] = reach(after, charging)
+        after[TARGETS, DOWN] = reach(after, giving)
+        in_wh, out_wh = movable_wh(store, limits_wh, period)
+        first, second = charging, giving
+        if giving > charging:  # the price is below zero: the least concave function above both moves
+            first = (charging * in_wh + giving * out_wh) / max(in_wh + out_wh, 1e-9)
+            second = first
+        empty -= charging * in_wh
+        empty += merge(after, before, first, in_wh, second, out_wh, store.capacity_wh)
+    return empty
+
+
+@kernel
+def merge(
+    after: Any,
+    before: Any,
+    first: float,
+    first_wh: float,
+    second: float,
+    second_wh: float,
+    capacity_wh: float,
+) -> float:
+    """Merge two pieces, the steeper first, into the slopes `after`, and keep the capacity's length of it.
+
+    The front of `first_wh` is cut off, and returned as the area below it.
+    """
+    count, place, skip_wh, cut = int(after[COUNT, 0]), 0, first_wh, 0.0
+    written, room_wh, done = 0, capacity_wh, 0
+    while room_wh > 0.0 and (place < count or done < 2):
+        piece, piece_wh = (first, first_wh) if done == 0 else (second, second_wh)
+        if place < count and (done == 2 or after[SLOPES, place] >= piece):
+            slope, width = after[SLOPES, place], after[WIDTHS, place]
+            place += 1
         else:
-            count = insert(slopes[period], widths[period], count, charging, store.charge_wh)
-            count = insert(slopes[period], widths[period], count, giving, store.discharge_wh)
-        count = cut_front(slopes[period], widths[period], count, store.charge_wh)
-        counts[period] = cut_back(widths[period], count, store.discharge_wh)
+            slope, width = piece, piece_wh
+            done += 1
+        if skip_wh > 0.0:
+            gone_wh = min(width, skip_wh)
+            cut += gone_wh * slope
+            skip_wh -= gone_wh
+            width -= gone_wh
+        if width > 0.0:
+            width = min(width, room_wh)
+            before[SLOPES, written], before[WIDTHS, written] = slope, width
+            written += 1
+            room_wh -= width
+    before[COUNT, 0] = float(written)
+    return cut
 
 
 @kernel
-def insert(slopes: Any, widths: Any, count: int, slope: float, width: float) -> int:
-    """Put a piece where it belongs among falling slopes; return how many there are."""
-    if width <= 0.0:
-        return count
-    place = count
-    while place > 0 and slopes[place - 1] < slope:
-        slopes[place], widths[place] = slopes[place - 1], widths[place - 1]
-        place -= 1
-    slopes[place], widths[place] = slope, width
-    return count + 1
+def reach(row: Any, slope: float) -> float:
+    """Return how much is stored where the value's slope falls to `slope`."""
+    stored_wh = 0.0
+    for place in range(int(row[COUNT, 0])):
+        if row[SLOPES, place] <= slope:
+            return stored_wh
+        stored_wh += row[WIDTHS, place]
+    return stored_wh
 
 
 @kernel
-def cut_front(slopes: Any, widths: Any, count: int, length: float) -> int:
-    """Take a length off the front; return how many pieces are left."""
-    gone = 0
-    while gone < count and widths[gone] <= length:
-        length -= widths[gone]
-        gone += 1
-    for place in range(gone, count):
-        slopes[place - gone], widths[place - gone] = slopes[place], widths[place]
-    if gone < count:
-        widths[0] -= length
-    return count - gone
+def area(row: Any, stored_wh: float) -> float:
+    """Return what so much stored is worth more than nothing stored."""
+    value = 0.0
+    for place in range(int(row[COUNT, 0])):
+        width = min(row[WIDTHS, place], stored_wh)
+        if width <= 0.0:
+            return value
+        value += width * row[SLOPES, place]
+        stored_wh -= width
+    return value
 
 
 @kernel
-def cut_back(widths: Any, count: int, length: float) -> int:
-    """Take a length off the end; return how many pieces are left."""
-    while count > 0 and widths[count - 1] <= length:
-        length -= widths[count - 1]
-        count -= 1
-    if count > 0:
-        widths[count - 1] -= length
-    return count
+def slope_at(row: Any, stored_wh: float) -> float:
+    """Return what the next Wh is worth above so much stored; of the last piece if the store is full."""
+    last = 0.0
+    for place in range(int(row[COUNT, 0])):
+        last = row[SLOPES, place]
+        stored_wh -= row[WIDTHS, place]
+        if stored_wh < 0.0:
+            return last
+    return last
 
 
 @kernel
 def best_hold(
-    store: Any, price_ticks: float, held_wh: float, after: int, slopes: Any, widths: Any, counts: Any
+    store: Any, price_ticks: float, held_wh: float, in_wh: float, out_wh: float, after: Any
 ) -> float:
-    """Return what is best stored when a period ends."""
-    charging = price_ticks / store.charge_efficiency
-    giving = (price_ticks - store.wear_ticks) * store.discharge_efficiency
-    most_wh = min(held_wh + store.charge_wh, store.capacity_wh)
-    least_wh = max(held_wh - store.discharge_wh, 0.0)
-    up_wh = reach(slopes[after], widths[after], counts[after], charging)
-    down_wh = reach(slopes[after], widths[after], counts[after], giving)
-    if giving <= charging:
+    """Return what is best stored when a period ends that can put `in_wh` in or take `out_wh` out."""
+    most_wh = min(held_wh + in_wh, store.capacity_wh)
+    least_wh = max(held_wh - out_wh, 0.0)
+    up_wh, down_wh = after[TARGETS, UP], after[TARGETS, DOWN]
+    if up_wh <= down_wh:  # as it is at any price from zero up
         if up_wh > held_wh:
             return min(up_wh, most_wh)
         return max(down_wh, least_wh) if down_wh < held_wh else held_wh
     best_wh = held_wh  # below zero the moves' worth is not concave: the better of them is taken
-    best = worth(store, price_ticks, held_wh, held_wh, slopes[after], widths[after], counts[after])
+    best = worth(store, price_ticks, held_wh, held_wh, after)
     for target_wh in (min(max(up_wh, held_wh), most_wh), max(min(down_wh, held_wh), least_wh)):
-        value = worth(store, price_ticks, held_wh, target_wh, slopes[after], widths[after], counts[after])
+        value = worth(store, price_ticks, held_wh, target_wh, after)
         if value > best:
             best, best_wh = value, target_wh
     return best_wh
 
 
 @kernel
-def reach(slopes: Any, widths: Any, count: int, slope: float) -> float:
-    """Return how much is stored where the value's slope falls to `slope`."""
-    stored_wh = 0.0
-    for place in range(count):
-        if slopes[place] <= slope:
-            return stored_wh
-        stored_wh += widths[place]
-    return stored_wh
-
-
-@kernel
-def worth(
-    store: Any, price_ticks: float, held_wh: float, after_wh: float, slopes: Any, widths: Any, count: int
-) -> float:
+def worth(store: Any, price_ticks: float, held_wh: float, after_wh: float, after: Any) -> float:
     """Return what a move earns and what is then stored is worth, Wh x ticks."""
     given_wh = grid_energy_wh(store, held_wh - after_wh)
-    value = given_wh * price_ticks - max(0.0, given_wh) * store.wear_ticks
-    left_wh = after_wh
-    for place in range(count):
-        width = min(widths[place], left_wh)
-        value += width * slopes[place]
-        left_wh -= width
-    return value
+    return given_wh * price_ticks - max(0.0, given_wh) * store.wear_ticks + area(after, after_wh)
 
 
 @kernel
