@@ -4,6 +4,7 @@ import highspy
 import numpy as np
 import pytest
 
+from ringmain.core.solver import new_solver
 from ringmain.vpp.advice.fleet_kernels import node_sums
 from ringmain.vpp.advice.fleet_optimum import Fleet, optimise
 from ringmain.vpp.advice.store import STORE_LIMITS, StorePlanner
@@ -35,8 +36,7 @@ def some_fleet(dice, n, parent, n_periods, share):
 def programme(fleet, prices):
     """Return the most that any plan is worth, found by HiGHS over all stores at once."""
     n, periods = len(fleet.stores), len(prices)
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver = new_solver()
     sums = [[0 for _ in range(periods)] for _ in fleet.parent]
     worth = 0
     for i in range(n):

@@ -4,6 +4,7 @@ import highspy
 import numpy as np
 import pytest
 
+from ringmain.core.solver import new_solver
 from ringmain.vpp.advice.store import STORE_LIMITS, StorePlanner, store_limits
 
 
@@ -18,8 +19,7 @@ def random_store(dice):
 
 def programme(store, prices, stored):
     """Return the most that can be earned, from charging and discharging by period as columns."""
-    n, solver = len(prices), highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    n, solver = len(prices), new_solver()
     into = [solver.addVariable(0, store.charge_wh) for _ in range(n)]  # measured in the store
     out = [solver.addVariable(0, store.discharge_wh) for _ in range(n)]
     held, worth = stored, 0

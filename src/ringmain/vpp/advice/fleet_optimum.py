@@ -24,6 +24,8 @@ from typing import Any
 import highspy
 import numpy as np
 
+from ringmain.core.errors import RingmainError
+from ringmain.core.solver import new_solver
 from ringmain.vpp.advice.fleet_kernels import group_sums, node_prices, node_sums, respond, sweep, walk, worths
 from ringmain.vpp.advice.store import rooms
 
@@ -36,6 +38,7 @@ WORKERS = 2
 MISS_PRICE = 10.0  # what missing a limit costs, in highest prices
 TOLERANCE = 1e-6  # of a limit
 UNBOUNDED_WH = 1e18
+LEAST_ENTRY = 1e-9  # of the mixing programme; HiGHS takes less for nothing
 
 
 @dataclass(frozen=True)
@@ -317,51 +320,60 @@ class _Sweeps:
 
 
 class _Master:
-    """The linear programme that mixes answers, one convex mix for each group of stores."""
+    """The linear programme that mixes plans, one convex mix for each group of stores.
+
+    Energies are counted in limits of their node, and worth in highest prices of the largest limit: as they
+    are, the solver would find them badly scaled.
+    """
 
     def __init__(self, search: _Search) -> None:
         self._search, self._count = search, 0
         self._nodes, self._n_periods = np.flatnonzero(search.broken), search.price_ticks.size
-        self._solver = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1)):
-            if self._solver.setOptionValue(option, value) != highspy.HighsStatus.kOk:
-                raise RuntimeError(f"HiGHS does not take {option}")
-        n_rows, fleet = self._nodes.size * self._n_periods, search.fleet
-        give = np.minimum(fleet.give_wh[self._nodes], 1e30).ravel()
-        take = np.maximum(-fleet.take_wh[self._nodes], -1e30).ravel()
-        miss_price = MISS_PRICE * float(np.abs(search.price_ticks).max(initial=1.0)) + 1_000.0
-        for row in range(n_rows):
-            self._solver.addRow(min(take[row], give[row]), max(give[row], take[row]), 0, [], [])
+        fleet = search.fleet
+        give, take = fleet.give_wh[self._nodes], fleet.take_wh[self._nodes]
+        sizes = [np.where(np.isfinite(wh), np.abs(wh), 0.0).max(axis=1, initial=1.0) for wh in (give, take)]
+        self._unit_wh = np.maximum(*sizes)
+        self._unit_worth = float(np.abs(search.price_ticks).max(initial=1.0)) * self._unit_wh.max(initial=1.0)
+        self._solver = new_solver()
+        most, least = give / self._unit_wh[:, None], -take / self._unit_wh[:, None]
+        for low, high in zip(np.minimum(least, most).ravel(), np.maximum(most, least).ravel(), strict=True):
+            self._solver.addRow(low, high, 0, [], [])
         for _ in range(search.n_groups):
             self._solver.addRow(1.0, 1.0, 0, [], [])
-        for row in range(n_rows):
+        miss_price = MISS_PRICE * np.repeat(self._unit_wh, self._n_periods) / self._unit_wh.max(initial=1.0)
+        for row, price in enumerate(miss_price.tolist()):
             for sign in (-1.0, 1.0):
-                self._solver.addCol(miss_price, 0.0, highspy.kHighsInf, 1, [row], [sign])
+                self._solver.addCol(price, 0.0, highspy.kHighsInf, 1, [row], [sign])
 
     def add(self, column: _Column) -> None:
         """Add plans of the whole fleet, a column a group."""
         search, fleet, n_rows = self._search, self._search.fleet, self._nodes.size * self._n_periods
         sums = group_sums(
             fleet.node, fleet.parent, search.group, search.n_groups, self._nodes, column.given_wh
-        ).reshape(search.n_groups, n_rows)
+        )
+        sums = (sums / self._unit_wh[:, None]).reshape(search.n_groups, n_rows)
         for group in range(search.n_groups):
-            rows = np.flatnonzero(sums[group])
+            rows = np.flatnonzero(np.abs(sums[group]) > LEAST_ENTRY)
             places = np.append(rows, n_rows + group).astype(np.int32)
             values = np.append(sums[group, rows], 1.0)
-            self._solver.addCol(-column.worth[group], 0.0, highspy.kHighsInf, places.size, places, values)
+            worth = column.worth[group] / self._unit_worth
+            self._solver.addCol(-worth, 0.0, highspy.kHighsInf, places.size, places, values)
         self._count += 1
 
     def solve(self) -> tuple[float, Any, Any]:
         """Return the mix's worth less the price of misses, the weights, and the limits' next prices."""
         self._solver.run()
         status = self._solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS ended with {status}")  # it can't: misses are allowed at a price
+        if status != highspy.HighsModelStatus.kOptimal:  # it can't: limits may be missed, at a price
+            name = self._solver.modelStatusToString(status)
+            raise RingmainError("RM782", "plan", f"HiGHS says {name}", "Report it with the fleet's file")
         solution, n_rows = self._solver.getSolution(), self._nodes.size * self._n_periods
         weights = np.array(solution.col_value)[2 * n_rows :].reshape(self._count, -1)
         duals = np.zeros_like(self._search.best_prices)
-        duals[self._nodes] = -np.array(solution.row_dual)[:n_rows].reshape(-1, self._n_periods)
-        return -self._solver.getInfo().objective_function_value, weights, duals
+        scaled = -np.array(solution.row_dual)[:n_rows].reshape(-1, self._n_periods)
+        duals[self._nodes] = scaled * self._unit_worth / self._unit_wh[:, None]
+        worth = -self._solver.getInfo().objective_function_value * self._unit_worth
+        return worth, weights, duals
 
 
 def _priced(prices: Any, limits_wh: Any) -> float:

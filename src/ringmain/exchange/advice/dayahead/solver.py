@@ -1,15 +1,13 @@
 """HiGHS behind a few plain calls: a model as columns and rows, its statuses checked."""
 
-import contextlib
-import functools
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import highspy
 import numpy as np
 
 from ringmain.core.errors import RingmainError
+from ringmain.core.solver import new_solver
 
 INFINITY = highspy.kHighsInf
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,10 +23,7 @@ class Model:
     """
 
     def __init__(self, cost: Sequence[float], lower: Sequence[float], upper: Sequence[float]) -> None:
-        _greet()
-        self._highs = highspy.Highs()
-        self.option("output_flag", False)
-        self.option("threads", 1)
+        self._highs = new_solver()
         count = len(cost)
         self._check(
             self._highs.addCols(
@@ -115,22 +110,3 @@ class Model:
     def _check(self, status: Any) -> None:
         if status == highspy.HighsStatus.kError:
             raise RingmainError("RM621", "dayahead", "HiGHS refuses the model", "Report it with the book")
-
-
-@functools.cache
-def _greet() -> None:
-    """Make the first solver: it writes a banner to the process's output, where results are expected."""
-    with _silence():
-        highspy.Highs()
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
