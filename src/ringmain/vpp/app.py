@@ -67,7 +67,8 @@ def plan(options: Namespace) -> None:
 
 def forecast(options: Namespace) -> None:
     """Print the coming day's forecast, and the last one beside the prices that came."""
-    from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast
+    from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
+    from ringmain.vpp.advice.foretelling import Foreteller
 
     view, fleet = _view(options), _look(options)
     known = {
@@ -79,8 +80,9 @@ def forecast(options: Namespace) -> None:
         raise RingmainError("RM772", "vpp", "no price is known to the fleet", "Wait for the first auction")
     today_ns = max(known) // DAY_NS * DAY_NS
     rows: seen.Rows = []
+    foreteller = Foreteller()
     for day_ns in (today_ns, today_ns + DAY_NS):
-        foretold = PriceForecast().forecast(known, day_ns)
+        foretold = foreteller.foretell(known, day_ns, day_ns - DAY_NS // 2).price_ticks
         rows += [
             {
                 "hour_ns": day_ns + n * HOUR_NS,

@@ -20,6 +20,7 @@ from ringmain.vpp.messages import (
     ChargerRegistered,
     HeatStoreRegistered,
     LoadRegistered,
+    NodeSet,
     PluggedIn,
     SolarRegistered,
     Unplugged,
@@ -46,6 +47,28 @@ class Car:
     start_wh: int = -1  # not reported yet
     from_period: int = 0
     unplugged_ns: int = 0
+
+
+class Nodes:
+    """The hierarchy above the assets, with its limits."""
+
+    def __init__(self) -> None:
+        self._set: dict[int, tuple[int, float, float]] = {}
+
+    def fold(self, events: Any) -> None:
+        """Follow what is said of nodes."""
+        rows = rows_of(events, NodeSet)
+        names = ("node_id", "parent_id", "import_limit_w", "export_limit_w")
+        for node_id, *said in zip(*(rows[name].tolist() for name in names), strict=True):
+            self._set[node_id] = (said[0], said[1], said[2])
+
+    def parent_id(self, node_id: int) -> int:
+        """Return the node above; nothing was said of one that an asset named: it hangs on the fleet."""
+        return self._set[node_id][0] if node_id in self._set else 0
+
+    def limits_w(self, node_id: int) -> tuple[float, float]:
+        """Return the largest power from the grid, and to it; infinite where there is no limit."""
+        return self._set[node_id][1:] if node_id in self._set else (np.inf, np.inf)
 
 
 class Homes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.vpp.home_views import Homes
+from ringmain.vpp.home_views import Homes, Nodes
 from ringmain.vpp.loop_messages import BidShadowed, FleetResettled, SiteResettled
 from ringmain.vpp.loop_views import Baselines, Reasons, Steps
 from ringmain.vpp.messages import (
@@ -377,13 +377,14 @@ class DeskView:
     steps: Steps = field(default_factory=Steps)
     baselines: Baselines = field(default_factory=Baselines)
     homes: Homes = field(default_factory=Homes)
+    nodes: Nodes = field(default_factory=Nodes)
 
     def fold(self, events: Any) -> None:
         """Fold the events into every part."""
         parts: tuple[Callable[[Any], None], ...] = (
             self.assets.fold, self.bids.fold, self.commitments.fold, self.plans.fold,
             self.prices.fold, self.track.fold, self.settlement.fold, self.reasons.fold, self.steps.fold,
-            self.baselines.fold, self.homes.fold,
+            self.baselines.fold, self.homes.fold, self.nodes.fold,
         )  # fmt: skip
         if len(events):
             for fold in parts:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.tape import TapeReader
-from ringmain.vpp.advice.forecast import PriceForecast, day_prices
+from ringmain.vpp.advice.forecast import day_prices
+from ringmain.vpp.advice.foretelling import Foreteller
 from ringmain.vpp.advice.planner import Planner, end_value_ticks
 from ringmain.vpp.home_views import Homes
 from ringmain.vpp.kernels.money import TICK_WH_PER_MINOR
@@ -93,9 +94,10 @@ def forecasts(plan: Plan, told: Told) -> dict[int, int]:
     """
     history = {**plan.known_ticks(), **told.ticks}
     expected: dict[int, int] = {}
+    foreteller = Foreteller()
     for day in plan.days:
         begin_ns = midnight_ns(day)
-        prices = PriceForecast().forecast(history, begin_ns).tolist()
+        prices = foreteller.foretell(history, begin_ns, begin_ns - DAY_NS // 2).price_ticks.tolist()
         expected.update(zip(range(begin_ns, begin_ns + DAY_NS, DAY_NS // 24), prices, strict=True))
     return expected
 

@@ -54,7 +54,7 @@ from ringmain.world.traders import Auction, View
 LOG = logging.getLogger("ringmain.world")
 LAST_CALL_NS = 30 * MINUTE_NS  # before a call or an auction ends, orders are sent to it
 QUARTERS_AHEAD_NS = 8 * HOUR_NS  # quarter-hours are traded so long before delivery
-HISTORY_DAYS = 15  # the forecast looks back two weeks and a day
+HISTORY_DAYS = 400  # what the forecast is made of at most when the fleet begins
 FLEET_STEP_NS = MINUTE_NS
 REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected)
 

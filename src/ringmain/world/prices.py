@@ -15,6 +15,7 @@ HOURS = 24
 EPOCH = date(1970, 1, 1)
 GENERATED_FIRST_DAY = date(2025, 1, 1)
 GENERATED_DAYS = 366
+HISTORY_DAYS = 60  # so many make a good forecast
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,15 @@ class Prices:
     days: dict[date, Any]
 
     def first_day(self) -> date:
-        """Return the first day that has a day before it; RM514 if there is none."""
+        """Return the first day with HISTORY_DAYS before it, or else one day; RM514 if there is none."""
+        run, first = 0, None
         for day in sorted(self.days):
-            if day - timedelta(1) in self.days:
+            run = run + 1 if day - timedelta(1) in self.days else 0
+            first = first or (day if run else None)
+            if run == HISTORY_DAYS:
                 return day
+        if first:
+            return first
         raise RingmainError("RM514", "prices", f"{self.source} holds no two whole days in a row",
                             "Give a file with at least 48 hours")  # fmt: skip
 

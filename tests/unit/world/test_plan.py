@@ -32,7 +32,7 @@ def plan_for(days, tmp_path):
     return plan_of(tmp_path, prices([*days, FIRST]), FIRST, 1)
 
 
-@pytest.mark.parametrize(("days", "known"), [(1, 1), (9, 9), (40, HISTORY_DAYS)])
+@pytest.mark.parametrize(("days", "known"), [(1, 1), (9, 9), (HISTORY_DAYS + 9, HISTORY_DAYS)])
 def test_the_forecast_knows_the_days_before(tmp_path, days, known):
     plan = plan_for(before(days), tmp_path)
     assert plan.days == [FIRST]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ringmain.core.errors import RingmainError
-from ringmain.world.prices import generate, load
+from ringmain.world.prices import HISTORY_DAYS, generate, load
 
 DAY = date(2024, 5, 2)
 
@@ -75,8 +75,9 @@ def test_a_day_needs_the_day_before_and_all_its_hours(tmp_path):
 def test_a_generated_year_is_its_seeds_and_looks_like_one():
     year, again, other = generate(1), generate(1), generate(2)
     first = year.first_day()
+    assert first - timedelta(HISTORY_DAYS) == min(year.days)
     assert all((year.days[day] == again.days[day]).all() for day in year.days)
     assert (year.days[first] != other.days[first]).any()
-    ticks = np.array([year.days[first + timedelta(n)] for n in range(364)])
+    ticks = np.array([year.days[first + timedelta(n)] for n in range(300)])
     assert (ticks < 0).any() and (ticks < 0).mean() < 0.1
     assert ticks[:, 19].mean() > ticks[:, 3].mean() > 0

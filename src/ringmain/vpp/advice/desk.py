@@ -15,7 +15,8 @@ import numpy as np
 
 from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders
 from ringmain.vpp.advice.fleet_plan import FleetPlan, plan_fleet, with_urgency
-from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast, Prices
+from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, Prices
+from ringmain.vpp.advice.foretelling import Foreteller
 from ringmain.vpp.advice.homes import baselines
 from ringmain.vpp.loop_messages import (
     AUCTION_PRICE,
@@ -57,7 +58,7 @@ class Desk:
     """The advisor of one fleet. ``advise`` returns commands for an operator's session, in order."""
 
     times: DeskTimes = field(default_factory=DeskTimes)
-    forecast: PriceForecast = field(default_factory=PriceForecast)
+    forecast: Foreteller = field(default_factory=Foreteller)
     _last_bid_id: int = 0
     _asked_ns: int = 0
 
@@ -99,7 +100,7 @@ class Desk:
         if now_ns >= gate_ns:
             return [note(BID_STEP, day_ns, gate_ns, MISSED)] if products else []
         is_late = time_of_day_ns >= self.times.day_ahead_end_ns
-        foretold = self.forecast.foretell(history, day_ns)
+        foretold = self.forecast.foretell(history, day_ns, now_ns)
         outcome = DONE_LATE if is_late else FELL_BACK if foretold.source == LAST_GOOD else DONE
         forecast_step = note(FORECAST, day_ns, gate_ns, outcome, foretold.source, HOURS)
         if foretold.source == 0:
@@ -166,7 +167,7 @@ class Desk:
             return start_ns, prices, np.full(len(prices), AUCTION_PRICE)
         if not view.prices.price_ticks or not any(view.commitments.power_w.values()):
             return start_ns, prices, prices  # nothing was ever traded: the auction is still to come
-        foretold = self.forecast.foretell(history, next_ns // DAY_NS * DAY_NS)
+        foretold = self.forecast.foretell(history, next_ns // DAY_NS * DAY_NS, now_ns)
         if foretold.source == 0:
             return start_ns, prices, prices
         ahead = foretold.price_ticks[next_ns % DAY_NS // HOUR_NS :]

@@ -8,6 +8,7 @@ import numpy as np
 from ringmain.vpp.advice.bidding import Want
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.homes import CarPlans, plan_cars
+from ringmain.vpp.advice.nodes import limits_of
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
 from ringmain.vpp.messages import SubmitPlan
@@ -97,8 +98,9 @@ def plan_fleet(
     periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
     planned_w = view.plans.power_w(fleet.asset_id, periods)
     stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
-    hours = Planner(price_ticks, day_price_ticks).plan(fleet, stored_wh)
     cars = plan_cars(view.homes, start_ns, price_ticks, day_price_ticks)
+    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), cars.power_w)
+    hours = Planner(price_ticks, day_price_ticks, limits).plan(fleet, stored_wh)
     return FleetPlan(start_ns, fleet, hours, stored_wh, cars)
 
 

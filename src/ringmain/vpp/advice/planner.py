@@ -1,9 +1,8 @@
-"""A battery's best plan against hourly prices: dynamic programming over its stored energy.
+"""The batteries' best plan against hourly prices, within the limits of the nodes above them.
 
-The usable energy is cut into LEVELS equal steps; on that grid the plan is exact. Values are in
-Wh x ticks, integers, so that equal inputs give equal plans anywhere. The slopes of the value of
-stored energy say at what price it is worth to move a little more or a little less: the limits of
-the bids that ask for the plan.
+Each battery is planned exactly (:mod:`ringmain.vpp.advice.store`), the fleet together to a certified gap
+(:mod:`ringmain.vpp.advice.fleet_optimum`). The slopes of the value of stored energy say at what price it is
+worth to move a little more or a little less: the limits of the bids that ask for the plan.
 """
 
 from typing import Any
@@ -11,24 +10,14 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.jit import kernel
+from ringmain.vpp.advice.fleet_kernels import node_prices
+from ringmain.vpp.advice.fleet_optimum import Fleet, Optimum, optimise
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
-from ringmain.vpp.kernels.units import energy_wh, mean_power_w
+from ringmain.vpp.advice.nodes import NO_NODES, NodeLimits
+from ringmain.vpp.advice.store import NO_LIMITS_WH, STORE_LIMITS, rooms, slope_at, value_store
+from ringmain.vpp.kernels.units import energy_wh
+from ringmain.vpp.state import PRICE_LIMIT_TICKS
 from ringmain.vpp.views import reserve_wh
-
-LEVELS = 40
-
-STORE = np.dtype(
-    [
-        ("step_wh", "i8"),  # stored energy of one level
-        ("most_drop", "i8"),  # levels that an hour can take out
-        ("most_rise", "i8"),  # ... and put in
-        ("charge_efficiency_permille", "i8"),
-        ("discharge_efficiency_permille", "i8"),
-        ("wear_ticks", "i8"),
-        ("end_value_ticks", "i8"),  # of a stored Wh, when the plan ends
-    ],
-    align=True,
-)
 
 HOUR = np.dtype(
     [
@@ -38,12 +27,11 @@ HOUR = np.dtype(
     ],
     align=True,
 )
+LEAST_MOVE_W = 1.0
 
 
 class Planner:
     """Plans for batteries against one course of prices.
-
-    Batteries of one make share their value table, so a fleet of few makes is planned in little time.
 
     Parameters
     ----------
@@ -51,10 +39,12 @@ class Planner:
         Prices of the hours to plan.
     day_price_ticks : int64 array of shape (n,)
         Prices of a whole day, for what is left in store at the end.
+    limits : NodeLimits
+        Of the nodes above the batteries, in the same hours.
     """
 
-    def __init__(self, price_ticks: Prices, day_price_ticks: Prices) -> None:
-        self.price_ticks, self.day_price_ticks = price_ticks, day_price_ticks
+    def __init__(self, price_ticks: Prices, day_price_ticks: Prices, limits: NodeLimits = NO_NODES) -> None:
+        self.price_ticks, self.day_price_ticks, self.limits = price_ticks, day_price_ticks, limits
 
     def plan(self, fleet: Any, energy_wh: Any) -> Any:
         """Return the plans that earn the most from the stored energies on.
@@ -68,26 +58,50 @@ class Planner:
         -------
         recarray of shape (n, n_hours), HOUR
         """
-        return self._solve(fleet, energy_wh)[0]
+        hours = np.zeros((fleet.size, len(self.price_ticks)), HOUR).view(np.recarray)
+        if not fleet.size or not len(self.price_ticks):
+            return hours
+        stores = stores_of(fleet, end_value_ticks(fleet, self.day_price_ticks))
+        problem = self._problem(stores, fleet, energy_wh)
+        found = optimise(problem, self.price_ticks.astype(float))
+        power_w = np.rint(found.given_wh)  # for an hour: as many W as Wh
+        hours.power_w = np.where(np.abs(power_w) > LEAST_MOVE_W, power_w, 0)
+        self._write_limits(problem, found, hours)
+        return hours
 
     def gain(self, fleet: Any, energy_wh: Any) -> Any:
         """Return what each plan adds to what is stored, in Wh x ticks: int64 array of shape (n,).
 
         That is sales less purchases and wear, and the change of what is stored at :func:`end_value_ticks`.
         """
-        return self._solve(fleet, energy_wh)[1]
+        hours = self.plan(fleet, energy_wh).power_w
+        sold, end_ticks = np.maximum(hours, 0), end_value_ticks(fleet, self.day_price_ticks)
+        drops = np.where(
+            hours > 0,
+            hours * 1_000 / fleet.discharge_efficiency_permille[:, None],
+            hours * fleet.charge_efficiency_permille[:, None] / 1_000,
+        ).sum(axis=1)
+        cash = hours @ self.price_ticks - sold.sum(axis=1) * fleet.wear_price_ticks
+        return np.rint(cash - drops * end_ticks).astype(np.int64)
 
-    def _solve(self, fleet: Any, energy_wh: Any) -> tuple[Any, Any]:
-        hours = np.zeros((fleet.size, len(self.price_ticks)), HOUR).view(np.recarray)
-        gains = np.zeros(fleet.size, np.int64)
-        if not fleet.size or not len(self.price_ticks):
-            return hours, gains
-        stores = stores_of(fleet, end_value_ticks(fleet, self.day_price_ticks))
-        _, make = np.unique(stores, return_inverse=True)
-        values = np.zeros((len(self.price_ticks) + 1, LEVELS + 1), np.int64)
-        usable_wh = energy_wh - reserve_wh(fleet)
-        plan_stores(stores, make, np.argsort(make), self.price_ticks, usable_wh, values, hours, gains)
-        return hours, gains
+    def _problem(self, stores: Any, fleet: Any, energy_wh: Any) -> Fleet:
+        usable_wh = np.clip(energy_wh - reserve_wh(fleet), 0, None).astype(float)
+        node, parent, give_wh, take_wh = self.limits.above(fleet.node_id, len(self.price_ticks))
+        return Fleet(stores, usable_wh, node, parent, give_wh, take_wh)
+
+    def _write_limits(self, problem: Fleet, found: Optimum, hours: Any) -> None:
+        """Write what a little more or less is worth at each hour's end, as prices of the market."""
+        prices = self.price_ticks.astype(float)
+        worth = node_prices(problem.parent, prices, found.limit_prices)
+        n_hours = prices.size
+        sell, buy = np.zeros((2, len(problem.stores), n_hours))
+        margins(
+            problem.stores, problem.stored_wh, problem.node, worth, found.given_wh, rooms(n_hours), sell, buy
+        )
+        above = prices - worth[problem.node]  # what the nodes' limits cost
+        for name, ticks in (("sell_ticks", sell), ("buy_ticks", buy)):
+            bounded = np.clip(np.floor(ticks + above + 1e-6), -PRICE_LIMIT_TICKS, PRICE_LIMIT_TICKS)
+            hours[name] = bounded.astype(np.int64)
 
 
 def end_value_ticks(fleet: Any, day_price_ticks: Prices) -> Any:
@@ -101,135 +115,64 @@ def end_value_ticks(fleet: Any, day_price_ticks: Prices) -> Any:
 
 
 def stores_of(fleet: Any, end_value_ticks: Any) -> Any:
-    """Return the batteries as the kernels take them, recarray of shape (n,), STORE."""
-    stores = np.zeros(fleet.size, STORE).view(np.recarray)
-    stores.step_wh = (fleet.energy_capacity_wh - reserve_wh(fleet)) // LEVELS
-    stores.charge_efficiency_permille = fleet.charge_efficiency_permille
-    stores.discharge_efficiency_permille = fleet.discharge_efficiency_permille
-    stores.wear_ticks = fleet.wear_price_ticks
-    stores.end_value_ticks = end_value_ticks
-    cut_levels(fleet, stores)
+    """Return batteries as stores that are planned by the hour, recarray of shape (n,), STORE_LIMITS."""
+    stores = np.zeros(fleet.size, STORE_LIMITS).view(np.recarray)
+    into, out = fleet.charge_efficiency_permille / 1_000, fleet.discharge_efficiency_permille / 1_000
+    stores.capacity_wh = np.maximum(0, fleet.energy_capacity_wh - reserve_wh(fleet))
+    stores.charge_wh = hourly_wh(fleet.charge_limit_w) * into
+    stores.discharge_wh = hourly_wh(fleet.discharge_limit_w) / out
+    stores.charge_efficiency, stores.discharge_efficiency = into, out
+    stores.wear_ticks, stores.end_value_ticks = fleet.wear_price_ticks, end_value_ticks
     return stores
 
 
-@kernel
-def cut_levels(fleet: Any, stores: Any) -> None:
-    """Say how many levels an hour can move; a battery too small to cut stays at rest."""
-    for i in range(stores.size):
-        store = stores[i]
-        if store.step_wh > 0:
-            giving_wh = energy_wh(fleet[i].discharge_limit_w, HOUR_NS)
-            taking_wh = energy_wh(fleet[i].charge_limit_w, HOUR_NS)
-            store.most_drop = giving_wh * 1_000 // (store.step_wh * store.discharge_efficiency_permille)
-            store.most_rise = taking_wh * store.charge_efficiency_permille // (store.step_wh * 1_000)
+def hourly_wh(power_w: Any) -> Any:
+    """Return what powers bring in an hour: as many Wh as they are W, float64 array of their shape."""
+    assert energy_wh(1, HOUR_NS) == 1
+    return power_w.astype(float)
 
 
 @kernel
-def plan_stores(
-    stores: Any, make: Any, order: Any, price_ticks: Any, usable_wh: Any, values: Any, hours: Any, gains: Any
+def margins(
+    stores: Any,
+    stored_wh: Any,
+    node: Any,
+    node_prices_ticks: Any,
+    given_wh: Any,
+    room: Any,
+    sell: Any,
+    buy: Any,
 ) -> None:
-    """Plan every store, those of one make after each other, for which `values` is filled once.
+    """Write at which price at its node it is worth to each store to give a little less, or take less.
 
     Parameters
     ----------
-    make, order : int64 arrays of shape (n,)
-        Number of each store's make; the stores in the order of their makes.
-    usable_wh : int64 array of shape (n,)
-        What is stored above the reserve.
-    values : int64 array of shape (n_hours + 1, LEVELS + 1)
-        Room to work in.
-    hours, gains : arrays of shape (n, n_hours) and (n,)
-        Written.
+    sell, buy : float64 arrays of shape (n, n_periods)
+        Written: what the Wh above what is stored at the period's end is worth, and the one below, at the
+        terminals of the store.
     """
-    known_make = -1
-    for i in order:
+    for i in range(stores.size):
         store = stores[i]
-        if store.step_wh == 0:
-            continue
-        if make[i] != known_make:
-            known_make = make[i]
-            value_levels(store, price_ticks, values)
-        level = nearest_level(usable_wh[i], store.step_wh)
-        gains[i] = values[0, level] - level * store.step_wh * store.end_value_ticks
-        follow(store, price_ticks, values, level, hours[i])
+        value_store(store, node_prices_ticks[node[i]], NO_LIMITS_WH, room)
+        held_wh = min(max(stored_wh[i], 0.0), store.capacity_wh)
+        grain_wh = 1e-6 * store.capacity_wh
+        for period in range(given_wh.shape[1]):
+            given = given_wh[i, period]
+            drop_wh = given / store.discharge_efficiency if given > 0.0 else given * store.charge_efficiency
+            held_wh = min(max(held_wh - drop_wh, 0.0), store.capacity_wh)
+            above = slope_at(room[period + 1], held_wh + grain_wh)
+            below = slope_at(room[period + 1], max(held_wh - grain_wh, 0.0))
+            is_giving = given >= 1.0
+            sell[i, period] = terminal_price(store, is_giving, above)
+            buy[i, period] = terminal_price(store, is_giving, below)
 
 
 @kernel
-def nearest_level(usable_wh: int, step_wh: int) -> int:
-    """Return the level nearest to what is stored: over a fleet the roundings even out."""
-    return max(0, min((usable_wh + step_wh // 2) // step_wh, LEVELS))
+def terminal_price(store: Any, is_giving: bool, value: float) -> float:
+    """Return the price at which a stored Wh of this value breaks even.
 
-
-@kernel
-def grid_wh(store: Any, drop: int) -> int:
-    """Return the energy that the grid gets when the store drops by `drop` levels, floor."""
-    stored_wh = drop * store.step_wh
-    if drop > 0:
-        return stored_wh * store.discharge_efficiency_permille // 1_000
-    return stored_wh * 1_000 // store.charge_efficiency_permille
-
-
-@kernel
-def earned(store: Any, drop: int, price_ticks: int) -> int:
-    """Return what an hour earns, in Wh x ticks: sales or purchases, less wear."""
-    given_wh = grid_wh(store, drop)
-    return given_wh * price_ticks - max(0, given_wh) * store.wear_ticks
-
-
-@kernel
-def best_drop(store: Any, price_ticks: int, values: Any, hour: int, level: int) -> int:
-    """Return the drop from a level that is worth most; of equals the smallest, of those a discharge."""
-    best, best_value = 0, values[hour + 1, level]
-    for size in range(1, max(store.most_drop, store.most_rise) + 1):
-        if size <= min(store.most_drop, level):
-            value = earned(store, size, price_ticks) + values[hour + 1, level - size]
-            if value > best_value:
-                best, best_value = size, value
-        if size <= min(store.most_rise, LEVELS - level):
-            value = earned(store, -size, price_ticks) + values[hour + 1, level + size]
-            if value > best_value:
-                best, best_value = -size, value
-    return best
-
-
-@kernel
-def value_levels(store: Any, price_ticks: Any, values: Any) -> None:
-    """Fill values[hour, level] with what the store will earn from that hour on, last hour first."""
-    last = price_ticks.size
-    for level in range(LEVELS + 1):
-        values[last, level] = level * store.step_wh * store.end_value_ticks
-    for hour in range(last - 1, -1, -1):
-        for level in range(LEVELS + 1):
-            drop = best_drop(store, price_ticks[hour], values, hour, level)
-            values[hour, level] = earned(store, drop, price_ticks[hour]) + values[hour + 1, level - drop]
-
-
-@kernel
-def follow(store: Any, price_ticks: Any, values: Any, start: int, hours: Any) -> None:
-    """Walk the best moves from the level `start`, and write each hour's power and limits."""
-    level = start
-    for hour in range(price_ticks.size):
-        drop = best_drop(store, price_ticks[hour], values, hour, level)
-        level -= drop
-        hours[hour].power_w = mean_power_w(grid_wh(store, drop), HOUR_NS)
-        above = level_value(values, hour + 1, min(level + 1, LEVELS))
-        below = level_value(values, hour + 1, max(level, 1))
-        hours[hour].sell_ticks = grid_price_ticks(store, drop > 0, above)
-        hours[hour].buy_ticks = grid_price_ticks(store, drop > 0, below)
-
-
-@kernel
-def level_value(values: Any, hour: int, level: int) -> int:
-    """Return what the step up to a level adds to the value of the store."""
-    return values[hour, level] - values[hour, level - 1]
-
-
-@kernel
-def grid_price_ticks(store: Any, discharging: bool, value: int) -> int:
-    """Return the grid price at which one level more or less is worth `value`, floor.
-
-    While the battery discharges, a level more or less is energy given; otherwise energy taken.
+    While the store gives, a Wh more or less is energy given; otherwise energy taken.
     """
-    if discharging:
-        return value * 1_000 // (store.step_wh * store.discharge_efficiency_permille) + store.wear_ticks
-    return value * store.charge_efficiency_permille // (store.step_wh * 1_000)
+    if is_giving:
+        return value / store.discharge_efficiency + store.wear_ticks
+    return value * store.charge_efficiency

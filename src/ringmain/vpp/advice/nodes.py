@@ -1,0 +1,86 @@
+"""The limits of the nodes above the batteries, less what the rest of the homes is foretold to run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ringmain.vpp.advice.fleet_optimum import add_up
+from ringmain.vpp.advice.forecast import HOUR_NS
+from ringmain.vpp.home_views import RUNS_BY_ITSELF, Homes, Nodes
+from ringmain.vpp.messages import CHARGER
+from ringmain.vpp.state import PERIOD_NS
+
+PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+
+
+@dataclass(frozen=True)
+class NodeLimits:
+    """What the batteries beneath each node may give and take, by hour.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    others_w : mapping of int to float array of shape (n_hours,)
+        By node, what all that is no battery gives right at it; below zero: takes.
+    """
+
+    nodes: Nodes
+    others_w: Mapping[int, Any] = field(default_factory=dict)
+
+    def above(self, node_ids: Any, n_hours: int) -> tuple[Any, Any, Any, Any]:
+        """Return the hierarchy above some assets, the fleet in row 0.
+
+        Parameters
+        ----------
+        node_ids : int64 array of shape (n,)
+
+        Returns
+        -------
+        node : int64 array of shape (n,)
+            Row of each asset's node.
+        parent : int64 array of shape (n_nodes,)
+        give_wh, take_wh : float64 arrays of shape (n_nodes, n_hours)
+            As of :class:`ringmain.vpp.advice.fleet_optimum.Fleet`.
+        """
+        ids = {0}
+        for below in [*np.unique(node_ids).tolist(), *self.others_w]:
+            node_id = below
+            while node_id not in ids:
+                ids.add(node_id)
+                node_id = self.nodes.parent_id(node_id)
+        rows = sorted(ids)  # a node's id is above its parent's
+        row_of = {node_id: row for row, node_id in enumerate(rows)}
+        parent = np.array([-1, *(row_of[self.nodes.parent_id(node_id)] for node_id in rows[1:])])
+        others = np.zeros((len(rows), n_hours))
+        for node_id, power_w in self.others_w.items():
+            others[row_of[node_id]] += power_w[:n_hours]
+        add_up(parent, others)
+        limits = np.array([self.nodes.limits_w(node_id) for node_id in rows])
+        places = np.searchsorted(rows, node_ids)
+        return places, parent, limits[:, 1:] - others, limits[:, :1] + others
+
+
+NO_NODES = NodeLimits(Nodes())
+
+
+def limits_of(nodes: Nodes, homes: Homes, start_ns: int, n_hours: int, cars_w: Any = None) -> NodeLimits:
+    """Return the limits that are left to the batteries when all others run as they are foretold to.
+
+    Parameters
+    ----------
+    cars_w : int64 array of shape (n_chargers, n_hours), optional
+        What each charger is planned to run.
+    """
+    periods = np.arange(n_hours * PERIODS_PER_HOUR) + start_ns // PERIOD_NS
+    ids = homes.of(*RUNS_BY_ITSELF)
+    power_w = homes.foretold_w(ids, periods).reshape(ids.size, n_hours, PERIODS_PER_HOUR).mean(axis=2)
+    node_ids = homes.node_id[ids]
+    if cars_w is not None:
+        power_w = np.concatenate([power_w, cars_w[:, :n_hours]])
+        node_ids = np.concatenate([node_ids, homes.node_id[homes.of(CHARGER)]])
+    found, place = np.unique(node_ids, return_inverse=True)
+    sums = np.zeros((found.size, n_hours))
+    np.add.at(sums, place, power_w)
+    return NodeLimits(nodes, dict(zip(found.tolist(), sums, strict=True)))
