@@ -171,6 +171,30 @@ def test_of_an_exclusive_group_the_best_is_accepted():
     assert solve(book_of(book)).ratios.tolist() == [0, RATIO_ONE]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_group_of_stores_days_that_is_accepted_which_earns_most_at_the_prices(seed):
+    """Purchases linked to sales, at limits that cancel: the choice among the profiles is left to the prices."""
+    dice = random.Random(seed)
+    book = slow.SlowBook(1, 6, 0, 10_000)
+    level = [dice.randrange(2_000, 8_000) for _ in range(6)]
+    for period, ticks in enumerate(level):  # a deep market: the profiles hardly move it
+        bids = [(ticks + 50, ticks - 50, 100_000)]
+        book.curves[0, period] = [bids, [(ticks - 50, ticks + 50, -100_000)]]
+    profiles = [(a, b) for a in range(5) for b in range(a + 1, 6)]
+    for n, (bought, sold) in enumerate(dice.sample(profiles, 6)):
+        book.blocks[2 * n + 1] = slow.SlowBlock(2 * n + 1, 0, bought, [10], 810, group=1)
+        book.blocks[2 * n + 2] = slow.SlowBlock(2 * n + 2, 0, sold, [-9], 900, parent=2 * n + 1)
+    found = solve(book_of(book))
+    prices = found.prices[0].tolist()
+    blocks = list(book.blocks.values())
+    worth = [9 * prices[blocks[n + 1].first] - 10 * prices[blocks[n].first] for n in range(0, 12, 2)]
+    best = max(range(6), key=worth.__getitem__)
+    wanted = [0] * 12
+    if worth[best] > 0:
+        wanted[2 * best : 2 * best + 2] = [RATIO_ONE, RATIO_ONE]
+    assert found.ratios.tolist() == wanted
+
+
 ODD = {
     "no orders": ([], [0]),
     "no supply": ([(50, 50, 10)], [50]),
