@@ -20,9 +20,13 @@ from ringmain.vpp.advice.known import Known
 from ringmain.vpp.advice.metered import INTENSITY, LOAD, SOLAR, Metered
 
 HOMES = 5
-BEGIN_NS = 1_470_006_000 * 10**9  # Sunday 31 July, 23:00: the first row is hour 24 of a Sunday, then comes August
+BEGIN_NS = (
+    1_470_006_000 * 10**9
+)  # Sunday 31 July, 23:00: the first row is hour 24 of a Sunday, then comes August
 AHEAD = {"predicted_1": 6, "predicted_2": 12, "predicted_3": 24}  # hours
-WEATHER = ("outdoor_dry_bulb_temperature",)  # its irradiance is of another year than the roofs: correlation 0.08
+WEATHER = (
+    "outdoor_dry_bulb_temperature",
+)  # its irradiance is of another year than the roofs: correlation 0.08
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ def read(hours: int = 8_760, data: Path | None = None) -> HomeYear:
     data = data or folder()
     if data is None:
         raise RingmainError(
-            "RM417", "bench", "the data of the homes are not there", "Set RINGMAIN_DATA to the folder with homes/"
+            "RM417",
+            "bench",
+            "the data of the homes are not there",
+            "Set RINGMAIN_DATA to the folder with homes/",
         )
     schema = json.loads((data / "schema.json").read_text("utf-8"))["buildings"]
     homes = [schema[f"Building_{number}"] for number in range(1, HOMES + 1)]

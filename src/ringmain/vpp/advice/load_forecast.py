@@ -22,8 +22,13 @@ CANDIDATES = ("naive", "local", "global", "both")
 JUDGED_DAYS = 56
 LEAST_JUDGED_DAYS = 3
 WORTH_MORE = 0.99  # another candidate has to lose less than this share of what the cheaper one does
+FIRST_FITS, FIT_DAYS = (
+    (4, 7, 10, 14, 21, 28),
+    14,
+)  # days of a backtest on which it fits, and every so many after
+FLEET_FIRST_DAY = 10  # the model of the fleet from then on, and when its age is a third of its history
 NAIVE_SPREAD = (0.4, 0.7, 1.0, 1.3, 1.7)  # of the mean of like hours, by quantile
-MOST_EXAMPLE_DAYS = 366
+LOCAL_DAYS = 120  # a home changes its ways: the local models learn from so many days
 
 
 class FleetForecast:
@@ -58,17 +63,16 @@ class FleetForecast:
         ----------
         now_ns : int
         with_global : bool
-            False leaves the model of the fleet as it is; it costs a hundred times as much.
+            False leaves the model of the fleet as it is: it costs far more than the local ones.
         """
         if not self._seen[0]:
             return
         seen = [_joined(blocks) for blocks in self._seen]
-        actual = [
-            each.meter.at(past.target_ns, now_ns) for each, past in zip(self.series, seen, strict=True)
-        ]
+        actual = [each.meter.at(past.target_ns, now_ns) for each, past in zip(self.series, seen, strict=True)]
         self._choose(now_ns, seen[0], actual)
         for model, past, truth in zip(self._local, seen, actual, strict=True):
-            model.fit(past, truth)
+            recent = past.origin_ns >= now_ns - LOCAL_DAYS * DAY_NS
+            model.fit(past.part(recent), truth[recent])
         if self._global is not None and with_global:
             self._global.fit(seen, actual)
 
@@ -180,31 +184,28 @@ def _joined(blocks: Sequence[Features]) -> Features:
     )  # fmt: skip
 
 
-def backtest(forecast: FleetForecast, origin_ns: Any, fit_days: Sequence[int], global_days: int = 28) -> Any:
-    """Walk through past origins: fit on the days given, run in between; nothing is seen ahead of its time.
+def backtest(forecast: FleetForecast, origin_ns: Any) -> Any:
+    """Walk through past origins: fit now and then, run in between; nothing is seen ahead of its time.
 
     Parameters
     ----------
     origin_ns : int64 array of shape (n_origins,)
         Every hour, in order.
-    fit_days : sequence of int
-        Days after the first origin, ascending.
-    global_days : int
-        The model of the fleet is fitted anew when it is so many days old.
 
     Returns
     -------
     float32 array of shape (n_series, n_origins, n_leads, len(QUANTILES)), kW
     """
     first_ns, end_ns = int(origin_ns[0]), int(origin_ns[-1]) + HOUR_NS
-    bounds = [first_ns, *(first_ns + day * DAY_NS for day in fit_days), end_ns]
-    found, fleet_fitted_ns = [], first_ns - global_days * DAY_NS
+    days = [*FIRST_FITS, *range(FIRST_FITS[-1] + FIT_DAYS, (end_ns - first_ns) // DAY_NS + 1, FIT_DAYS)]
+    bounds = [first_ns, *(first_ns + day * DAY_NS for day in days), end_ns]
+    found, fleet_day = [], 0
     for begin, end in zip(bounds, bounds[1:], strict=False):
         within = origin_ns[(origin_ns >= begin) & (origin_ns < end)]
-        if not within.size:
-            continue
-        is_due = begin - fleet_fitted_ns >= min(global_days * DAY_NS, (begin - first_ns) // 2)
-        fleet_fitted_ns = begin if is_due else fleet_fitted_ns
-        forecast.fit(begin, is_due)
-        found.append(forecast.run(within))
+        if within.size:
+            day = (begin - first_ns) // DAY_NS
+            is_due = day >= FLEET_FIRST_DAY and day - fleet_day >= day / 3
+            fleet_day = day if is_due else fleet_day
+            forecast.fit(begin, is_due)
+            found.append(forecast.run(within))
     return np.concatenate(found, axis=1)
