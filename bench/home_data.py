@@ -1,7 +1,8 @@
 """Five real homes in one year, as they would have come to know it: each value versioned by when it was known.
 
-The data are those of the CityLearn challenge 2022, phase 1 (hourly load, solar, weather, tariff, carbon). Meters
-and measurements are known when their hour ends; the forecasts of weather and tariff when their row's hour ends.
+The data are those of the CityLearn challenge 2022, phase 1 (hourly load, solar, weather, tariff, carbon).
+Meters and measurements are known when their hour ends; the forecasts of weather and tariff when their row's
+hour ends.
 """
 
 import csv
@@ -105,7 +106,8 @@ def read(hours: int = 8_760, data: Path | None = None) -> HomeYear:
         [Metered(LOAD, _metered(kwh)) for kwh in load_kwh],
         [Metered(SOLAR, _metered(kwh), float(peak)) for kwh, peak in zip(solar_kwh, peak_kw, strict=True)],
         Metered(INTENSITY, _metered(carbon_kg)), {name: _foretold(weather, name) for name in WEATHER},
-        _foretold(pricing, "electricity_pricing"), load_kwh, solar_kwh, pricing["electricity_pricing"], carbon_kg,
+        _foretold(pricing, "electricity_pricing"),
+        load_kwh, solar_kwh, pricing["electricity_pricing"], carbon_kg,
         np.array([battery["capacity"] for battery in batteries]),
         np.array([battery["nominal_power"] for battery in batteries]),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """A home battery as it is: it loses more at low power, takes and gives less when nearly full, and wears.
 
-The figures are those of the CityLearn challenge 2022 (curves and formulas of its battery model), against which the
-physics here are tested.
+The figures are those of the CityLearn challenge 2022 (curves and formulas of its battery model), against
+whose own run the physics here are tested.
 """
 
 from typing import Any

@@ -7,6 +7,7 @@ chooses for every series and group of leads. See docs/explanation/forecasts.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class FleetForecast:
         return np.swapaxes(found, 1, 2)
 
     def said(self) -> Any:
-        """Return all that the candidates said: (n_series, len(CANDIDATES), n_origins, n_leads, n_quantiles)."""
+        """Return all that was said: (n_series, len(CANDIDATES), n_origins, n_leads, len(QUANTILES))."""
         return np.concatenate(self._said, axis=2)
 
     def seen(self) -> list[Features]:
@@ -112,7 +113,7 @@ class FleetForecast:
         return np.stack([naive, local, fleet, (local + fleet) / 2]).astype(np.float32)
 
     def _choose(self, now_ns: int, seen: Features, actual: Sequence[Any]) -> None:
-        """Take the model that lost least in the last weeks; the local one unless another is worth its cost."""
+        """Take the model that lost least in the last weeks; the local one unless another is worth it."""
         if seen.origin_ns.size == 0:
             return
         judged = np.flatnonzero(seen.origin_ns >= now_ns - JUDGED_DAYS * DAY_NS)
@@ -200,7 +201,7 @@ def backtest(forecast: FleetForecast, origin_ns: Any) -> Any:
     days = [*FIRST_FITS, *range(FIRST_FITS[-1] + FIT_DAYS, (end_ns - first_ns) // DAY_NS + 1, FIT_DAYS)]
     bounds = [first_ns, *(first_ns + day * DAY_NS for day in days), end_ns]
     found, fleet_day = [], 0
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         within = origin_ns[(origin_ns >= begin) & (origin_ns < end)]
         if within.size:
             day = (begin - first_ns) // DAY_NS

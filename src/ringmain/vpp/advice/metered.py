@@ -38,7 +38,7 @@ class Metered:
     meter : Known
         Mean power of each hour, kW, by the hour's start.
     peak_kw : float
-        What a roof's panels give at most; 0 where it isn't known: the series is then measured by its own mean.
+        What a roof's panels give at most; 0 where it isn't known: its own mean is then the scale.
     """
 
     kind: str
