@@ -1,6 +1,7 @@
 """One model for the fleet, or one for each home: how good each is, what it costs, and what the rule chose.
 
-All forecasts are of hours that their models had not seen: five real loads and roofs, walked through hour by hour.
+All forecasts are of hours that their models had not seen: five real loads and roofs, walked through hour by
+hour.
 The first weeks, in which there is little to learn from, are left out of the figures.
 """
 
@@ -60,8 +61,10 @@ def _accuracy(what: str, chosen: Any, by_model: Any, actual: Any) -> list[Row]:
     return [
         row(f"{what}, MAE, local", [local], "W", "global", [fleet]),
         row(f"{what}, pinball, local", [local_loss], "W", "global", [fleet_loss]),
-        row(f"{what}, pinball, the rule", [1_000 * pinball(chosen, actual)], "W", f"best: {best[0]}", [best[1]]),
-    ]  # fmt: skip
+        row(
+            f"{what}, pinball, the rule", [1e3 * pinball(chosen, actual)], "W", f"best: {best[0]}", [best[1]]
+        ),
+    ]
 
 
 def _costs(kind: str, forecast: FleetForecast, actual: Any) -> list[Row]:

@@ -6,12 +6,12 @@ of it.
 
 from typing import Any
 
-import highspy
 import numpy as np
 
-from ringmain.core.errors import RingmainError
+from ringmain.exchange.advice.dayahead.solver import Model
 
 EFFICIENCY = 0.9**0.5
+TIME_LIMIT_S = 60.0
 BLOCK_HOURS, OVERLAP_HOURS = 168, 24
 
 
@@ -58,7 +58,7 @@ def _solve(
     balance[:, 0] = stored_kwh
     rest, first, endless = balance[:, 1:], balance[:, :1], np.full((homes, hours), np.inf)
     flows = (-EFFICIENCY, 1 / EFFICIENCY)
-    rows = [
+    groups = [
         ([stored[:, 1:], stored[:, :-1], charge[:, 1:], discharge[:, 1:]], (1, -1, *flows), rest, rest),
         ([stored[:, :1], charge[:, :1], discharge[:, :1]], (1, *flows), first, first),
         ([drawn, charge, discharge], (1, -1, 1), net_kwh, endless),
@@ -69,32 +69,21 @@ def _solve(
             endless[0],
         ),
     ]
-    found = _minimum(cost, upper, rows)
+    found = _minimum(cost, upper, groups)
     return found[charge] - found[discharge], found[stored]
 
 
-def _minimum(cost: Any, upper: Any, rows: Any) -> Any:
-    counts, indices, values, low, high = [], [], [], [], []
-    for places, factors, least, most in rows:
+def _minimum(cost: Any, upper: Any, groups: Any) -> Any:
+    """Solve; a group of rows is its columns, their factors, and the least and most of each row."""
+    rows = []
+    for places, factors, least, most in groups:
         table = np.stack([place.ravel() for place in places], axis=1)
-        counts.append(np.full(table.shape[0], table.shape[1]))
-        indices.append(table.ravel())
-        values.append(np.tile(np.array(factors, float), table.shape[0]))
-        low.append(np.ravel(least))
-        high.append(np.ravel(most))
-    programme = highspy.HighsLp()
-    programme.num_col_, programme.num_row_ = cost.size, sum(map(len, counts))
-    programme.col_cost_, programme.col_lower_, programme.col_upper_ = cost, np.zeros(cost.size), upper
-    programme.row_lower_, programme.row_upper_ = np.concatenate(low), np.concatenate(high)
-    programme.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    programme.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int32)
-    programme.a_matrix_.index_ = np.concatenate(indices).astype(np.int32)
-    programme.a_matrix_.value_ = np.concatenate(values)
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.passModel(programme)
-    solver.run()
-    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        raise RingmainError("RM418", "bench", "the clairvoyant plan was not found", "Report the data's hours")
-    return np.array(solver.getSolution().col_value)
+        rows += [
+            (low, high, columns, factors)
+            for low, high, columns in zip(np.ravel(least), np.ravel(most), table, strict=True)
+        ]
+    model = Model(-cost, np.zeros(cost.size), upper)  # it maximises
+    model.rows(rows)
+    found = model.solve(TIME_LIMIT_S)
+    assert found is not None, "doing nothing is a plan"
+    return found

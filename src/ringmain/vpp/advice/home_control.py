@@ -38,7 +38,7 @@ class HomeControl:
         self.batteries = batteries
         self._actions = action_grid(float(batteries.nominal_kw.max()), ACTION_KWH)
         self._first = action_grid(float(batteries.nominal_kw.max()), FIRST_ACTION_KWH)
-        self._places = np.zeros((LEVELS, self._actions.size))
+        self._places, self._ends = np.zeros((LEVELS, self._actions.size)), np.zeros((LEVELS, 2))
         self._plans_kwh = np.zeros((batteries.size, hours + 1))
 
     def decide(self, net_kwh: Any, pooled_cost: Any, own_cost: Any) -> Any:
@@ -64,7 +64,8 @@ class HomeControl:
         plans_kwh = np.ascontiguousarray(self._plans_kwh[:, :hours])
         plan_homes(
             self.batteries, costs, np.ascontiguousarray(net_kwh, float), np.zeros(net_kwh.shape[1:]),
-            self._actions, self._first, self._places, mean_costs, values, end_value, ROUNDS, plans_kwh,
+            self._actions, self._first, self._places, self._ends, mean_costs, values, end_value, ROUNDS,
+            plans_kwh,
         )  # fmt: skip
         self._plans_kwh[:, :hours] = plans_kwh
         return plans_kwh[:, 0].copy()

@@ -30,21 +30,38 @@ def action_grid(nominal_kw: float, step_kwh: float) -> Any:
 
 
 @kernel
-def fill_moves(battery: Any, actions_kwh: Any, places: Any) -> None:
+def fill_moves(battery: Any, actions_kwh: Any, places: Any, ends: Any) -> None:
     """Fill where each action leads from each level, in levels; -1 where it can't be done.
 
     Parameters
     ----------
     battery : record, HOME_BATTERY
     places : float64 array of shape (LEVELS, n_actions)
+    ends : float64 array of shape (LEVELS, 2)
+        Which action, between two of the grid, empties and fills the store; -1 where power is the limit.
     """
-    capacity = battery.capacity_kwh
-    for level in range(places.shape[0]):
-        stored = capacity * level / (places.shape[0] - 1)
+    levels = places.shape[0]
+    for level in range(levels):
+        stored = battery.capacity_kwh * level / (levels - 1)
         for j in range(actions_kwh.size):
             places[level, j] = place_after(
-                stored, capacity, battery.nominal_kw, actions_kwh[j], places.shape[0]
+                stored, battery.capacity_kwh, battery.nominal_kw, actions_kwh[j], levels
             )
+        fill_ends(battery, stored, actions_kwh, ends[level])
+
+
+@kernel
+def fill_ends(battery: Any, stored_kwh: float, actions_kwh: Any, ends: Any) -> None:
+    """Find the actions that empty and fill, along a straight line between those of the grid."""
+    most = most_kwh(stored_kwh, battery.capacity_kwh, battery.nominal_kw)
+    ends[0] = ends[1] = -1.0
+    for j in range(actions_kwh.size - 1):
+        before = stored_after(stored_kwh, actions_kwh[j], battery.nominal_kw)
+        after = stored_after(stored_kwh, actions_kwh[j + 1], battery.nominal_kw)
+        if before < 0 <= after and actions_kwh[j] >= -most:
+            ends[0] = j - before / (after - before)
+        if before <= battery.capacity_kwh < after and actions_kwh[j + 1] <= most:
+            ends[1] = j + (battery.capacity_kwh - before) / (after - before)
 
 
 @kernel
@@ -89,7 +106,9 @@ def fill_costs(costs: Any, own_kwh: Any, others_kwh: Any, actions_kwh: Any, mean
 
 
 @kernel
-def fill_values(mean_costs: Any, places: Any, capacity_kwh: float, end_value: float, values: Any) -> None:
+def fill_values(
+    mean_costs: Any, places: Any, ends: Any, capacity_kwh: float, end_value: float, values: Any
+) -> None:
     """Fill what is still to be paid from each hour on, by level: (n_hours + 1, LEVELS).
 
     Parameters
@@ -106,6 +125,10 @@ def fill_values(mean_costs: Any, places: Any, capacity_kwh: float, end_value: fl
             for j in range(places.shape[1]):
                 if places[level, j] >= 0:
                     best = min(best, mean_costs[hour, j] + value_at(values[hour + 1], places[level, j]))
+            if ends[level, 0] >= 0:
+                best = min(best, value_at(mean_costs[hour], ends[level, 0]) + values[hour + 1, 0])
+            if ends[level, 1] >= 0:
+                best = min(best, value_at(mean_costs[hour], ends[level, 1]) + values[hour + 1, levels - 1])
             values[hour, level] = best
 
 
@@ -159,7 +182,7 @@ def follow(battery: Any, mean_costs: Any, actions_kwh: Any, values: Any, plan_kw
 @kernel
 def plan_homes(
     batteries: Any, costs: Any, net_kwh: Any, others_kwh: Any, actions_kwh: Any, first_kwh: Any,
-    places: Any, mean_costs: Any, values: Any, end_value: float, rounds: int, plans_kwh: Any,
+    places: Any, ends: Any, mean_costs: Any, values: Any, end_value: float, rounds: int, plans_kwh: Any,
 ) -> None:  # fmt: skip
     """Plan each home in turn against the others' plans, some rounds of it.
 
@@ -169,7 +192,7 @@ def plan_homes(
     costs : recarray of shape (n_hours,), COST
     net_kwh : float64 array of shape (n, n_hours, n_scenarios)
         What the homes draw without a battery.
-    others_kwh : float64 array of shape (n_hours, n_scenarios), places, mean_costs, values
+    others_kwh : float64 array of shape (n_hours, n_scenarios), places, ends, mean_costs, values
         To work in.
     plans_kwh : float64 array of shape (n, n_hours)
         The last plans; replaced.
@@ -177,9 +200,9 @@ def plan_homes(
     for _ in range(rounds):
         for i in range(batteries.size):
             add_others(i, net_kwh, plans_kwh, others_kwh)
-            fill_moves(batteries[i], actions_kwh, places)
+            fill_moves(batteries[i], actions_kwh, places, ends)
             fill_costs(costs, net_kwh[i], others_kwh, actions_kwh, mean_costs)
-            fill_values(mean_costs, places, batteries[i].capacity_kwh, end_value, values)
+            fill_values(mean_costs, places, ends, batteries[i].capacity_kwh, end_value, values)
             plans_kwh[i, 0] = best_action(
                 batteries[i], costs[0], net_kwh[i, 0], others_kwh[0], first_kwh, values[1]
             )
