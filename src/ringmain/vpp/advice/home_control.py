@@ -56,7 +56,7 @@ class HomeControl:
         float64 array of shape (n,), kWh
         """
         hours = net_kwh.shape[1]
-        costs = np.zeros(hours, COST).view(np.recarray)
+        costs: Any = np.zeros(hours, COST).view(np.recarray)
         costs.pooled, costs.own = pooled_cost, own_cost
         mean_costs, values = np.zeros((hours, self._actions.size)), np.zeros((hours + 1, LEVELS))
         end_value = END_SHARE * float((costs.pooled + costs.own).min())
