@@ -54,6 +54,7 @@ GOALS = {
     "truth within feeders' 95 % band": Goal("value", 93, True, "93 to 97 %"),
     "tracking a ramp, 20 % lost": Goal("value", 0.5, False, "≤ 0.5 %"),
     "tracking a ramp, 30 % cut off": Goal("value", 1, False, "≤ 1 %"),
+    "homes, score, causal control": Goal("value", 0.75, False, "≤ 0.75"),
     "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
     "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, time": Goal("value", 10, False, "≤ 10 s"),
     "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, gap": Goal("value", 1e-4, False, "≤ 1e-4"),
