@@ -173,7 +173,7 @@ def test_of_an_exclusive_group_the_best_is_accepted():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_of_a_group_of_stores_days_that_is_accepted_which_earns_most_at_the_prices(seed):
-    """Purchases linked to sales, at limits that cancel: the choice among the profiles is left to the prices."""
+    """Purchases linked to sales, at limits that cancel: which is taken is left to the prices."""
     dice = random.Random(seed)
     book = slow.SlowBook(1, 6, 0, 10_000)
     level = [dice.randrange(2_000, 8_000) for _ in range(6)]
