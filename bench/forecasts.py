@@ -17,6 +17,7 @@ from ringmain.vpp.advice.global_model import GlobalModel
 from ringmain.vpp.advice.load_forecast import (
     GLOBAL,
     LOCAL,
+    LOCAL_DAYS,
     NAIVE,
     FleetForecast,
     backtest,
@@ -72,8 +73,9 @@ def _costs(kind: str, forecast: FleetForecast, actual: Any) -> list[Row]:
     local, fleet = [LocalModel() for _ in seen], GlobalModel()
 
     def fit_local() -> None:
+        recent = slice(-LOCAL_DAYS * HOURS, None)
         for model, past, truth in zip(local, seen, actual, strict=True):
-            model.fit(past, truth)
+            model.fit(past.part(recent), truth[recent])
 
     last = [past.part(slice(-1, None)) for past in seen]
     fits = alternate(1, lambda: _seconds(fit_local), lambda: _seconds(lambda: fleet.fit(seen, actual)))

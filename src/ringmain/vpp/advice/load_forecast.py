@@ -64,7 +64,7 @@ class FleetForecast:
         ----------
         now_ns : int
         with_global : bool
-            False leaves the model of the fleet as it is: it costs far more than the local ones.
+            False leaves the model of the fleet as it is: it costs several times the local ones.
         """
         if not self._seen[0]:
             return

@@ -34,8 +34,8 @@ def lead_group(leads: Any) -> Any:
 class LocalModel:
     """Quantiles of one series, learnt from it alone.
 
-    Costs milliseconds to fit and microseconds to run, needs neither other homes nor a library of trees:
-    it can live on the device.
+    Costs a fraction of a second to fit on months of hours and less than a millisecond to run, needs neither
+    other homes nor a library of trees: it can live on the device.
     """
 
     def __init__(self) -> None:
