@@ -1,7 +1,7 @@
-"""A street of simulated devices that speak OCPP, SunSpec and OpenADR to the real gateways, over loopback.
+"""A street of simulated devices that speak their protocols to the real gateways, over loopback.
 
-``python -m ringmain.world.street DATA --chargers 2 --batteries 2 --roofs 1 --buildings 1`` takes them into
-the fleet whose node and gateway run in DATA, starts the devices' gateways, and lives until it is
+``python -m ringmain.world.street DATA --chargers 2 --batteries 2 --roofs 1 --buildings 1 --linked 2`` takes
+them into the fleet whose node and gateway run in DATA, starts the devices' gateways, and lives until it is
 interrupted.
 """
 
@@ -10,20 +10,22 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ringmain.client import Client
 from ringmain.client.devices.charge_points import Identity
+from ringmain.client.devices.link_client import LinkAccount
 from ringmain.client.devices.loop_thread import LoopThread
-from ringmain.client.devices.serve import OCPP, OPENADR, read_ports
+from ringmain.client.devices.serve import OCPP, OPENADR, SOCKETS, read_ports
 from ringmain.client.devices.ven import Account
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.app import read_ports as read_market_ports
 from ringmain.gateway.credentials import add_token
 from ringmain.gateway.devices.chargers import Connector, add_charger
+from ringmain.gateway.devices.links import Link, LinkAsset, add_links
 from ringmain.gateway.devices.modbus import Inverter, add_inverter
 from ringmain.gateway.devices.openadr import PREFIX
 from ringmain.gateway.devices.vens import Ven, add_ven
@@ -36,6 +38,7 @@ from ringmain.vpp.messages import (
     RegisterSolar,
 )
 from ringmain.world.chargers import StreetCharger
+from ringmain.world.grid_batteries import GridBattery, LinkedBatteries
 from ringmain.world.inverters import BatteryInverter, SolarInverter, serve
 from ringmain.world.loads import Building, BuildingVen
 
@@ -46,18 +49,20 @@ CAR_WH = 80_000
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of each live in the street."""
+    """How many of each live in the street; `linked` batteries share one box with a websocket."""
 
     chargers: int = 2
     batteries: int = 2
     roofs: int = 1
     buildings: int = 1
+    linked: int = 2
 
 
 class Street:
     """The devices, and how each comes in.
 
-    Asset ids count on from `first_asset_id`: chargers, batteries, roofs, buildings; each has its own site.
+    Asset ids count on from `first_asset_id`: chargers, batteries, roofs, buildings, linked batteries; each
+    has its own site.
     """
 
     def __init__(
@@ -65,22 +70,26 @@ class Street:
     ) -> None:
         self._data, self._seed, self._every_s = data, seed, every_s
         self.clock, self.loop = Clock(data / "clock"), LoopThread()
-        sizes = (counts.chargers, counts.batteries, counts.roofs, counts.buildings)
-        starts = [first_asset_id + sum(sizes[:n]) for n in range(4)]
+        sizes = (counts.chargers, counts.batteries, counts.roofs, counts.buildings, counts.linked)
+        starts = [first_asset_id + sum(sizes[:n]) for n in range(len(sizes))]
         ids = [range(start, start + size) for start, size in zip(starts, sizes, strict=True)]
-        self.charger_ids, self.battery_ids, self.roof_ids, self.building_ids = ids
+        self.charger_ids, self.battery_ids, self.roof_ids, self.building_ids, linked_ids = ids
         now_ns = self.clock.now_ns
         self.batteries = {
             n: BatteryInverter(f"B{n:06}", seed + n, now_ns, is_older=bool(n % 2)) for n in self.battery_ids
         }
         self.roofs = {n: SolarInverter(f"R{n:06}", seed + n, now_ns) for n in self.roof_ids}
         self.buildings = {n: Building(seed + n, now_ns) for n in self.building_ids}
+        self.linked = {n: GridBattery(seed + n) for n in linked_ids}
+        self.links: list[LinkedBatteries] = []
         self.chargers: dict[int, StreetCharger] = {}
         self.vens: dict[int, BuildingVen] = {}
         self._secrets = self._move_in()
 
     def registrations(self, link_account_id: int) -> list[Any]:
         """Return the commands that take the devices into the fleet."""
+        batteries = [(n, each.limit_w, each.capacity_wh) for n, each in self.batteries.items()]
+        batteries += [(n, each.limit_w, each.capacity_wh) for n, each in self.linked.items()]
         efficiency = {"charge_efficiency_permille": 950, "discharge_efficiency_permille": 950}
         own = {"link_account_id": link_account_id}
         commands = [
@@ -92,11 +101,11 @@ class Street:
         ]  # fmt: skip
         commands += [
             RegisterBattery(
-                asset_id=n, node_id=n, charge_limit_w=each.limit_w, discharge_limit_w=each.limit_w,
-                energy_capacity_wh=each.capacity_wh, reserve_permille=50, wear_price_ticks=300,
+                asset_id=n, node_id=n, charge_limit_w=limit_w, discharge_limit_w=limit_w,
+                energy_capacity_wh=capacity_wh, reserve_permille=50, wear_price_ticks=300,
                 **own, **efficiency,
             )
-            for n, each in self.batteries.items()
+            for n, limit_w, capacity_wh in batteries
         ]  # fmt: skip
         commands += [
             RegisterSolar(asset_id=n, node_id=n, export_limit_w=each.peak_w, is_curtailable=1, **own)
@@ -136,6 +145,9 @@ class Street:
                 self._data,
                 Inverter(n, HOST, f"R{n:06}", "solar", roof.peak_w, port=port, poll_s=self._every_s),
             )
+        if self.linked:
+            assets = {n: LinkAsset(b.limit_w, b.limit_w, b.capacity_wh) for n, b in self.linked.items()}
+            (kept[min(assets)],) = add_links(self._data, [Link(f"box-{min(assets)}", assets)])
         return kept
 
     def connect(self, ports: dict[str, int]) -> None:
@@ -148,13 +160,18 @@ class Street:
         for n, building in self.buildings.items():
             account = Account(f"building-{n}", url, self._secrets[n])
             self.vens[n] = BuildingVen(account, building, self.loop, max(self._every_s, 1.0))
+        if self.linked:
+            box = LinkAccount(f"ws://{HOST}:{ports[SOCKETS]}/", self._secrets[min(self.linked)])
+            self.links.append(LinkedBatteries(box, self.linked, self.loop, self._seed))
 
     def live(self) -> None:
-        """Let chargers and buildings act; the inverters act when they are read."""
+        """Let all act but the inverters, which act when they are read."""
         for charger in self.chargers.values():
             charger.live(self.clock.now_ns())
         for ven in self.vens.values():
             ven.live()
+        for link in self.links:
+            link.live(self.clock.now_ns())
 
     def close(self) -> None:
         """Hang up, and end the loop."""
@@ -162,6 +179,8 @@ class Street:
             charger.close()
         for ven in self.vens.values():
             ven.close()
+        for link in self.links:
+            link.close()
         for battery in self.batteries.values():
             self.loop.run(battery.server.stop())
         for roof in self.roofs.values():
@@ -199,13 +218,13 @@ def main(arguments: list[str]) -> int:
     """Live until interrupted."""
     parser = argparse.ArgumentParser("ringmain.world.street", description="A street of devices.")
     parser.add_argument("data", type=Path)
-    for name, count in (("chargers", 2), ("batteries", 2), ("roofs", 1), ("buildings", 1)):
+    for name, count in (("chargers", 2), ("batteries", 2), ("roofs", 1), ("buildings", 1), ("linked", 2)):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first-asset", type=int, default=1)
     parser.add_argument("--account", type=int, default=2, help="of the devices' link (default: 2)")
     options = parser.parse_args(arguments)
-    counts = Counts(options.chargers, options.batteries, options.roofs, options.buildings)
+    counts = Counts(*(getattr(options, each.name) for each in fields(Counts)))
     print(f"seed {options.seed}", flush=True)
     street = Street(options.data, options.seed, counts, options.first_asset)
     name = f"street {os.getpid()}"
