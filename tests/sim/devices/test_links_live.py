@@ -38,7 +38,7 @@ class Device:
 
     def say(self, *rows) -> None:
         async def send() -> None:
-            self.client.report(np.array(rows, READING))
+            self.client.report(np.array(list(rows), READING))
 
         self.loop.run(send())
 

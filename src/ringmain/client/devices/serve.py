@@ -109,7 +109,8 @@ class Service:
         bus = Fieldbus(inverters, assets, options.polls)
         self._gateways = assets, csms, bus, sockets
         _write(data / PORTS_FILE, self.ports)
-        self._tasks = [asyncio.create_task(work) for work in (bus.run(), assets.deal(), self._tell())]
+        works = [assets.deal(), self._tell(), *([bus.run()] if inverters else [])]  # a bus of none is done
+        self._tasks = [asyncio.create_task(work) for work in works]
         LOG.info("%d inverters; listening: %s", len(inverters), self.ports)
 
     async def wait(self, stopping: asyncio.Event) -> None:
