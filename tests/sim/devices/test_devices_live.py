@@ -31,7 +31,7 @@ def test_a_street_follows_its_fleet(fleet, tmp_path):
             wait(step, 40)
 
         lives_until(lambda: all(inverter.server.request_count > 5 for inverter in street.batteries.values()))
-        fleet.want(8_000)
+        fleet.want(16_000)  # some of it from the roof
         lives_until(lambda: sum(each.power_w for each in street.batteries.values()) > 3_000)
         lives_until(lambda: sum(each.power_w for each in street.linked.values()) > 500)
         fleet.want(-15_000)
