@@ -51,16 +51,28 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Links:
-    """The links of a data folder; read again when the file changes."""
+    """The links of a data folder; read again when the file changes.
+
+    Attributes
+    ----------
+    readings : int
+        How often the file was read: as long as it is the same, so are the links.
+    """
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
+        self.readings = 0
         self._stamp = NO_FILE
         self._by_id: dict[str, Link] = {}
         self._by_digest: dict[str, Link] = {}
 
     def all(self) -> list[Link]:
         """Return every link; RM765 if the file is not one of them, RM766 for one that can't be."""
+        self.refresh()
+        return list(self._by_id.values())
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed; raises as `all` does."""
         stamp = stamp_of(self.path)
         if stamp != self._stamp:
             links = [] if stamp == NO_FILE else _decode(self.path)
@@ -72,23 +84,23 @@ class Links:
                 if digest
             }
             self._stamp = stamp
-        return list(self._by_id.values())
+            self.readings += 1
 
     def find(self, link_id: str) -> Link | None:
         """Return the link of that name."""
-        self.all()
+        self.refresh()
         return self._by_id.get(link_id)
 
     def with_token(self, token: str) -> Link | None:
         """Return the link that a token lets in. It is looked up by its hash, so time tells nothing of it."""
-        self.all()
+        self.refresh()
         digest = hashlib.sha256(token.encode()).hexdigest()
         link = self._by_digest.get(digest)
         return link if link is not None and link.token_sha256 == digest else None
 
     def with_certificate(self, certificate: bytes) -> Link | None:
         """Return the link that owns a certificate, given as DER."""
-        self.all()
+        self.refresh()
         digest = hashlib.sha256(certificate).hexdigest()
         link = self._by_digest.get(digest)
         return link if link is not None and link.certificate_sha256 == digest else None

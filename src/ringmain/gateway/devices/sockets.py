@@ -218,7 +218,7 @@ class Sockets:
     def _speak_for(self, links: list[Link]) -> None:
         """Take charge of the assets of links that are new."""
         for link in links:
-            fresh = {n: each.bounds for n, each in link.assets.items() if n not in self._spoken_for}
+            fresh = {n: link.assets[n].bounds for n in link.assets.keys() - self._spoken_for}
             if fresh:
                 self._assets.add(fresh, link.link_id)
                 self._assets.listen_to_many(list(fresh), self.want)
@@ -319,15 +319,21 @@ class Sockets:
 
     async def _review(self) -> None:
         """End the connections of links that may come in no longer, and learn of new ones."""
+        seen = self._links.readings
         while True:
             await asyncio.sleep(REVIEW_S)
             try:
+                self._links.refresh()
+                if self._links.readings == seen:
+                    continue
                 self._speak_for(self._links.all())
             except RingmainError as error:
                 LOG.error("%s", error)
                 continue
+            seen = self._links.readings
+            known = {link.link_id: link for link in self._links.all()}
             for link_id, line in list(self._by_id.items()):
-                if self._links.find(link_id) != line.link and line.slot != NOBODY:
+                if known.get(link_id) != line.link and line.slot != NOBODY:
                     self.hang_up(line, REVOKED)
 
     # What they say.
