@@ -24,6 +24,13 @@ class Pace:
         self._at_s = now_s
         return max(0.0, -self._tokens / self._per_s)
 
+    def has_token(self) -> bool:
+        """Take a token if there is one, for what is not done later but refused."""
+        if self.wait_s() <= 0:
+            return True
+        self._tokens += 1.0
+        return False
+
 
 class Rates:
     """Many of :class:`Pace`, one a slot."""
