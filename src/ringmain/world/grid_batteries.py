@@ -1,6 +1,7 @@
 """Simulated batteries that steady the grid: each follows its set-points, and by itself the frequency. Seeded.
 
-:class:`GridBattery` is the physics; :class:`LinkedBatteries` speak for several over a binary websocket.
+:class:`GridBattery` is the physics; :class:`LinkedBatteries` speak for several over a binary websocket,
+:class:`MqttBattery` for one over MQTT.
 """
 
 import math
@@ -11,7 +12,9 @@ import numpy as np
 from ringmain.client.devices.droop import NOMINAL_HZ, Droop
 from ringmain.client.devices.link_client import LinkAccount, LinkClient
 from ringmain.client.devices.loop_thread import LoopThread
+from ringmain.client.devices.mqtt_client import Answer, MqttAccount, MqttClient
 from ringmain.gateway.devices import frames
+from ringmain.gateway.devices.payloads import MILLISECOND_NS, SetpointMessage, Telemetry
 from ringmain.gateway.devices.readings import HOUR_NS, READING, SECOND_NS
 
 EFFICIENCY = 0.95
@@ -98,3 +101,35 @@ class LinkedBatteries:
     async def _end(self) -> None:
         self._task.cancel()
         self.client.hang_up()
+
+
+class MqttBattery:
+    """A battery on MQTT."""
+
+    def __init__(self, account: MqttAccount, battery: GridBattery, loop: LoopThread, seed: int = 0) -> None:
+        self.battery, self._loop, self._seed = battery, loop, seed
+        self.client = MqttClient(account, self._want)
+        self._task = loop.run(loop.begin(self.client.run()))
+
+    def _want(self, said: SetpointMessage) -> Answer:
+        can = self.battery.want(said.number, said.power_w, said.valid_until_ms * MILLISECOND_NS)
+        return "accepted" if can else "declined"
+
+    def live(self, now_ns: int) -> None:
+        """Act, and say what is measured."""
+        battery = self.battery
+        battery.live(now_ns, frequency_hz(now_ns, self._seed))
+        self._loop.run(self._report(Telemetry(
+            now_ns // MILLISECOND_NS, battery.power_w / 1_000, "kW", battery.charged_wh,
+            battery.discharged_wh, battery.energy_wh, "Wh",
+        )))  # fmt: skip
+
+    async def _report(self, telemetry: Telemetry) -> None:
+        self.client.report(telemetry)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._loop.run(self._end())
+
+    async def _end(self) -> None:
+        self._task.cancel()

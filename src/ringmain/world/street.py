@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from ringmain.client import Client
 from ringmain.client.devices.charge_points import Identity
 from ringmain.client.devices.link_client import LinkAccount
 from ringmain.client.devices.loop_thread import LoopThread
-from ringmain.client.devices.serve import OCPP, OPENADR, SOCKETS, read_ports
+from ringmain.client.devices.mqtt_client import MqttAccount
+from ringmain.client.devices.serve import MQTT, OCPP, OPENADR, SOCKETS, read_ports
 from ringmain.client.devices.ven import Account
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
@@ -28,6 +29,7 @@ from ringmain.gateway.devices.chargers import Connector, add_charger
 from ringmain.gateway.devices.links import Link, LinkAsset, add_links
 from ringmain.gateway.devices.modbus import Inverter, add_inverter
 from ringmain.gateway.devices.openadr import PREFIX
+from ringmain.gateway.devices.topics import Speaker, add_speakers
 from ringmain.gateway.devices.vens import Ven, add_ven
 from ringmain.operate.devices import TOKEN_VARIABLE
 from ringmain.vpp.messages import (
@@ -38,7 +40,7 @@ from ringmain.vpp.messages import (
     RegisterSolar,
 )
 from ringmain.world.chargers import StreetCharger
-from ringmain.world.grid_batteries import GridBattery, LinkedBatteries
+from ringmain.world.grid_batteries import GridBattery, LinkedBatteries, MqttBattery
 from ringmain.world.inverters import BatteryInverter, SolarInverter, serve
 from ringmain.world.loads import Building, BuildingVen
 
@@ -49,20 +51,29 @@ CAR_WH = 80_000
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of each live in the street; `linked` batteries share one box with a websocket."""
+    """How many of each live in the street.
+
+    Parameters
+    ----------
+    linked : int
+        Batteries that share one box with a websocket.
+    mqtt : int
+        Batteries on MQTT; with any, the devices' gateways start a mosquitto.
+    """
 
     chargers: int = 2
     batteries: int = 2
     roofs: int = 1
     buildings: int = 1
     linked: int = 2
+    mqtt: int = 0
 
 
 class Street:
     """The devices, and how each comes in.
 
-    Asset ids count on from `first_asset_id`: chargers, batteries, roofs, buildings, linked batteries; each
-    has its own site.
+    Asset ids count on from `first_asset_id`: chargers, batteries, roofs, buildings, linked batteries, those
+    on MQTT; each has its own site.
     """
 
     def __init__(
@@ -70,10 +81,10 @@ class Street:
     ) -> None:
         self._data, self._seed, self._every_s = data, seed, every_s
         self.clock, self.loop = Clock(data / "clock"), LoopThread()
-        sizes = (counts.chargers, counts.batteries, counts.roofs, counts.buildings, counts.linked)
+        sizes = astuple(counts)
         starts = [first_asset_id + sum(sizes[:n]) for n in range(len(sizes))]
         ids = [range(start, start + size) for start, size in zip(starts, sizes, strict=True)]
-        self.charger_ids, self.battery_ids, self.roof_ids, self.building_ids, linked_ids = ids
+        self.charger_ids, self.battery_ids, self.roof_ids, self.building_ids, linked_ids, mqtt_ids = ids
         now_ns = self.clock.now_ns
         self.batteries = {
             n: BatteryInverter(f"B{n:06}", seed + n, now_ns, is_older=bool(n % 2)) for n in self.battery_ids
@@ -81,7 +92,8 @@ class Street:
         self.roofs = {n: SolarInverter(f"R{n:06}", seed + n, now_ns) for n in self.roof_ids}
         self.buildings = {n: Building(seed + n, now_ns) for n in self.building_ids}
         self.linked = {n: GridBattery(seed + n) for n in linked_ids}
-        self.links: list[LinkedBatteries] = []
+        self.on_mqtt = {n: GridBattery(seed + n) for n in mqtt_ids}
+        self.steadying: list[LinkedBatteries | MqttBattery] = []
         self.chargers: dict[int, StreetCharger] = {}
         self.vens: dict[int, BuildingVen] = {}
         self._secrets = self._move_in()
@@ -89,7 +101,8 @@ class Street:
     def registrations(self, link_account_id: int) -> list[Any]:
         """Return the commands that take the devices into the fleet."""
         batteries = [(n, each.limit_w, each.capacity_wh) for n, each in self.batteries.items()]
-        batteries += [(n, each.limit_w, each.capacity_wh) for n, each in self.linked.items()]
+        steadying = self.linked | self.on_mqtt
+        batteries += [(n, each.limit_w, each.capacity_wh) for n, each in steadying.items()]
         efficiency = {"charge_efficiency_permille": 950, "discharge_efficiency_permille": 950}
         own = {"link_account_id": link_account_id}
         commands = [
@@ -148,6 +161,9 @@ class Street:
         if self.linked:
             assets = {n: LinkAsset(b.limit_w, b.limit_w, b.capacity_wh) for n, b in self.linked.items()}
             (kept[min(assets)],) = add_links(self._data, [Link(f"box-{min(assets)}", assets)])
+        speakers = [Speaker(n, b.limit_w, b.limit_w, b.capacity_wh) for n, b in self.on_mqtt.items()]
+        if speakers:
+            kept |= zip(self.on_mqtt, add_speakers(self._data, speakers), strict=True)
         return kept
 
     def connect(self, ports: dict[str, int]) -> None:
@@ -162,7 +178,10 @@ class Street:
             self.vens[n] = BuildingVen(account, building, self.loop, max(self._every_s, 1.0))
         if self.linked:
             box = LinkAccount(f"ws://{HOST}:{ports[SOCKETS]}/", self._secrets[min(self.linked)])
-            self.links.append(LinkedBatteries(box, self.linked, self.loop, self._seed))
+            self.steadying.append(LinkedBatteries(box, self.linked, self.loop, self._seed))
+        for n, battery in self.on_mqtt.items():
+            speaker = MqttAccount(HOST, ports[MQTT], n, self._secrets[n])
+            self.steadying.append(MqttBattery(speaker, battery, self.loop, self._seed))
 
     def live(self) -> None:
         """Let all act but the inverters, which act when they are read."""
@@ -170,8 +189,8 @@ class Street:
             charger.live(self.clock.now_ns())
         for ven in self.vens.values():
             ven.live()
-        for link in self.links:
-            link.live(self.clock.now_ns())
+        for each in self.steadying:
+            each.live(self.clock.now_ns())
 
     def close(self) -> None:
         """Hang up, and end the loop."""
@@ -179,8 +198,8 @@ class Street:
             charger.close()
         for ven in self.vens.values():
             ven.close()
-        for link in self.links:
-            link.close()
+        for each in self.steadying:
+            each.close()
         for battery in self.batteries.values():
             self.loop.run(battery.server.stop())
         for roof in self.roofs.values():
@@ -198,11 +217,11 @@ def register(operator: Client, street: Street, link_account_id: int) -> None:
             raise RingmainError("RM762", "street", what, "Choose other ids with --first-asset")
 
 
-def start_gateways(data: Path, token: str) -> "subprocess.Popen[bytes]":
+def start_gateways(data: Path, token: str, *options: str) -> "subprocess.Popen[bytes]":
     """Start the devices' gateways as a process, and wait until they listen; RM763 if they don't."""
     before = read_ports(data)
     (data / "devices-ports.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "ringmain.cli", "devices", "serve", "--data", str(data)]
+    command = [sys.executable, "-m", "ringmain.cli", "devices", "serve", "--data", str(data), *options]
     process = subprocess.Popen(command, env=os.environ | {TOKEN_VARIABLE: token})
     deadline = time.monotonic() + START_S
     while not read_ports(data):
@@ -218,7 +237,14 @@ def main(arguments: list[str]) -> int:
     """Live until interrupted."""
     parser = argparse.ArgumentParser("ringmain.world.street", description="A street of devices.")
     parser.add_argument("data", type=Path)
-    for name, count in (("chargers", 2), ("batteries", 2), ("roofs", 1), ("buildings", 1), ("linked", 2)):
+    for name, count in (
+        ("chargers", 2),
+        ("batteries", 2),
+        ("roofs", 1),
+        ("buildings", 1),
+        ("linked", 2),
+        ("mqtt", 0),
+    ):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first-asset", type=int, default=1)
@@ -232,7 +258,8 @@ def main(arguments: list[str]) -> int:
     port = read_market_ports(options.data)[SCHEMA.name]
     with Client.connect(HOST, port, operator_token, SCHEMA) as operator:
         register(operator, street, options.account)
-    gateways = start_gateways(options.data, add_token(options.data, SCHEMA.name, options.account, name))
+    link_token = add_token(options.data, SCHEMA.name, options.account, name)
+    gateways = start_gateways(options.data, link_token, *(["--mosquitto"] if options.mqtt else []))
     try:
         street.connect(read_ports(options.data))
         while gateways.poll() is None:

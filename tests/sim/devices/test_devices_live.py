@@ -15,10 +15,13 @@ SEED = 5
 def test_a_street_follows_its_fleet(fleet, tmp_path):
     print(f"seed {SEED}")
     street = Street(
-        tmp_path, SEED, Counts(chargers=2, batteries=2, roofs=1, buildings=1, linked=2), every_s=0.3
+        tmp_path,
+        SEED,
+        Counts(chargers=2, batteries=2, roofs=1, buildings=1, linked=2, mqtt=on_mqtt),
+        every_s=0.3,
     )
     register(fleet.operator, street, LINK)
-    gateways = start_gateways(tmp_path, fleet.link_token)
+    gateways = start_gateways(tmp_path, fleet.link_token, *(["--mosquitto"] if on_mqtt else []))
     try:
         street.connect(json.loads((tmp_path / "devices-ports.json").read_bytes()))
 
@@ -31,9 +34,10 @@ def test_a_street_follows_its_fleet(fleet, tmp_path):
             wait(step, 40)
 
         lives_until(lambda: all(inverter.server.request_count > 5 for inverter in street.batteries.values()))
-        fleet.want(16_000)  # some of it from the roof
+        fleet.want(20_000)  # some of it from the roof
         lives_until(lambda: sum(each.power_w for each in street.batteries.values()) > 3_000)
         lives_until(lambda: sum(each.power_w for each in street.linked.values()) > 500)
+        lives_until(lambda: sum(each.power_w for each in street.on_mqtt.values()) >= 400 * on_mqtt)
         fleet.want(-15_000)
         lives_until(lambda: all(each.wallbox.power_w > 1_000 for each in street.chargers.values()))
         lives_until(lambda: fleet.power_w < -10_000)
@@ -41,6 +45,7 @@ def test_a_street_follows_its_fleet(fleet, tmp_path):
         seen = status(tmp_path)
         assert sorted(seen["chargers"]) == ["street-1", "street-2"]
         assert set(seen["inverters"].values()) == {"polled"}
+        assert seen["mqtt"] is bool(on_mqtt)
         assert seen["links"] == [f"box-{min(street.linked)}"]
         assert seen["counts"]["taken"] > 10 and seen["counts"]["SETPOINT_WRITTEN"] >= 2
         refused = set(seen["fleet"]) - {"sent"}

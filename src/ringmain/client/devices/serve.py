@@ -18,19 +18,23 @@ import msgspec
 from ringmain.client.devices.fleet_link import FleetLink
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.devices.assets import Assets
+from ringmain.gateway.devices.broker import HOST as BROKER_HOST
+from ringmain.gateway.devices.broker import Broker
 from ringmain.gateway.devices.chargers import Chargers
 from ringmain.gateway.devices.csms import Csms, CsmsLimits
 from ringmain.gateway.devices.links import Links
 from ringmain.gateway.devices.modbus import Fieldbus, PollLimits, read_inverters
+from ringmain.gateway.devices.mqtt import MqttGateway, MqttLimits
 from ringmain.gateway.devices.openadr import Vtn, VtnLimits
 from ringmain.gateway.devices.sockets import SocketLimits, Sockets
+from ringmain.gateway.devices.topics import Speakers
 from ringmain.gateway.devices.vens import Vens
 
 LOG = logging.getLogger("ringmain.devices")
 PORTS_FILE = "devices-ports.json"
 STATUS_FILE = "devices-status.json"
 METERS_FILE = "devices-meters"
-OCPP, OPENADR, SOCKETS = "ocpp", "openadr", "websockets"
+OCPP, OPENADR, SOCKETS, MQTT = "ocpp", "openadr", "websockets", "mqtt"
 STATUS_S = 2.0
 ASSETS_MOST = 1 << 20
 
@@ -45,8 +49,12 @@ class Options:
         Of the device link's account, for the fleet's gateway.
     ocpp_port, openadr_port, sockets_port : int
         0: any free one.
+    broker : (str, int), optional
+        Host and port of an MQTT broker that runs.
+    broker_port : int, optional
+        Start a mosquitto of our own at this port of the loopback; 0: any free one.
     tls : ssl.SSLContext, optional
-        For all ports; with client certificates VENs and links are known by theirs.
+        For all ports but the broker's; with client certificates VENs and links are known by theirs.
     """
 
     data: Path
@@ -56,10 +64,13 @@ class Options:
     openadr_port: int = 0
     sockets_port: int = 0
     tls: ssl.SSLContext | None = None
+    broker: tuple[str, int] | None = None
+    broker_port: int | None = None
     csms: CsmsLimits = field(default_factory=CsmsLimits)
     polls: PollLimits = field(default_factory=PollLimits)
     vtn: VtnLimits = field(default_factory=VtnLimits)
     sockets: SocketLimits = field(default_factory=SocketLimits)
+    mqtt: MqttLimits = field(default_factory=MqttLimits)
 
 
 class Service:
@@ -71,6 +82,7 @@ class Service:
         self.ports: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
+        self._mqtt: MqttGateway | None = None
         self._gateways: tuple[Assets, Csms, Fieldbus, Sockets] | None = None
 
     async def __aenter__(self) -> "Service":
@@ -94,7 +106,9 @@ class Service:
         link = self.link = await FleetLink.connect(data, options.token)
         self._stack.push_async_callback(link.close)
         inverters, chargers, vens, links = read_inverters(data), Chargers(data), Vens(data), Links(data)
+        speakers = Speakers(data)
         ids = {each.asset_id for each in inverters} | {each.asset_id for each in vens.all()}
+        ids |= {each.asset_id for each in speakers.all()}
         ids.update(chargers.bounds(), *(each.assets for each in links.all()))
         assets = Assets(link, data / METERS_FILE, _largest(ids))
         csms = Csms(chargers, assets, options.csms)
@@ -106,12 +120,30 @@ class Service:
         sockets = Sockets(links, assets, options.sockets)
         self._stack.push_async_callback(sockets.stop)
         self.ports[SOCKETS] = await sockets.start(options.host, options.sockets_port, options.tls)
+        works = [*await self._start_mqtt(speakers, assets), assets.deal(), self._tell()]
         bus = Fieldbus(inverters, assets, options.polls)
         self._gateways = assets, csms, bus, sockets
         _write(data / PORTS_FILE, self.ports)
-        works = [assets.deal(), self._tell(), *([bus.run()] if inverters else [])]  # a bus of none is done
+        if inverters:  # a bus of none is done at once
+            works.append(bus.run())
         self._tasks = [asyncio.create_task(work) for work in works]
         LOG.info("%d inverters; listening: %s", len(inverters), self.ports)
+
+    async def _start_mqtt(self, speakers: Speakers, assets: Assets) -> list[Any]:
+        """Start our own broker, if one is wanted, and the gateway to it or another; return what is to run."""
+        options = self._options
+        broker, address, works = None, options.broker, []
+        if options.broker_port is not None:
+            broker = Broker(options.data, options.broker_port)
+            self._stack.push_async_callback(broker.stop)
+            await broker.start()
+            address = BROKER_HOST, broker.port
+            works.append(broker.wait())
+        if address is None:
+            return []
+        self.ports[MQTT] = address[1]
+        self._mqtt = MqttGateway(options.data, speakers, assets, address, broker, options.mqtt)
+        return [*works, self._mqtt.run()]
 
     async def wait(self, stopping: asyncio.Event) -> None:
         """Wait until told to stop; raises what ended a gateway before that."""
@@ -128,6 +160,7 @@ class Service:
         states = {str(each.inverter.asset_id): each.state for each in bus.pollers}
         return {
             "chargers": csms.connected, "inverters": states, "links": sockets.connected,
+            "mqtt": self._mqtt is not None and self._mqtt.is_connected,
             "counts": dict(assets.counts), "fleet": dict(self.link.counts),
         }  # fmt: skip
 
@@ -147,7 +180,8 @@ def run(options: Options) -> None:
     ------
     RingmainError
         RM301 or RM302 if the fleet's gateway does not let the link in, RM303 if it is gone for too long;
-        RM750 to RM759 and RM764 to RM767 for the files and ports of the devices.
+        RM750 to RM759, RM764 to RM767, RM777 and RM778 for the files and ports of the devices; RM768 and
+        RM769 if a mosquitto is wanted and is not installed, or does not run.
     """
     asyncio.run(_run(options))
 

@@ -9,8 +9,13 @@ import signal
 from pathlib import Path
 
 from ringmain.core.errors import RingmainError
-from ringmain.gateway.credentials import replace_file
-from ringmain.gateway.devices.topics import ACL_FILE, FOLDER, PASSWORDS_FILE, write_broker_files
+from ringmain.gateway.devices.topics import (
+    ACL_FILE,
+    FOLDER,
+    PASSWORDS_FILE,
+    write_broker_files,
+    write_private,
+)
 
 PROGRAM, PLACES = "mosquitto", "/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/sbin"
 CONFIG_FILE, LOG_FILE = "mosquitto.conf", "mosquitto.log"
@@ -32,7 +37,7 @@ log_type notice
 max_connections 10000
 max_queued_messages 100000
 max_inflight_messages 1000
-message_size_limit 4096
+max_packet_size 8192
 memory_limit 536870912
 persistent_client_expiration 1d
 """
@@ -61,7 +66,7 @@ class Broker:
             port=self.port, host=HOST, user=getpass.getuser(), folder=folder, passwords=PASSWORDS_FILE,
             acl=ACL_FILE, log=LOG_FILE,
         )  # fmt: skip
-        replace_file(folder / CONFIG_FILE, config.encode())
+        write_private(folder / CONFIG_FILE, config)
         keeper = shutil.which("setpriv")  # has it end when we are killed
         prefix = [keeper, "--pdeathsig", "TERM", "--"] if keeper else []
         self._process = await asyncio.create_subprocess_exec(

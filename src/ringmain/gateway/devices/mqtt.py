@@ -234,10 +234,13 @@ class MqttGateway:
             await self._stirred.wait()
             self._stirred.clear()
             while self._due or self._errors:
-                messages = list(self._next_messages())
-                await asyncio.gather(*(
-                    client.publish(topic, payload, qos=1, retain=retain) for topic, payload, retain in messages
-                ))  # fmt: skip
+                sending = [
+                    client.publish(topic, payload, qos=1, retain=retain)
+                    for topic, payload, retain in self._next_messages()
+                ]
+                failed = [each for each in await asyncio.gather(*sending, return_exceptions=True) if each]
+                if failed:  # what is not answered is published again later
+                    LOG.info("%d messages were not published: %s", len(failed), failed[0])
 
     def _next_messages(self) -> Iterator[tuple[str, bytes, bool]]:
         """Yield the next messages: topic, payload, whether it is retained."""

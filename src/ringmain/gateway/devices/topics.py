@@ -6,6 +6,7 @@ mosquitto's own hashes: PBKDF2 with SHA-512 (mosquitto_passwd(1)).
 
 import base64
 import hashlib
+import os
 import secrets
 from pathlib import Path
 
@@ -121,8 +122,8 @@ def write_broker_files(data: Path) -> None:
         users = {GATEWAY_USER: password_hash(gateway_password(data))}
         users |= {str(each.asset_id): each.password_hash for each in Speakers(data).all()}
         lines = "".join(f"{user}:{hashed}\n" for user, hashed in users.items())
-        replace_file(folder / PASSWORDS_FILE, lines.encode())
-        replace_file(folder / ACL_FILE, ACL.encode())
+        write_private(folder / PASSWORDS_FILE, lines)
+        write_private(folder / ACL_FILE, ACL)
 
 
 def gateway_password(data: Path) -> str:
@@ -132,8 +133,16 @@ def gateway_password(data: Path) -> str:
         return path.read_text("ascii")
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, secrets.token_urlsafe(PASSWORD_BYTES).encode())
+        write_private(path, secrets.token_urlsafe(PASSWORD_BYTES))
         return path.read_text("ascii")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file, whole or not at all, that its owner alone can read."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)
 
 
 def password_hash(password: str, salt: bytes | None = None) -> str:
