@@ -1,8 +1,8 @@
 """A street of simulated devices that speak their protocols to the real gateways, over loopback.
 
-``python -m ringmain.world.street DATA --chargers 2 --batteries 2 --roofs 1 --buildings 1 --linked 2`` takes
-them into the fleet whose node and gateway run in DATA, starts the devices' gateways, and lives until it is
-interrupted.
+``python -m ringmain.world.street DATA --chargers 2 --batteries 2 --roofs 1 --buildings 1 --linked 2
+--mqtt 2`` takes them into the fleet whose node and gateway run in DATA, starts the devices' gateways, and
+lives until it is interrupted.
 """
 
 import argparse
@@ -237,15 +237,8 @@ def main(arguments: list[str]) -> int:
     """Live until interrupted."""
     parser = argparse.ArgumentParser("ringmain.world.street", description="A street of devices.")
     parser.add_argument("data", type=Path)
-    for name, count in (
-        ("chargers", 2),
-        ("batteries", 2),
-        ("roofs", 1),
-        ("buildings", 1),
-        ("linked", 2),
-        ("mqtt", 0),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=count)
+    for each in fields(Counts):
+        parser.add_argument(f"--{each.name}", type=int, default=each.default)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first-asset", type=int, default=1)
     parser.add_argument("--account", type=int, default=2, help="of the devices' link (default: 2)")

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 
 from tests.sim.devices.live_fleet import LINK, fleet, status, wait
 
+from ringmain.gateway.devices.broker import PLACES
 from ringmain.world.street import Counts, Street, register, start_gateways
 
 __all__ = ["fleet"]  # a fixture
@@ -14,12 +16,9 @@ SEED = 5
 
 def test_a_street_follows_its_fleet(fleet, tmp_path):
     print(f"seed {SEED}")
-    street = Street(
-        tmp_path,
-        SEED,
-        Counts(chargers=2, batteries=2, roofs=1, buildings=1, linked=2, mqtt=on_mqtt),
-        every_s=0.3,
-    )
+    on_mqtt = 2 if shutil.which("mosquitto", path=f"{os.environ['PATH']}:{PLACES}") else 0
+    counts = Counts(chargers=2, batteries=2, roofs=1, buildings=1, linked=2, mqtt=on_mqtt)
+    street = Street(tmp_path, SEED, counts, every_s=0.3)
     register(fleet.operator, street, LINK)
     gateways = start_gateways(tmp_path, fleet.link_token, *(["--mosquitto"] if on_mqtt else []))
     try:

@@ -38,7 +38,7 @@ def some(seed: int, count: int, begin_ns: int):
     rows["asset_id"] = dice.integers(1, COUNT + 1, count)
     rows["measured_ns"] = begin_ns + dice.integers(0, 90 * SECOND_NS, count)
     rows["measured_ns"] += dice.choice([0, 90_000, -100_000], count, p=[0.94, 0.03, 0.03]) * SECOND_NS
-    scale = dice.choice([1.0, 0.001, 2_000.0], count, p=[0.8, 0.15, 0.05])
+    scale = dice.choice([1.0, 0.001, 2_000.0], count, p=[0.5, 0.45, 0.05])
     rows["power_w"] = dice.uniform(-5_000, 5_000, count) * scale
     step = (rows["measured_ns"] - (NOW_NS - 80_000 * SECOND_NS)) / SECOND_NS
     for name in ("charged_wh", "discharged_wh"):
