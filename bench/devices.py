@@ -2,7 +2,8 @@
 
 Five processes on one machine: a node of the fleet (durability `process`), its gateway, the devices' gateways,
 one that holds the devices' ends of all connections, and the bench. A message is one frame with one record,
-written to its socket by itself; the clock stops when the node has dealt with the last one. A decision is a
+written to its socket by itself; the clock stops when the node has dealt with the last one. The peer is a bare
+picows server, which counts the same frames from as many connections and does nothing else. A decision is a
 tick of the fleet that gives all of its hundred thousand assets a set-point; its time is that of the first
 set-point on the tape, and it is over when the devices have read the last frame.
 """
@@ -25,11 +26,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
-from bench.figures import Row, row
+from bench.figures import Row, alternate, row
 from bench.fleet import many
 from ringmain.client import Client
-from ringmain.client.devices.serve import Options, Service
+from ringmain.client.devices.serve import PORTS_FILE, Options, Service
 from ringmain.client.devices.serve import read_ports as read_device_ports
 from ringmain.core.clock import Clock
 from ringmain.core.engine import Machine
@@ -50,6 +52,7 @@ START_S, WAIT_S = 120.0, 60.0
 PIECE = 8_192
 MASKED = 0x80
 TOKENS_FILE, COUNTS_FILE = "bench-tokens.json", "bench-counts"
+PEER, PEER_FOLDER = "picows, which counts frames", "peer"
 OPCODES = {"binary": 0x82, "ping": 0x89, "pong": 0x8A}
 MANY = "ringmain.vpp.engine:MARKET_OF_MANY"
 
@@ -59,10 +62,10 @@ def run(scale: float = 1.0) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="ringmain-bench-") as folder, _fleet(Path(folder)) as fleet:
         rounds = max(2, int(MESSAGES * scale) // LINKS)
         fleet.report(ASSETS // LINKS)  # so that every asset is heard of
-        told = [fleet.report(rounds) / 1e3 for _ in range(RUNS)]
+        told, theirs = alternate(RUNS, lambda: fleet.report(rounds) / 1e3, lambda: fleet.peer(rounds) / 1e3)
         spans = [fleet.decide(power_w) for power_w in (-50_000_000, 40_000_000, -30_000_000)]
     return [
-        row(f"devices, {LINKS:,} websockets, telemetry", told, "k messages/s"),
+        row(f"devices, {LINKS:,} websockets, telemetry", told, "k messages/s", PEER, theirs),
         row(f"devices, a decision for {ASSETS:,} assets on {LINKS:,} websockets", spans, "ms"),
     ]
 
@@ -88,8 +91,13 @@ def _fleet(data: Path) -> Iterator["_Fleet"]:
             _register(client)
             parts.append(_start("bench.devices", "serve", str(data), link))
             _wait(lambda: bool(read_device_ports(data)), START_S)
-            parts.append(_start("bench.devices", "devices", str(data), pipes=True))
-            fleet = _Fleet(data, client, parts[-1])
+            (data / PEER_FOLDER).mkdir()
+            parts.append(_start("bench.devices", "peer", str(data / PEER_FOLDER)))
+            _wait(lambda: bool(read_device_ports(data / PEER_FOLDER)), START_S)
+            ends = [_start("bench.devices", "devices", str(each), str(data), pipes=True)
+                    for each in (data, data / PEER_FOLDER)]  # fmt: skip
+            parts += ends
+            fleet = _Fleet(data, client, *ends)
             yield fleet
             fleet.close()
     finally:
@@ -134,45 +142,37 @@ def _register(client: Client) -> None:
 class _Fleet:
     """What runs, and what is asked of it."""
 
-    def __init__(self, data: Path, client: Client, devices: "subprocess.Popen[str]") -> None:
-        self._client, self._devices = client, devices
+    def __init__(
+        self, data: Path, client: Client, devices: "subprocess.Popen[str]", peers: "subprocess.Popen[str]"
+    ) -> None:
+        self._client, self._devices, self._peers = client, devices, peers
         self._clock, self._tape = Clock(data / "clock"), TapeReader(data / SCHEMA.name, SCHEMA)
-        self._counts = _counts(data)
-        self._said()
+        self._counts, self._peers_counts = _counts(data), _counts(data / PEER_FOLDER)
+        _said(devices)
+        _said(peers)
 
     def close(self) -> None:
         """Let go."""
         self._tape.close()
 
-    def _said(self) -> list[int]:
-        assert self._devices.stdout is not None, "it has a pipe"
-        return [int(word) for word in self._devices.stdout.readline().split()]
-
-    def _tell(self, *words: object) -> None:
-        assert self._devices.stdin is not None, "it has a pipe"
-        self._devices.stdin.write(" ".join(map(str, words)) + "\n")
-        self._devices.stdin.flush()
-
     def report(self, rounds: int) -> float:
         """Let each device send so many messages; return messages a second."""
-        before, began = int(self._counts[0]), time.perf_counter()
-        self._tell("report", rounds)
-        self._said()
-        sent = rounds * LINKS
-        _wait(lambda: self._counts[0] - before >= sent and self._counts[1] == 0, WAIT_S)
-        assert self._counts[0] - before == sent, "all were taken"
-        return sent / (time.perf_counter() - began)
+        return _rate(self._devices, self._counts, rounds)
+
+    def peer(self, rounds: int) -> float:
+        """Let each device send as many to the peer."""
+        return _rate(self._peers, self._peers_counts, rounds)
 
     def decide(self, power_w: int) -> float:
         """Ask for a power; return ms from the tick's first set-point to the last frame."""
         self._tape.position = self._tape.readable()
-        self._tell("listen", ASSETS)
-        self._said()
+        _tell(self._devices, "listen", ASSETS)
+        _said(self._devices)
         ends_ns = self._clock.now_ns() + 600 * 1_000_000_000
         self._client.wait_answer(
             self._client.send(SetTarget(valid_until_ns=ends_ns, power_w=power_w, ramp_w_per_s=0))
         )
-        last_ns, number = self._said()
+        last_ns, number = _said(self._devices)
         issued = self._issued(number)
         self._client.poll()
         time.sleep(1.5)  # for the devices' answers
@@ -186,6 +186,27 @@ class _Fleet:
             issued = events.view(SetpointIssued.dtype)[events["kind"] == SetpointIssued.kind]
             times.append(issued["time_ns"][issued["setpoint_number"] == number])
         return np.concatenate(times)
+
+
+def _said(process: "subprocess.Popen[str]") -> list[int]:
+    assert process.stdout is not None, "it has a pipe"
+    return [int(word) for word in process.stdout.readline().split()]
+
+
+def _tell(process: "subprocess.Popen[str]", *words: object) -> None:
+    assert process.stdin is not None, "it has a pipe"
+    process.stdin.write(" ".join(map(str, words)) + "\n")
+    process.stdin.flush()
+
+
+def _rate(process: "subprocess.Popen[str]", counts: Any, rounds: int) -> float:
+    """Return messages a second, until the last was dealt with."""
+    before, began, sent = int(counts[0]), time.perf_counter(), rounds * LINKS
+    _tell(process, "report", rounds)
+    _said(process)
+    _wait(lambda: counts[0] - before >= sent and counts[1] == 0, WAIT_S)
+    assert counts[0] - before == sent, "all were taken"
+    return sent / (time.perf_counter() - began)
 
 
 def _counts(data: Path) -> Any:
@@ -222,16 +243,45 @@ async def _serve(options: Options) -> None:
             await asyncio.sleep(0.01)
 
 
+# The peer.
+
+
+def peer(data: Path) -> None:
+    """Count frames until SIGTERM."""
+    import uvloop
+
+    uvloop.run(_peer(data))
+
+
+async def _peer(data: Path) -> None:
+    stopping, seen, counts = asyncio.Event(), [0], _counts(data)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+
+    class Counting(WSListener):
+        def on_ws_connected(self, transport: WSTransport) -> None:
+            transport.send(WSMsgType.BINARY, bytes(frames.RECORD_BYTES))
+
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            seen[0] += 1
+
+    server = await ws_create_server(lambda request: Counting(), "127.0.0.1", 0, backlog=4_096)
+    ports = {"websockets": int(server.sockets[0].getsockname()[1])}
+    (data / PORTS_FILE).write_bytes(msgspec.json.encode(ports))
+    while not stopping.is_set():
+        counts[0] = seen[0]
+        await asyncio.sleep(0.01)
+
+
 # The devices.
 
 
 class _Devices:
     """The far ends of all connections."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, fleet: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (4 * LINKS, 4 * LINKS))
-        self._clock, port = Clock(data / "clock"), read_device_ports(data)["websockets"]
-        tokens = msgspec.json.decode((data / TOKENS_FILE).read_bytes(), type=list[str])
+        self._clock, port = Clock(fleet / "clock"), read_device_ports(data)["websockets"]
+        tokens = msgspec.json.decode((fleet / TOKENS_FILE).read_bytes(), type=list[str])
         self._ends = [_upgraded(port, token) for token in tokens]
         self._round = 0
 
@@ -318,9 +368,9 @@ def _upgraded(port: int, token: str) -> socket.socket:
     return end
 
 
-def devices(data: Path) -> None:
+def devices(data: Path, fleet: Path) -> None:
     """Do what is asked on standard input until it ends."""
-    ends = _Devices(data)
+    ends = _Devices(data, fleet)
     print(0, flush=True)
     for line in sys.stdin:
         what, count = line.split()
@@ -334,5 +384,7 @@ def devices(data: Path) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(Path(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "peer":
+        peer(Path(sys.argv[2]))
     else:
-        devices(Path(sys.argv[2]))
+        devices(Path(sys.argv[2]), Path(sys.argv[3]))

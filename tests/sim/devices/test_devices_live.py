@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 
-from tests.sim.devices.live_fleet import LINK, fleet, status, wait
+from live_fleet import LINK, fleet, status, wait
 
 from ringmain.gateway.devices.broker import PLACES
 from ringmain.world.street import Counts, Street, register, start_gateways

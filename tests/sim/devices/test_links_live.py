@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from tests.sim.devices.live_fleet import LINK, fleet, status, wait
+from live_fleet import LINK, fleet, status, wait
 
 from ringmain.client.devices.link_client import LinkAccount, LinkClient
 from ringmain.client.devices.loop_thread import LoopThread

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.unit.gateway.devices.recording import RecordingPort
+from recording import RecordingPort
 
 from ringmain.gateway.devices import assets as assets_module
 from ringmain.gateway.devices import frames

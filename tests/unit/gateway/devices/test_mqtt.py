@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from tests.unit.gateway.devices.recording import SECOND_NS, RecordingPort, until
+from recording import SECOND_NS, RecordingPort, until
 
 from ringmain.client.devices.mqtt_client import MqttAccount, MqttClient
 from ringmain.core.errors import RingmainError

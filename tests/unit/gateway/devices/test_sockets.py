@@ -2,19 +2,25 @@
 
 import asyncio
 import base64
+import hashlib
+import ssl
 from collections import Counter
 
 import numpy as np
 import pytest
+from certificates import owned
 from picows import WSCloseCode, WSMsgType
-from tests.unit.gateway.devices.recording import SECOND_NS, RecordingPort, until
+from recording import SECOND_NS, RecordingPort, until
 
 from ringmain.client.devices.link_client import LinkAccount, LinkClient
+from ringmain.core.errors import RingmainError
+from ringmain.gateway.certificate import make
 from ringmain.gateway.devices import frames
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.links import Link, LinkAsset, Links, add_links, remove_link
 from ringmain.gateway.devices.readings import READING
 from ringmain.gateway.devices.sockets import SocketLimits, Sockets
+from ringmain.gateway.tls import Tls
 
 BATTERY = LinkAsset(5_000, 5_000, 10_000)
 
@@ -249,6 +255,56 @@ def test_nobody_is_read_while_the_fleet_has_no_room(tmp_path):
         await until(lambda: len(site.port.reports) == 2)
 
     run(test, tmp_path, SocketLimits(room=1))
+
+
+def test_a_certificate_is_an_identity_too(tmp_path):
+    async def test():
+        server_certificate, server_key = make(tmp_path, ["127.0.0.1"])
+        files = [owned(tmp_path, name) for name in ("depot", "others")]
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_bytes(b"".join(certificate.read_bytes() for certificate, _ in files))
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(files[0][0].read_text())).hexdigest()
+        add_links(tmp_path, [Link("depot", {1: BATTERY}, certificate_sha256=digest)])
+        port = RecordingPort()
+        assets = Assets(port, tmp_path / "meters")
+        sockets = Sockets(Links(tmp_path), assets)
+        tls = Tls(server_certificate, server_key, trusted).context()
+        url = f"wss://127.0.0.1:{await sockets.start('127.0.0.1', 0, tls)}/"
+        clients = []
+        for certificate, key in files:
+            context = ssl.create_default_context(cafile=server_certificate)
+            context.load_cert_chain(certificate, key)
+            clients.append(LinkClient(LinkAccount(url, "", context)))
+        tasks = [asyncio.create_task(client.run()) for client in clients]
+        await until(lambda: clients[0].is_connected and clients[1].ended)
+        assert clients[1].ended[0] == (WSCloseCode.POLICY_VIOLATION, "UNKNOWN_LINK")
+        clients[0].report(np.array([(1, port.now_ns(), 5.0, np.nan, np.nan, np.nan)], READING))
+        await until(lambda: port.reports)
+        for task in tasks:
+            task.cancel()
+        await sockets.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(test(), 30))
+
+
+def test_files_that_cannot_be_are_named(tmp_path):
+    add_links(tmp_path, [Link("north", {1: BATTERY})])
+    for wrong, why in (
+        (Link("south", {1: BATTERY}), "another one has its name or one of its assets"),
+        (Link("a/b", {2: BATTERY}), "a name is"),
+        (Link("b", {}), "1 to 4096 assets"),
+        (Link("b", {2: LinkAsset(-1)}), "below 0"),
+        (Link("b", {2: BATTERY}, certificate_sha256="x"), "SHA-256"),
+    ):
+        with pytest.raises(RingmainError, match=f"RM766.*{why}"):
+            add_links(tmp_path, [wrong])
+    with pytest.raises(RingmainError, match="RM766"):
+        remove_link(tmp_path, "south")
+    (tmp_path / "links.json").write_text("[1]")
+    with pytest.raises(RingmainError, match="RM765"):
+        Links(tmp_path).all()
 
 
 def test_the_upgrade_of_others_is_answered_in_http(tmp_path):
