@@ -28,7 +28,7 @@ import msgspec
 import numpy as np
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
-from bench.figures import Row, alternate, row
+from bench.figures import Row, row
 from bench.fleet import many
 from ringmain.client import Client
 from ringmain.client.devices.serve import PORTS_FILE, Options, Service
@@ -61,11 +61,16 @@ def run(scale: float = 1.0) -> list[Row]:
     """Measure messages a second, and milliseconds from a decision to the last frame."""
     with tempfile.TemporaryDirectory(prefix="ringmain-bench-") as folder, _fleet(Path(folder)) as fleet:
         rounds = max(2, int(MESSAGES * scale) // LINKS)
-        fleet.report(ASSETS // LINKS)  # so that every asset is heard of
-        told, theirs = alternate(RUNS, lambda: fleet.report(rounds) / 1e3, lambda: fleet.peer(rounds) / 1e3)
+        fleet.ours.report(ASSETS // LINKS)  # so that every asset is heard of
+        told, theirs = [], []
+        for _ in range(RUNS):
+            told.append(fleet.ours.report(rounds))
+            theirs.append(fleet.theirs.report(rounds))
         spans = [fleet.decide(power_w) for power_w in (-50_000_000, 40_000_000, -30_000_000)]
+    name = f"devices, {LINKS:,} websockets"
     return [
-        row(f"devices, {LINKS:,} websockets, telemetry", told, "k messages/s", PEER, theirs),
+        row(f"{name}, telemetry", [each[0] for each in told], "k/s", PEER, [each[0] for each in theirs]),
+        row(f"{name}, processor", [each[1] for each in told], "µs", PEER, [each[1] for each in theirs]),
         row(f"devices, a decision for {ASSETS:,} assets on {LINKS:,} websockets", spans, "ms"),
     ]
 
@@ -94,10 +99,13 @@ def _fleet(data: Path) -> Iterator["_Fleet"]:
             (data / PEER_FOLDER).mkdir()
             parts.append(_start("bench.devices", "peer", str(data / PEER_FOLDER)))
             _wait(lambda: bool(read_device_ports(data / PEER_FOLDER)), START_S)
+            places = (data, data / PEER_FOLDER)
             ends = [_start("bench.devices", "devices", str(each), str(data), pipes=True)
-                    for each in (data, data / PEER_FOLDER)]  # fmt: skip
+                    for each in places]  # fmt: skip
+            servers = [part.pid for part in parts[-2:]]
             parts += ends
-            fleet = _Fleet(data, client, *ends)
+            far = [_Far(*each) for each in zip(ends, servers, places, strict=True)]
+            fleet = _Fleet(data, client, *far)
             yield fleet
             fleet.close()
     finally:
@@ -142,37 +150,24 @@ def _register(client: Client) -> None:
 class _Fleet:
     """What runs, and what is asked of it."""
 
-    def __init__(
-        self, data: Path, client: Client, devices: "subprocess.Popen[str]", peers: "subprocess.Popen[str]"
-    ) -> None:
-        self._client, self._devices, self._peers = client, devices, peers
+    def __init__(self, data: Path, client: Client, ours: "_Far", theirs: "_Far") -> None:
+        self._client, self.ours, self.theirs = client, ours, theirs
         self._clock, self._tape = Clock(data / "clock"), TapeReader(data / SCHEMA.name, SCHEMA)
-        self._counts, self._peers_counts = _counts(data), _counts(data / PEER_FOLDER)
-        _said(devices)
-        _said(peers)
 
     def close(self) -> None:
         """Let go."""
         self._tape.close()
 
-    def report(self, rounds: int) -> float:
-        """Let each device send so many messages; return messages a second."""
-        return _rate(self._devices, self._counts, rounds)
-
-    def peer(self, rounds: int) -> float:
-        """Let each device send as many to the peer."""
-        return _rate(self._peers, self._peers_counts, rounds)
-
     def decide(self, power_w: int) -> float:
         """Ask for a power; return ms from the tick's first set-point to the last frame."""
         self._tape.position = self._tape.readable()
-        _tell(self._devices, "listen", ASSETS)
-        _said(self._devices)
+        self.ours.tell("listen", ASSETS)
+        self.ours.said()
         ends_ns = self._clock.now_ns() + 600 * 1_000_000_000
         self._client.wait_answer(
             self._client.send(SetTarget(valid_until_ns=ends_ns, power_w=power_w, ramp_w_per_s=0))
         )
-        last_ns, number = _said(self._devices)
+        last_ns, number = self.ours.said()
         issued = self._issued(number)
         self._client.poll()
         time.sleep(1.5)  # for the devices' answers
@@ -188,25 +183,40 @@ class _Fleet:
         return np.concatenate(times)
 
 
-def _said(process: "subprocess.Popen[str]") -> list[int]:
-    assert process.stdout is not None, "it has a pipe"
-    return [int(word) for word in process.stdout.readline().split()]
+class _Far:
+    """The process with the devices' ends of all connections to one server."""
+
+    def __init__(self, process: "subprocess.Popen[str]", server: int, folder: Path) -> None:
+        self._process, self._server, self._counts = process, server, _counts(folder)
+        self.said()
+
+    def said(self) -> list[int]:
+        """Return what it answers."""
+        assert self._process.stdout is not None, "it has a pipe"
+        return [int(word) for word in self._process.stdout.readline().split()]
+
+    def tell(self, *words: object) -> None:
+        """Ask for something."""
+        assert self._process.stdin is not None, "it has a pipe"
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+
+    def report(self, rounds: int) -> tuple[float, float]:
+        """Let each device send so many messages; return thousands a second, and the server's µs for each."""
+        counts, sent = self._counts, rounds * LINKS
+        before, spent_ns, began = int(counts[0]), _processor_ns(self._server), time.perf_counter()
+        self.tell("report", rounds)
+        self.said()
+        _wait(lambda: counts[0] - before >= sent and counts[1] == 0, WAIT_S)
+        seconds = time.perf_counter() - began
+        assert counts[0] - before == sent, "all were taken"
+        return sent / seconds / 1e3, (_processor_ns(self._server) - spent_ns) / sent / 1e3
 
 
-def _tell(process: "subprocess.Popen[str]", *words: object) -> None:
-    assert process.stdin is not None, "it has a pipe"
-    process.stdin.write(" ".join(map(str, words)) + "\n")
-    process.stdin.flush()
-
-
-def _rate(process: "subprocess.Popen[str]", counts: Any, rounds: int) -> float:
-    """Return messages a second, until the last was dealt with."""
-    before, began, sent = int(counts[0]), time.perf_counter(), rounds * LINKS
-    _tell(process, "report", rounds)
-    _said(process)
-    _wait(lambda: counts[0] - before >= sent and counts[1] == 0, WAIT_S)
-    assert counts[0] - before == sent, "all were taken"
-    return sent / (time.perf_counter() - began)
+def _processor_ns(process: int) -> int:
+    """Return the time that all threads of a process have run."""
+    tasks = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks)
 
 
 def _counts(data: Path) -> Any:
