@@ -19,7 +19,7 @@ unexport UV_DEFAULT_INDEX
 endif
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup run test lint bench docs lock clean
+.PHONY: help setup system run test lint bench docs lock clean
 
 help:
 	@echo 'make run     set up, then live a trading day; make run ARGS="--days 1 --report report"'
@@ -41,7 +41,17 @@ $(BIN)/uv:
 $(READY): pyproject.toml requirements.lock | $(BIN)/uv
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(MAKE) --no-print-directory system
 	@touch $@
+
+# Programs that no package registry for Python has. Nothing fails without them; what needs them says so.
+system:
+	@PATH="$$PATH:/usr/sbin:/sbin"; command -v mosquitto >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		timeout 120 apt-get install -y -qq --no-install-recommends mosquitto >/dev/null 2>&1 || \
+		{ timeout 120 apt-get update -qq && timeout 120 apt-get install -y -qq --no-install-recommends mosquitto; } >/dev/null 2>&1 || true; \
+	fi; \
+	command -v mosquitto >/dev/null || echo 'mosquitto is not installed: devices over MQTT need it (apt-get install mosquitto)'
 
 run: setup
 	$(BIN)/ringmain run $(ARGS)

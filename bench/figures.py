@@ -60,6 +60,8 @@ GOALS = {
     "tracking a ramp, 20 % lost": Goal("value", 0.5, False, "≤ 0.5 %"),
     "tracking a ramp, 30 % cut off": Goal("value", 1, False, "≤ 1 %"),
     "homes, score, causal control": Goal("value", 0.75, False, "≤ 0.75"),
+    "devices, 2,000 websockets, telemetry": Goal("value", 80, True, "≥ 80 k/s"),
+    "devices, a decision for 100,000 assets": Goal("value", 250, False, "≤ 250 ms"),
     "replay": Goal("value", 10, True, "≥ 10 M commands/s"),
     "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, time": Goal("value", 10, False, "≤ 10 s"),
     "day-ahead, 1 zone x 24 h, 20k steps, 500 blocks, gap": Goal("value", 1e-4, False, "≤ 1e-4"),

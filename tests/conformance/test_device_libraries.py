@@ -1,14 +1,16 @@
 """The devices' gateways beside clients and servers that others wrote, used as their own documents say.
 
-aiohttp's websockets under ocpp's charge points, pysunspec2's Modbus client on the simulated registers, and
+aiohttp's websockets under ocpp's charge points and, with struct, for binary records; pysunspec2's Modbus client on the simulated registers, and
 openleadr's VEN with nothing around it.
 """
 
 import asyncio
 import base64
+import struct
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+import numpy as np
 import pytest
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint as ChargePoint16
@@ -24,8 +26,10 @@ from ringmain.client.devices.loop_thread import LoopThread
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.chargers import Chargers, Connector, add_charger
 from ringmain.gateway.devices.csms import Csms
-from ringmain.gateway.devices.fleet_port import Setpoint
+from ringmain.gateway.devices.fleet_port import SETPOINT, Setpoint, Telemetry
+from ringmain.gateway.devices.links import Link, LinkAsset, Links, add_links
 from ringmain.gateway.devices.openadr import PREFIX, Vtn, VtnLimits
+from ringmain.gateway.devices.sockets import Sockets
 from ringmain.gateway.devices.vens import Ven, Vens, add_ven
 from ringmain.world.inverters import BatteryInverter, SolarInverter, serve
 
@@ -43,6 +47,12 @@ class Ledger:
 
     def report(self, telemetry) -> None:
         self.reports.append(telemetry)
+
+    def report_many(self, reports) -> None:
+        self.reports += [Telemetry(*row) for row in reports.tolist()]
+
+    def room(self) -> int:
+        return 1 << 30
 
     def plug_in(self, asset_id, departs_s, required_wh) -> None:
         self.plugged[asset_id] = required_wh
@@ -233,5 +243,43 @@ def test_a_stock_ven(tmp_path):
         assert vtn.opts[-1].opt == "optIn"
         await client.stop()
         await vtn.stop()
+
+    asyncio.run(asyncio.wait_for(test(), 30))
+
+
+def test_binary_records_over_another_websocket(tmp_path):
+    """Layouts as docs/howto/websockets.md has them."""
+
+    async def test():
+        ledger = Ledger()
+        assets = Assets(ledger, tmp_path / "meters")
+        (token,) = add_links(tmp_path, [Link("box", {7: LinkAsset(5_000, 5_000, 10_000)})])
+        sockets = Sockets(Links(tmp_path), assets)
+        url = f"http://127.0.0.1:{await sockets.start('127.0.0.1', 0)}/"
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, headers=bearer) as socket:
+            kind, version, _, _, now_ns = struct.unpack("<HBBIq24x", await socket.receive_bytes())
+            assert (kind, version) == (5, 1) and abs(now_ns - ledger.now_ns()) < SECOND_NS
+            said = (now_ns, 120_000.5, 95_000.0, -1_500.0, 4_200.0)
+            await socket.send_bytes(struct.pack("<HBBIqddff", 1, 1, 15, 7, *said))
+            until_ns = now_ns + 300 * SECOND_NS
+            assets.hand_many(np.array([(7, -2_000, until_ns, 71)], SETPOINT))
+            told = struct.unpack("<HBBIqq8xi4x", await socket.receive_bytes())
+            assert told == (2, 1, 0, 7, 71, until_ns, -2_000)
+            await socket.send_bytes(struct.pack("<HBBIqH22x", 3, 1, 0, 7, 71, 0))
+            await socket.send_bytes(
+                struct.pack("<HBBIqddff", 1, 1, 1, 7, now_ns + 60 * SECOND_NS, 0, 0, 5, 0)
+            )
+            kind, _, _, asset_id, measured_ns, reason = struct.unpack(
+                "<HBBIqH22x", await socket.receive_bytes()
+            )
+            assert (kind, asset_id, measured_ns, reason) == (4, 7, now_ns + 60 * SECOND_NS, 6)
+        assert assets.counts["SETPOINT_ACCEPTED"] == 1
+        (report,) = ledger.reports
+        assert (report.power_w, report.charged_wh, report.discharged_wh, report.energy_wh) == (
+            -1_500, 120_000, 95_000, 4_200,
+        )  # fmt: skip
+        await sockets.stop()
+        await asyncio.sleep(0.05)
 
     asyncio.run(asyncio.wait_for(test(), 30))

@@ -1,4 +1,4 @@
-"""Subcommands about chargers, inverters and VENs. It imports nothing heavy: each loads what it needs."""
+"""Subcommands about devices and their protocols. It imports nothing heavy: each loads what it needs."""
 
 import argparse
 import os
@@ -14,25 +14,39 @@ TOKEN_VARIABLE = "RINGMAIN_DEVICES_TOKEN"
 
 def add(commands: Any, data: Path, say: Callable[[Said], Any]) -> None:
     """Add the subcommands; `say` makes a function whose text is printed into one that is run."""
-    serve = _command(commands, "serve", "Serve chargers, inverters and VENs of a data folder.", say(_serve))
+    serve = _command(commands, "serve", "Serve the devices of a data folder.", say(_serve))
     charger = _command(commands, "charger", "Let a charge point in; prints its password.", say(_charger))
     inverter = _command(commands, "inverter", "Poll an inverter with SunSpec registers.", say(_inverter))
     ven = _command(commands, "ven", "Let an OpenADR VEN in; prints its token.", say(_ven))
+    link = _command(commands, "link", "Let a device in by websocket; prints its token.", say(_link))
+    mqtt = _command(commands, "mqtt", "Let a device in over MQTT; prints its password.", say(_mqtt))
     status = _command(commands, "status", "Who is connected, and what was counted.", say(_status))
-    for command in (serve, charger, inverter, ven, status):
+    for command in (serve, charger, inverter, ven, link, mqtt, status):
         command.add_argument(
             "--data", type=Path, default=data, metavar="DIR", help=f"data folder (default: {data})"
         )
     _add_serve(serve)
     _add_devices(charger, inverter, ven)
+    _add_link(link)
+    mqtt.add_argument("asset", type=int, help="its id in the fleet, and its user name at the broker")
+    mqtt.add_argument("--remove", action="store_true", help="let it in no longer")
+    for command in (charger, inverter, ven, link, mqtt):
+        _add_limits(command)
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     serve.add_argument("--ocpp-port", type=int, default=0, help="for chargers (default: any)")
     serve.add_argument("--openadr-port", type=int, default=0, help="for VENs (default: any)")
+    serve.add_argument("--websocket-port", type=int, default=0, help="for links (default: any)")
+    broker = serve.add_mutually_exclusive_group()
+    broker.add_argument("--mqtt", metavar="HOST:PORT", help="a broker that runs, for devices over MQTT")
+    own = "start mosquitto at the loopback; without a port at any free one"
+    broker.add_argument("--mosquitto", type=int, nargs="?", const=0, metavar="PORT", help=own)
     serve.add_argument("--tls", action="store_true", help='with the folder\'s "ringmain certificate"')
-    serve.add_argument("--client-authority", type=Path, help="PEM file of those who sign VENs' certificates")
+    serve.add_argument(
+        "--client-authority", type=Path, help="PEM file of those who sign devices' certificates"
+    )
     serve.add_argument(
         "--token", help=f"of the fleet's device link; without it, {TOKEN_VARIABLE} is looked at"
     )
@@ -57,10 +71,19 @@ def _add_devices(
     ven.add_argument("--certificate", default="", metavar="SHA256", help="digest of its certificate")
     for command in (inverter, ven):
         command.add_argument("--asset", type=int, required=True, help="its id in the fleet")
-    for command in (charger, inverter, ven):
-        command.add_argument("--import-w", type=int, default=11_000, help="most from the grid (11000)")
-        command.add_argument("--export-w", type=int, default=0, help="most to the grid (default: 0)")
-        command.add_argument("--capacity-wh", type=int, default=0, help="what it stores (default: 0)")
+
+
+def _add_link(link: argparse.ArgumentParser) -> None:
+    link.add_argument("id", help="its name")
+    link.add_argument("--remove", action="store_true", help="let it in no longer")
+    link.add_argument("--assets", type=int, nargs="+", default=[], help="that it speaks for")
+    link.add_argument("--certificate", default="", metavar="SHA256", help="digest of its certificate")
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--import-w", type=int, default=11_000, help="most from the grid (11000)")
+    command.add_argument("--export-w", type=int, default=0, help="most to the grid (default: 0)")
+    command.add_argument("--capacity-wh", type=int, default=0, help="what it stores (default: 0)")
 
 
 def _command(commands: Any, name: str, help: str, function: Any) -> argparse.ArgumentParser:
@@ -83,7 +106,9 @@ def _serve(options: argparse.Namespace) -> str:
 
         files = (options.data / CERTIFICATE_FILE, options.data / KEY_FILE)
         tls = Tls(*files, options.client_authority).context()
-    run(Options(options.data, token, options.host, options.ocpp_port, options.openadr_port, tls))
+    ports = (options.ocpp_port, options.openadr_port, options.websocket_port)
+    broker = _address(options.mqtt, "mqtt", 1883) if options.mqtt else None
+    run(Options(options.data, token, options.host, *ports, tls, broker, options.mosquitto))
     return "ended in order"
 
 
@@ -106,16 +131,21 @@ def _charger(options: argparse.Namespace) -> str:
 def _inverter(options: argparse.Namespace) -> str:
     from ringmain.gateway.devices.modbus import Inverter, add_inverter
 
-    host, _, port = options.address.partition(":")
-    if port and not port.isdecimal():
-        what = f"{options.address} is no address"
-        raise RingmainError("RM761", "inverter", what, "Write it as 192.0.2.7 or 192.0.2.7:502")
+    host, port = _address(options.address, "inverter", 502)
     inverter = Inverter(
         options.asset, host, options.serial, options.kind, options.export_w, options.import_w,
-        options.capacity_wh, int(port or 502), options.unit, options.poll_s,
+        options.capacity_wh, port, options.unit, options.poll_s,
     )  # fmt: skip
     add_inverter(options.data, inverter)
     return f"asset {inverter.asset_id} is polled from the next start on"
+
+
+def _address(text: str, where: str, default_port: int) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    if port and not port.isdecimal():
+        next_step = f"Write it as 192.0.2.7 or 192.0.2.7:{default_port}"
+        raise RingmainError("RM761", where, f"{text} is no address", next_step)
+    return host, int(port or default_port)
 
 
 def _ven(options: argparse.Namespace) -> str:
@@ -128,6 +158,27 @@ def _ven(options: argparse.Namespace) -> str:
             options.capacity_wh, options.signal,
         ),
     )  # fmt: skip
+
+
+def _link(options: argparse.Namespace) -> str:
+    from ringmain.gateway.devices.links import Link, LinkAsset, add_links, remove_link
+
+    if options.remove:
+        remove_link(options.data, options.id)
+        return f"{options.id} is let in no longer"
+    asset = LinkAsset(options.import_w, options.export_w, options.capacity_wh)
+    assets = dict.fromkeys(options.assets, asset)
+    return add_links(options.data, [Link(options.id, assets, "", options.certificate)])[0]
+
+
+def _mqtt(options: argparse.Namespace) -> str:
+    from ringmain.gateway.devices.topics import Speaker, add_speakers, remove_speaker
+
+    if options.remove:
+        remove_speaker(options.data, options.asset)
+        return f"asset {options.asset} is let in no longer"
+    speaker = Speaker(options.asset, options.import_w, options.export_w, options.capacity_wh)
+    return add_speakers(options.data, [speaker])[0]
 
 
 def _status(options: argparse.Namespace) -> str:

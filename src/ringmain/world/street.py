@@ -1,8 +1,8 @@
-"""A street of simulated devices that speak OCPP, SunSpec and OpenADR to the real gateways, over loopback.
+"""A street of simulated devices that speak their protocols to the real gateways, over loopback.
 
-``python -m ringmain.world.street DATA --chargers 2 --batteries 2 --roofs 1 --buildings 1`` takes them into
-the fleet whose node and gateway run in DATA, starts the devices' gateways, and lives until it is
-interrupted.
+``python -m ringmain.world.street DATA --chargers 2 --batteries 2 --roofs 1 --buildings 1 --linked 2
+--mqtt 2`` takes them into the fleet whose node and gateway run in DATA, starts the devices' gateways, and
+lives until it is interrupted.
 """
 
 import argparse
@@ -10,22 +10,26 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ringmain.client import Client
 from ringmain.client.devices.charge_points import Identity
+from ringmain.client.devices.link_client import LinkAccount
 from ringmain.client.devices.loop_thread import LoopThread
-from ringmain.client.devices.serve import OCPP, OPENADR, read_ports
+from ringmain.client.devices.mqtt_client import MqttAccount
+from ringmain.client.devices.serve import MQTT, OCPP, OPENADR, SOCKETS, read_ports
 from ringmain.client.devices.ven import Account
 from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.app import read_ports as read_market_ports
 from ringmain.gateway.credentials import add_token
 from ringmain.gateway.devices.chargers import Connector, add_charger
+from ringmain.gateway.devices.links import Link, LinkAsset, add_links
 from ringmain.gateway.devices.modbus import Inverter, add_inverter
 from ringmain.gateway.devices.openadr import PREFIX
+from ringmain.gateway.devices.topics import Speaker, add_speakers
 from ringmain.gateway.devices.vens import Ven, add_ven
 from ringmain.operate.devices import TOKEN_VARIABLE
 from ringmain.vpp.messages import (
@@ -36,6 +40,7 @@ from ringmain.vpp.messages import (
     RegisterSolar,
 )
 from ringmain.world.chargers import StreetCharger
+from ringmain.world.grid_batteries import GridBattery, LinkedBatteries, MqttBattery
 from ringmain.world.inverters import BatteryInverter, SolarInverter, serve
 from ringmain.world.loads import Building, BuildingVen
 
@@ -46,18 +51,29 @@ CAR_WH = 80_000
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of each live in the street."""
+    """How many of each live in the street.
+
+    Parameters
+    ----------
+    linked : int
+        Batteries that share one box with a websocket.
+    mqtt : int
+        Batteries on MQTT; with any, the devices' gateways start a mosquitto.
+    """
 
     chargers: int = 2
     batteries: int = 2
     roofs: int = 1
     buildings: int = 1
+    linked: int = 2
+    mqtt: int = 0
 
 
 class Street:
     """The devices, and how each comes in.
 
-    Asset ids count on from `first_asset_id`: chargers, batteries, roofs, buildings; each has its own site.
+    Asset ids count on from `first_asset_id`: chargers, batteries, roofs, buildings, linked batteries, those
+    on MQTT; each has its own site.
     """
 
     def __init__(
@@ -65,22 +81,28 @@ class Street:
     ) -> None:
         self._data, self._seed, self._every_s = data, seed, every_s
         self.clock, self.loop = Clock(data / "clock"), LoopThread()
-        sizes = (counts.chargers, counts.batteries, counts.roofs, counts.buildings)
-        starts = [first_asset_id + sum(sizes[:n]) for n in range(4)]
+        sizes = astuple(counts)
+        starts = [first_asset_id + sum(sizes[:n]) for n in range(len(sizes))]
         ids = [range(start, start + size) for start, size in zip(starts, sizes, strict=True)]
-        self.charger_ids, self.battery_ids, self.roof_ids, self.building_ids = ids
+        self.charger_ids, self.battery_ids, self.roof_ids, self.building_ids, linked_ids, mqtt_ids = ids
         now_ns = self.clock.now_ns
         self.batteries = {
             n: BatteryInverter(f"B{n:06}", seed + n, now_ns, is_older=bool(n % 2)) for n in self.battery_ids
         }
         self.roofs = {n: SolarInverter(f"R{n:06}", seed + n, now_ns) for n in self.roof_ids}
         self.buildings = {n: Building(seed + n, now_ns) for n in self.building_ids}
+        self.linked = {n: GridBattery(seed + n) for n in linked_ids}
+        self.on_mqtt = {n: GridBattery(seed + n) for n in mqtt_ids}
+        self.steadying: list[LinkedBatteries | MqttBattery] = []
         self.chargers: dict[int, StreetCharger] = {}
         self.vens: dict[int, BuildingVen] = {}
         self._secrets = self._move_in()
 
     def registrations(self, link_account_id: int) -> list[Any]:
         """Return the commands that take the devices into the fleet."""
+        batteries = [(n, each.limit_w, each.capacity_wh) for n, each in self.batteries.items()]
+        steadying = self.linked | self.on_mqtt
+        batteries += [(n, each.limit_w, each.capacity_wh) for n, each in steadying.items()]
         efficiency = {"charge_efficiency_permille": 950, "discharge_efficiency_permille": 950}
         own = {"link_account_id": link_account_id}
         commands = [
@@ -92,11 +114,11 @@ class Street:
         ]  # fmt: skip
         commands += [
             RegisterBattery(
-                asset_id=n, node_id=n, charge_limit_w=each.limit_w, discharge_limit_w=each.limit_w,
-                energy_capacity_wh=each.capacity_wh, reserve_permille=50, wear_price_ticks=300,
+                asset_id=n, node_id=n, charge_limit_w=limit_w, discharge_limit_w=limit_w,
+                energy_capacity_wh=capacity_wh, reserve_permille=50, wear_price_ticks=300,
                 **own, **efficiency,
             )
-            for n, each in self.batteries.items()
+            for n, limit_w, capacity_wh in batteries
         ]  # fmt: skip
         commands += [
             RegisterSolar(asset_id=n, node_id=n, export_limit_w=each.peak_w, is_curtailable=1, **own)
@@ -136,6 +158,12 @@ class Street:
                 self._data,
                 Inverter(n, HOST, f"R{n:06}", "solar", roof.peak_w, port=port, poll_s=self._every_s),
             )
+        if self.linked:
+            assets = {n: LinkAsset(b.limit_w, b.limit_w, b.capacity_wh) for n, b in self.linked.items()}
+            (kept[min(assets)],) = add_links(self._data, [Link(f"box-{min(assets)}", assets)])
+        speakers = [Speaker(n, b.limit_w, b.limit_w, b.capacity_wh) for n, b in self.on_mqtt.items()]
+        if speakers:
+            kept |= zip(self.on_mqtt, add_speakers(self._data, speakers), strict=True)
         return kept
 
     def connect(self, ports: dict[str, int]) -> None:
@@ -148,13 +176,21 @@ class Street:
         for n, building in self.buildings.items():
             account = Account(f"building-{n}", url, self._secrets[n])
             self.vens[n] = BuildingVen(account, building, self.loop, max(self._every_s, 1.0))
+        if self.linked:
+            box = LinkAccount(f"ws://{HOST}:{ports[SOCKETS]}/", self._secrets[min(self.linked)])
+            self.steadying.append(LinkedBatteries(box, self.linked, self.loop, self._seed))
+        for n, battery in self.on_mqtt.items():
+            speaker = MqttAccount(HOST, ports[MQTT], n, self._secrets[n])
+            self.steadying.append(MqttBattery(speaker, battery, self.loop, self._seed))
 
     def live(self) -> None:
-        """Let chargers and buildings act; the inverters act when they are read."""
+        """Let all act but the inverters, which act when they are read."""
         for charger in self.chargers.values():
             charger.live(self.clock.now_ns())
         for ven in self.vens.values():
             ven.live()
+        for each in self.steadying:
+            each.live(self.clock.now_ns())
 
     def close(self) -> None:
         """Hang up, and end the loop."""
@@ -162,6 +198,8 @@ class Street:
             charger.close()
         for ven in self.vens.values():
             ven.close()
+        for each in self.steadying:
+            each.close()
         for battery in self.batteries.values():
             self.loop.run(battery.server.stop())
         for roof in self.roofs.values():
@@ -179,11 +217,11 @@ def register(operator: Client, street: Street, link_account_id: int) -> None:
             raise RingmainError("RM762", "street", what, "Choose other ids with --first-asset")
 
 
-def start_gateways(data: Path, token: str) -> "subprocess.Popen[bytes]":
+def start_gateways(data: Path, token: str, *options: str) -> "subprocess.Popen[bytes]":
     """Start the devices' gateways as a process, and wait until they listen; RM763 if they don't."""
     before = read_ports(data)
     (data / "devices-ports.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "ringmain.cli", "devices", "serve", "--data", str(data)]
+    command = [sys.executable, "-m", "ringmain.cli", "devices", "serve", "--data", str(data), *options]
     process = subprocess.Popen(command, env=os.environ | {TOKEN_VARIABLE: token})
     deadline = time.monotonic() + START_S
     while not read_ports(data):
@@ -199,13 +237,13 @@ def main(arguments: list[str]) -> int:
     """Live until interrupted."""
     parser = argparse.ArgumentParser("ringmain.world.street", description="A street of devices.")
     parser.add_argument("data", type=Path)
-    for name, count in (("chargers", 2), ("batteries", 2), ("roofs", 1), ("buildings", 1)):
-        parser.add_argument(f"--{name}", type=int, default=count)
+    for each in fields(Counts):
+        parser.add_argument(f"--{each.name}", type=int, default=each.default)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first-asset", type=int, default=1)
     parser.add_argument("--account", type=int, default=2, help="of the devices' link (default: 2)")
     options = parser.parse_args(arguments)
-    counts = Counts(options.chargers, options.batteries, options.roofs, options.buildings)
+    counts = Counts(*(getattr(options, each.name) for each in fields(Counts)))
     print(f"seed {options.seed}", flush=True)
     street = Street(options.data, options.seed, counts, options.first_asset)
     name = f"street {os.getpid()}"
@@ -213,7 +251,8 @@ def main(arguments: list[str]) -> int:
     port = read_market_ports(options.data)[SCHEMA.name]
     with Client.connect(HOST, port, operator_token, SCHEMA) as operator:
         register(operator, street, options.account)
-    gateways = start_gateways(options.data, add_token(options.data, SCHEMA.name, options.account, name))
+    link_token = add_token(options.data, SCHEMA.name, options.account, name)
+    gateways = start_gateways(options.data, link_token, *(["--mosquitto"] if options.mqtt else []))
     try:
         street.connect(read_ports(options.data))
         while gateways.poll() is None:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ringmain.client.aio import AsyncClient
 from ringmain.client.protocol import ENDED
 from ringmain.core.clock import Clock
+from ringmain.core.errors import RingmainError
 from ringmain.gateway.app import read_ports
-from ringmain.gateway.devices.fleet_port import Setpoint, Telemetry
+from ringmain.gateway.devices.fleet_port import REPORT, SETPOINT, Telemetry
 from ringmain.vpp.messages import (
     SCHEMA,
     AssetRejected,
@@ -26,6 +29,7 @@ RECONNECT_S = 600.0
 HEARTBEAT_MS = 10_000
 WAITING_MOST = 1 << 18  # commands that the fleet has not dealt with; more reports are not sent
 ROUND_S = 1.0
+WAITED_FOR = "RM306"
 
 
 class FleetLink:
@@ -67,6 +71,25 @@ class FleetLink:
             )
         )  # fmt: skip
 
+    def report_many(self, reports: Any) -> None:
+        """Send what many assets measured, in one batch; what there is no room for is dropped."""
+        room = self.room()
+        if reports.size > room:
+            self.counts["dropped"] += reports.size - room
+            reports = reports[:room]
+        if not reports.size:
+            return
+        self.counts["sent"] += reports.size
+        commands = np.zeros(reports.size, ReportTelemetry.dtype)
+        ReportTelemetry.stamp(commands)
+        for name in REPORT.names or ():
+            commands[name] = reports[name]
+        self._client.send_batch(commands)
+
+    def room(self) -> int:
+        """Return how many more reports will be sent."""
+        return max(0, WAITING_MOST - self._client.protocol.unanswered)
+
     def plug_in(self, asset_id: int, departs_s: int, required_wh: int) -> None:
         """Say that a car is at a charger, when it leaves and what it has to hold then."""
         self._client.send(PlugIn(asset_id=asset_id, departs_s=departs_s, required_wh=required_wh))
@@ -75,24 +98,30 @@ class FleetLink:
         """Say that the car is gone."""
         self._client.send(Unplug(asset_id=asset_id))
 
-    async def setpoints(self) -> AsyncIterator[Setpoint]:
+    async def setpoints(self) -> AsyncIterator[Any]:
         """Yield set-points as they come, until the session ends; raises as the client library does."""
         protocol = self._client.protocol
         while protocol.phase != ENDED:
-            for setpoint in self._read(await self._client.poll(ROUND_S)):
-                yield setpoint
+            setpoints = self._read(await self._client.poll(ROUND_S))
+            if setpoints.size:
+                yield setpoints
             if protocol.unanswered:
                 protocol.ping()  # reports are not answered: its Pong tells that they were dealt with
 
     async def settle(self) -> None:
-        """Wait until the fleet has dealt with all that was sent."""
-        await self._client.settle()
+        """Wait until the fleet has dealt with all that was sent, however long it is away."""
+        while True:
+            try:
+                return await self._client.settle()
+            except RingmainError as error:
+                if error.code != WAITED_FOR:
+                    raise
 
     async def close(self) -> None:
         """Log out."""
         await self._client.close()
 
-    def _read(self, events: Any) -> list[Setpoint]:
+    def _read(self, events: Any) -> Any:
         kinds = events["kind"]
         for record in (TelemetryRejected, AssetRejected):
             rejected = events.view(record.dtype)[kinds == record.kind]
@@ -101,10 +130,11 @@ class FleetLink:
             ):
                 self._rejected(record.name, asset_id, SCHEMA.reasons.get(reason, str(reason)))
         issued = events.view(SetpointIssued.dtype)[kinds == SetpointIssued.kind]
-        columns = (
-            issued[name].tolist() for name in ("asset_id", "power_w", "valid_until_ns", "setpoint_number")
-        )
-        return [Setpoint(*row) for row in zip(*columns, strict=True)]
+        setpoints = np.empty(issued.size, SETPOINT)
+        for name in ("asset_id", "power_w", "valid_until_ns"):
+            setpoints[name] = issued[name]
+        setpoints["number"] = issued["setpoint_number"]
+        return setpoints
 
     def _rejected(self, name: str, asset_id: int, reason: str) -> None:
         self.counts[reason] += 1

@@ -25,6 +25,10 @@ class LoopThread:
         """Run coroutines side by side; return their results."""
         return self.run(_gather(works), timeout_s)
 
+    async def begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Start a coroutine that goes on by itself; to be run."""
+        return self._loop.create_task(work)
+
     def close(self) -> None:
         """End the loop with all that still runs on it."""
         self.run(_cancel_others())

@@ -1,4 +1,4 @@
-"""The process of the devices' gateways: chargers, inverters and VENs of a data folder, on one session.
+"""The process of the devices' gateways: all protocols of a data folder's devices, on one session.
 
 ``ringmain devices serve --data DATA`` runs it beside the fleet's node and gateway.
 """
@@ -18,17 +18,23 @@ import msgspec
 from ringmain.client.devices.fleet_link import FleetLink
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.devices.assets import Assets
+from ringmain.gateway.devices.broker import HOST as BROKER_HOST
+from ringmain.gateway.devices.broker import Broker
 from ringmain.gateway.devices.chargers import Chargers
 from ringmain.gateway.devices.csms import Csms, CsmsLimits
+from ringmain.gateway.devices.links import Links
 from ringmain.gateway.devices.modbus import Fieldbus, PollLimits, read_inverters
+from ringmain.gateway.devices.mqtt import MqttGateway, MqttLimits
 from ringmain.gateway.devices.openadr import Vtn, VtnLimits
+from ringmain.gateway.devices.sockets import SocketLimits, Sockets
+from ringmain.gateway.devices.topics import Speakers
 from ringmain.gateway.devices.vens import Vens
 
 LOG = logging.getLogger("ringmain.devices")
 PORTS_FILE = "devices-ports.json"
 STATUS_FILE = "devices-status.json"
 METERS_FILE = "devices-meters"
-OCPP, OPENADR = "ocpp", "openadr"
+OCPP, OPENADR, SOCKETS, MQTT = "ocpp", "openadr", "websockets", "mqtt"
 STATUS_S = 2.0
 ASSETS_MOST = 1 << 20
 
@@ -41,10 +47,14 @@ class Options:
     ----------
     token : str
         Of the device link's account, for the fleet's gateway.
-    ocpp_port, openadr_port : int
+    ocpp_port, openadr_port, sockets_port : int
         0: any free one.
+    broker : (str, int), optional
+        Host and port of an MQTT broker that runs.
+    broker_port : int, optional
+        Start a mosquitto of our own at this port of the loopback; 0: any free one.
     tls : ssl.SSLContext, optional
-        For both ports; with client certificates VENs are known by theirs.
+        For all ports but the broker's; with client certificates VENs and links are known by theirs.
     """
 
     data: Path
@@ -52,10 +62,15 @@ class Options:
     host: str = "127.0.0.1"
     ocpp_port: int = 0
     openadr_port: int = 0
+    sockets_port: int = 0
     tls: ssl.SSLContext | None = None
+    broker: tuple[str, int] | None = None
+    broker_port: int | None = None
     csms: CsmsLimits = field(default_factory=CsmsLimits)
     polls: PollLimits = field(default_factory=PollLimits)
     vtn: VtnLimits = field(default_factory=VtnLimits)
+    sockets: SocketLimits = field(default_factory=SocketLimits)
+    mqtt: MqttLimits = field(default_factory=MqttLimits)
 
 
 class Service:
@@ -67,7 +82,8 @@ class Service:
         self.ports: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
-        self._gateways: tuple[Assets, Csms, Fieldbus] | None = None
+        self._mqtt: MqttGateway | None = None
+        self._gateways: tuple[Assets, Csms, Fieldbus, Sockets] | None = None
 
     async def __aenter__(self) -> "Service":
         """Log in, listen, poll. Raises as the client library and the gateways do."""
@@ -89,19 +105,45 @@ class Service:
         data = options.data
         link = self.link = await FleetLink.connect(data, options.token)
         self._stack.push_async_callback(link.close)
-        inverters, chargers, vens = read_inverters(data), Chargers(data), Vens(data)
-        assets = Assets(link, data / METERS_FILE, _largest(inverters, chargers, vens))
+        inverters, chargers, vens, links = read_inverters(data), Chargers(data), Vens(data), Links(data)
+        speakers = Speakers(data)
+        ids = {each.asset_id for each in inverters} | {each.asset_id for each in vens.all()}
+        ids |= {each.asset_id for each in speakers.all()}
+        ids.update(chargers.bounds(), *(each.assets for each in links.all()))
+        assets = Assets(link, data / METERS_FILE, _largest(ids))
         csms = Csms(chargers, assets, options.csms)
         self._stack.push_async_callback(csms.stop)
         self.ports[OCPP] = await csms.start(options.host, options.ocpp_port, options.tls)
         vtn = Vtn(data, vens, assets, options.vtn)
         self._stack.push_async_callback(vtn.stop)
         self.ports[OPENADR] = await vtn.start(options.host, options.openadr_port, options.tls)
+        sockets = Sockets(links, assets, options.sockets)
+        self._stack.push_async_callback(sockets.stop)
+        self.ports[SOCKETS] = await sockets.start(options.host, options.sockets_port, options.tls)
+        works = [*await self._start_mqtt(speakers, assets), assets.deal(), self._tell()]
         bus = Fieldbus(inverters, assets, options.polls)
-        self._gateways = assets, csms, bus
+        self._gateways = assets, csms, bus, sockets
         _write(data / PORTS_FILE, self.ports)
-        self._tasks = [asyncio.create_task(work) for work in (bus.run(), assets.deal(), self._tell())]
-        LOG.info("chargers at %d, VENs at %d, %d inverters", *self.ports.values(), len(inverters))
+        if inverters:  # a bus of none is done at once
+            works.append(bus.run())
+        self._tasks = [asyncio.create_task(work) for work in works]
+        LOG.info("%d inverters; listening: %s", len(inverters), self.ports)
+
+    async def _start_mqtt(self, speakers: Speakers, assets: Assets) -> list[Any]:
+        """Start our own broker, if one is wanted, and the gateway to it or another; return what is to run."""
+        options = self._options
+        broker, address, works = None, options.broker, []
+        if options.broker_port is not None:
+            broker = Broker(options.data, options.broker_port)
+            self._stack.push_async_callback(broker.stop)
+            await broker.start()
+            address = BROKER_HOST, broker.port
+            works.append(broker.wait())
+        if address is None:
+            return []
+        self.ports[MQTT] = address[1]
+        self._mqtt = MqttGateway(options.data, speakers, assets, address, broker, options.mqtt)
+        return [*works, self._mqtt.run()]
 
     async def wait(self, stopping: asyncio.Event) -> None:
         """Wait until told to stop; raises what ended a gateway before that."""
@@ -114,10 +156,11 @@ class Service:
     def status(self) -> dict[str, Any]:
         """Return who is connected, and what was counted."""
         assert self._gateways is not None and self.link is not None, "it has been started"
-        assets, csms, bus = self._gateways
+        assets, csms, bus, sockets = self._gateways
         states = {str(each.inverter.asset_id): each.state for each in bus.pollers}
         return {
-            "chargers": csms.connected, "inverters": states,
+            "chargers": csms.connected, "inverters": states, "links": sockets.connected,
+            "mqtt": self._mqtt is not None and self._mqtt.is_connected,
             "counts": dict(assets.counts), "fleet": dict(self.link.counts),
         }  # fmt: skip
 
@@ -137,7 +180,8 @@ def run(options: Options) -> None:
     ------
     RingmainError
         RM301 or RM302 if the fleet's gateway does not let the link in, RM303 if it is gone for too long;
-        RM750 to RM759 and RM764 for the files and ports of the devices.
+        RM750 to RM759, RM764 to RM767, RM777 and RM778 for the files and ports of the devices; RM768 and
+        RM769 if a mosquitto is wanted and is not installed, or does not run.
     """
     asyncio.run(_run(options))
 
@@ -159,10 +203,9 @@ def read_ports(data: Path) -> dict[str, int]:
         return {}
 
 
-def _largest(inverters: list[Any], chargers: Chargers, vens: Vens) -> int:
+def _largest(asset_ids: set[int]) -> int:
     """Return the largest asset id; RM764 if it is none that a fleet has."""
-    ids = [each.asset_id for each in (*inverters, *vens.all())]
-    largest = max([*ids, *chargers.bounds()], default=0)
+    largest = max(asset_ids, default=0)
     if largest >= ASSETS_MOST:
         raise RingmainError("RM764", "devices", f"asset {largest} is no asset", "Correct the devices' files")
     return largest

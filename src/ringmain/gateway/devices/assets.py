@@ -4,17 +4,24 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ringmain.core.errors import RingmainError
+from ringmain.gateway.devices import batches
 from ringmain.gateway.devices.fleet_port import FleetPort, Setpoint, Telemetry
+from ringmain.gateway.devices.frames import REASON_NUMBERS, REASONS
 from ringmain.gateway.devices.meters import Meters
 from ringmain.gateway.devices.readings import Bounds, Reading, UnfitError, check
 
 LOG = logging.getLogger("ringmain.devices")
 FEWEST_ROWS = 16_384
+FEW = 8  # readings that are dealt with faster one by one
 
 EnergyOf = Callable[[float], float]
 Listener = Callable[[Setpoint], None]
+ListenerOfMany = Callable[[Any], None]
 
 
 class Assets:
@@ -31,7 +38,11 @@ class Assets:
         self.port = port
         self.counts: Counter[str] = Counter()
         self._meters = Meters(meters_path, max(FEWEST_ROWS, largest_id + 1))
+        self._rows: Any = self._meters.rows.view(np.ndarray)  # the same memory, without a map's overhead
         self._bounds: dict[int, Bounds] = {}
+        self._limits = np.zeros(len(self._meters.rows), batches.LIMITS)
+        self._of_many = np.zeros(len(self._meters.rows), np.uint8)  # by asset: whose, of those below
+        self._listeners_of_many: list[ListenerOfMany] = []
         self._listeners: dict[int, Listener] = {}
         self._last: dict[int, Setpoint] = {}
 
@@ -45,6 +56,14 @@ class Assets:
                 what = f"asset {asset_id} of {whose} is no asset"
                 raise RingmainError("RM750", "devices", what, f"Choose below {len(self._meters.rows)}")
             self._bounds[asset_id] = bounds
+            self._limits[asset_id] = (
+                bounds.import_limit_w, bounds.export_limit_w, bounds.energy_capacity_wh
+            )  # fmt: skip
+
+    @property
+    def rows(self) -> int:
+        """Every asset id is below it."""
+        return len(self._meters.rows)
 
     def take(self, asset_id: int, reading: Reading, energy_of: EnergyOf | None = None) -> str:
         """Report a reading to the fleet; return why not, or "".
@@ -54,13 +73,18 @@ class Assets:
         energy_of : callable, optional
             Tells what is stored from the meter of all energy ever taken, if the reading does not.
         """
-        bounds = self._bounds[asset_id]
         try:
-            check(reading, bounds, self.port.now_ns())
-            metered = self._meters.take(asset_id, reading, bounds)
+            self._take(asset_id, reading, energy_of)
         except UnfitError as unfit:
             self.refuse(asset_id, unfit.reason)
             return unfit.reason
+        return ""
+
+    def _take(self, asset_id: int, reading: Reading, energy_of: EnergyOf | None = None) -> None:
+        """Report a reading; UnfitError, and nothing is counted, if it is refused."""
+        bounds = self._bounds[asset_id]
+        check(reading, bounds, self.port.now_ns())
+        metered = self._meters.take(asset_id, reading, bounds)
         energy_wh = reading.energy_wh
         if energy_wh is None:
             energy_wh = energy_of(metered.charged_wh) if energy_of is not None else 0.0
@@ -72,13 +96,55 @@ class Assets:
                 _whole_wh(metered.charged_wh), _whole_wh(metered.discharged_wh),
             )
         )  # fmt: skip
-        return ""
 
-    def refuse(self, asset_id: int, reason: str) -> None:
+    def take_many(self, readings: Any, reasons: Any) -> Any:
+        """Report readings to the fleet, as many at once as there are; return why not: (n,).
+
+        Parameters
+        ----------
+        readings : array of READING, shape (n,)
+            Of assets that this takes charge of.
+        reasons : array of numbers of frames.REASONS, shape (n,)
+            Why a reading is refused already; 0 if it is not.
+        """
+        limits = self._limits[readings["asset_id"]]
+        checked = batches.reasons_of(readings, limits, self.port.now_ns())
+        reasons = np.where(reasons != 0, reasons, checked)
+        fit = np.flatnonzero(reasons == 0)
+        for turn in batches.turns(readings["asset_id"][fit]) if fit.size else ():
+            places = fit[turn]
+            if places.size < FEW:
+                reasons[places] = [self._take_row(readings[place]) for place in places.tolist()]
+            else:
+                reasons[places] = self._take_turn(readings[places], limits[places])
+        for number, count in enumerate(np.bincount(reasons)):
+            if number and count:
+                self.refuse(int(readings["asset_id"][reasons == number][0]), REASONS[number], int(count))
+        return reasons
+
+    def _take_turn(self, readings: Any, limits: Any) -> Any:
+        reports, reasons = batches.go_on(self._rows, readings, limits)
+        reports = reports[reasons == 0]
+        if reports.size:
+            most_wh = self._limits["energy_capacity_wh"][reports["asset_id"]]
+            reports["energy_wh"] = np.clip(reports["energy_wh"], 0, most_wh)
+            self.counts["taken"] += reports.size
+            self.port.report_many(reports)
+        return reasons
+
+    def _take_row(self, reading: Any) -> int:
+        said = {name: None if np.isnan(reading[name]) else float(reading[name]) for name in batches.VALUES}
+        try:
+            self._take(int(reading["asset_id"]), Reading(int(reading["measured_ns"]), **said))
+        except UnfitError as unfit:
+            return REASON_NUMBERS[unfit.reason]
+        return 0
+
+    def refuse(self, asset_id: int, reason: str, times: int = 1) -> None:
         """Count what was refused; its first, second, fourth, eighth … time is logged."""
-        self.counts[reason] += 1
-        count = self.counts[reason]
-        if count & (count - 1) == 0:
+        before = self.counts[reason]
+        count = self.counts[reason] = before + times
+        if count.bit_length() > before.bit_length():
             LOG.warning("asset %d: %s, %d of these so far", asset_id, reason, count)
 
     def charged_wh(self, asset_id: int) -> float:
@@ -97,10 +163,27 @@ class Assets:
         if self._listeners.get(asset_id) == listener:
             del self._listeners[asset_id]
 
+    def listen_to_many(self, asset_ids: list[int], listener: ListenerOfMany) -> None:
+        """Hand the set-points of these assets to `listener`, as many at once as come: arrays of SETPOINT."""
+        if listener not in self._listeners_of_many:
+            self._listeners_of_many.append(listener)
+        self._of_many[asset_ids] = self._listeners_of_many.index(listener) + 1
+
     async def deal(self) -> None:
         """Hand out set-points as they come, until the link ends; the newest number of each asset counts."""
-        async for setpoint in self.port.setpoints():
-            self.hand(setpoint)
+        async for setpoints in self.port.setpoints():
+            self.hand_many(setpoints)
+
+    def hand_many(self, setpoints: Any) -> None:
+        """Hand an array of SETPOINT to whom each concerns."""
+        ids = setpoints["asset_id"]
+        whose = self._of_many[np.where(ids < self.rows, ids, 0)]
+        for place, listener in enumerate(self._listeners_of_many, 1):
+            own = setpoints[whose == place]
+            if own.size:
+                listener(own)
+        for row in setpoints[whose == 0].tolist():
+            self.hand(Setpoint(*row))
 
     def hand(self, setpoint: Setpoint) -> None:
         """Hand one set-point to whom it concerns."""

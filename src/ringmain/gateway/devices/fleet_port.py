@@ -5,7 +5,16 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+
+# Many of what Telemetry and Setpoint are one of.
+REPORT = np.dtype([
+    ("asset_id", "i8"), ("device_number", "i8"), ("measured_ns", "i8"), ("power_w", "i8"),
+    ("energy_wh", "i8"), ("charged_wh", "i8"), ("discharged_wh", "i8"),
+])  # fmt: skip
+SETPOINT = np.dtype([("asset_id", "i8"), ("power_w", "i8"), ("valid_until_ns", "i8"), ("number", "i8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +61,20 @@ class FleetPort(Protocol):
     def report(self, telemetry: Telemetry) -> None:
         """Send what an asset measured; lost reports lose nothing, for meters go on."""
 
+    def report_many(self, reports: Any) -> None:
+        """Send what many assets measured: an array of :data:`REPORT`."""
+
+    def room(self) -> int:
+        """Return how many more reports will be sent; beyond that they are dropped."""
+
+    async def settle(self) -> None:
+        """Wait until the fleet has dealt with all that was sent."""
+
     def plug_in(self, asset_id: int, departs_s: int, required_wh: int) -> None:
         """Say that a car is at a charger, when it leaves and what it has to hold then."""
 
     def unplug(self, asset_id: int) -> None:
         """Say that the car is gone."""
 
-    def setpoints(self) -> AsyncIterator[Setpoint]:
-        """Yield the set-points of this link's assets as they come, until the link ends."""
+    def setpoints(self) -> AsyncIterator[Any]:
+        """Yield the set-points of this link's assets as they come, arrays of :data:`SETPOINT`."""

@@ -2,6 +2,9 @@
 
 import random
 import time
+from typing import Any
+
+import numpy as np
 
 
 class Pace:
@@ -20,6 +23,35 @@ class Pace:
         self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._per_s) - 1.0
         self._at_s = now_s
         return max(0.0, -self._tokens / self._per_s)
+
+    def has_token(self) -> bool:
+        """Take a token if there is one, for what is not done later but refused."""
+        if self.wait_s() <= 0:
+            return True
+        self._tokens += 1.0
+        return False
+
+
+class Rates:
+    """Many of :class:`Pace`, one a slot."""
+
+    def __init__(self, count: int) -> None:
+        self._per_s, self._most = np.ones(count), np.zeros(count)
+        self._tokens, self._at_s = np.zeros(count), np.zeros(count)
+
+    def begin(self, slot: int, per_s: float, burst: float) -> None:
+        """Fill a slot's bucket."""
+        self._per_s[slot], self._most[slot], self._tokens[slot] = per_s, burst, burst
+
+    def take(self, slots: Any, now_s: float) -> list[tuple[int, float]]:
+        """Take a token for each time that a slot is named; return who has none left, and how long to wait."""
+        taken = np.bincount(slots, minlength=self._tokens.size)
+        some = np.flatnonzero(taken)
+        filled = self._tokens[some] + (now_s - self._at_s[some]) * self._per_s[some]
+        tokens = self._tokens[some] = np.minimum(self._most[some], filled) - taken[some]
+        self._at_s[some] = now_s
+        waits_s = -tokens / self._per_s[some]
+        return [(slot, wait) for slot, wait in zip(some.tolist(), waits_s.tolist(), strict=True) if wait > 0]
 
 
 class Backoff:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3_600 * SECOND_NS
 FUTURE_TOLERANCE_NS = 5 * SECOND_NS  # as the fleet's
@@ -71,6 +73,16 @@ class Reading:
     charged_wh: float | None = None
     discharged_wh: float | None = None
     energy_wh: float | None = None
+
+
+READING = np.dtype([  # many of them; NaN is what was not said
+    ("asset_id", "i8"),
+    ("measured_ns", "i8"),
+    ("power_w", "f8"),
+    ("charged_wh", "f8"),
+    ("discharged_wh", "f8"),
+    ("energy_wh", "f8"),
+])  # fmt: skip
 
 
 def number(value: object) -> float:

@@ -3,7 +3,9 @@
 import asyncio
 import time
 
-from ringmain.gateway.devices.fleet_port import Setpoint, Telemetry
+import numpy as np
+
+from ringmain.gateway.devices.fleet_port import SETPOINT, Setpoint, Telemetry
 
 SECOND_NS = 1_000_000_000
 
@@ -14,6 +16,7 @@ class RecordingPort:
         self.plugged: dict[int, tuple[int, int]] = {}
         self.ahead_ns = 0
         self.waiting: asyncio.Queue[Setpoint] = asyncio.Queue()
+        self.most = 1 << 30  # reports that it keeps; beyond that there is no room
         self._number = 0
 
     def now_ns(self) -> int:
@@ -21,6 +24,16 @@ class RecordingPort:
 
     def report(self, telemetry: Telemetry) -> None:
         self.reports.append(telemetry)
+
+    def report_many(self, reports) -> None:
+        self.reports += [Telemetry(*row) for row in reports.tolist()]
+
+    def room(self) -> int:
+        return self.most - len(self.reports)
+
+    async def settle(self) -> None:
+        while self.room() <= 0:
+            await asyncio.sleep(0.005)
 
     def plug_in(self, asset_id: int, departs_s: int, required_wh: int) -> None:
         self.plugged[asset_id] = departs_s, required_wh
@@ -36,7 +49,9 @@ class RecordingPort:
 
     async def setpoints(self):
         while True:
-            yield await self.waiting.get()
+            each = await self.waiting.get()
+            row = (each.asset_id, each.power_w, each.valid_until_ns, each.number)
+            yield np.array([row], SETPOINT)
 
 
 async def until(is_so, timeout_s: float = 10.0) -> None:
