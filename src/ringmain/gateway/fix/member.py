@@ -12,11 +12,13 @@ from ringmain.core.jit import bare, records
 from ringmain.gateway.credentials import Credential
 from ringmain.gateway.entitlements import UNLIMITED
 from ringmain.gateway.fix import dictionary as d
+from ringmain.gateway.fix.answers import answer_of
 from ringmain.gateway.fix.codec import Message, encode, timestamp
+from ringmain.gateway.fix.live import ANSWER
 from ringmain.gateway.fix.outlog import MARKET_DATA, SESSION_LAYER, Block
 from ringmain.gateway.fix.reading import CONTEXT
 from ringmain.gateway.fix.session import LIVE, Session
-from ringmain.gateway.fix.store import Store
+from ringmain.gateway.fix.store import Identity, Store
 from ringmain.gateway.fix.writing import ALL_ACCOUNTS, repeat, write_reports
 
 LOG = logging.getLogger("ringmain.fix")
@@ -183,12 +185,44 @@ class Member:
                 reports, row, self.session_id, self.drop_copy_account, store.told_until, number,
                 prefix, ids, times, begin_string == d.FIXT11, out,
             )  # fmt: skip
-            if count == 0:
+            if count:
+                self._tell_block(Block(number, count, 0, told, now_ns, out[:size].tobytes()))
+            if row < reports.size and self._is_answer(reports[row]):
+                self._answer(reports[row], identity, is_doubtful, now_ns)
+                row += 1
+            elif count == 0:
                 break
-            if session is not None:
-                session.next_out += count
-                session.spoke_ns = now_ns
-            self._emit(Block(number, count, 0, told, now_ns, out[:size].tobytes()))
+
+    def _tell_block(self, block: Block) -> None:
+        """Count and send a block of what the tape tells."""
+        session = self.session if self.is_logged_on else None
+        if session is not None:
+            session.next_out += block.count
+            session.spoke_ns = block.time_ns
+        self._emit(block)
+
+    def _is_answer(self, report: Any) -> bool:
+        """Tell whether a report has this member told of a whole request."""
+        assert self.store is not None
+        is_own = report["session_id"] == self.session_id and not self.is_observer
+        return bool(is_own and report["answers"] == ANSWER and report["position"] >= self.store.told_until)
+
+    def _answer(self, report: Any, identity: Identity, is_doubtful: bool, now_ns: int) -> None:
+        """Tell what became of all that one message has asked for."""
+        assert self.store is not None
+        begin_string = identity.begin_string.encode()
+        answer = answer_of(self.store, report, begin_string == d.FIXT11)
+        if answer is None:
+            return
+        session = self.session if self.is_logged_on else None
+        number = session.next_out if session is not None else self.store.next_out
+        kind, fields = answer
+        head = [(35, kind), (49, self.own_id), (56, identity.client_id.encode()), (34, b"%d" % number),
+                (52, timestamp(now_ns))]  # fmt: skip
+        if is_doubtful:
+            head.append((97, b"Y"))
+        data = encode(begin_string, head + fields)
+        self._tell_block(Block(number, 1, 0, int(report["position"]) + 1, now_ns, data))
 
     def _emit(self, block: Block) -> None:
         is_live = self.is_live
