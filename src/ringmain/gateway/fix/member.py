@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from ringmain.gateway.fix.reading import CONTEXT
 from ringmain.gateway.fix.session import LIVE, Session
 from ringmain.gateway.fix.store import Identity, Store
 from ringmain.gateway.fix.writing import ALL_ACCOUNTS, repeat, write_reports
+
+if TYPE_CHECKING:
+    from ringmain.gateway.fix.lists import ListNames
+    from ringmain.gateway.fix.quotes import Standing
 
 LOG = logging.getLogger("ringmain.fix")
 OUT_BYTES = 4 << 20
@@ -74,6 +78,8 @@ class Member:
         None while messages are written as they come; otherwise the next one to be written.
     rights : Rights
         What its account may trade and see.
+    quotes, lists
+        Which of its quotes may stand, and what its lists are called; None until somebody asks.
     doubtful_until : int
         Reports of events before that position on the tape may have been sent before.
     """
@@ -88,6 +94,8 @@ class Member:
         self.nonce = self.offered = self.closes = self.opened_sequence = self.awaited = 0
         self.cursor: int | None = None
         self.doubtful_until = 0
+        self.quotes: Standing | None = None
+        self.lists: ListNames | None = None
         self._resend: tuple[int, int] | None = None
         self._resends: deque[tuple[int, int]] = deque(maxlen=RESENDS)  # asked for meanwhile
         self._resend_blocks: Iterator[Block] = iter(())

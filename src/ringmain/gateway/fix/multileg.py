@@ -11,7 +11,6 @@ from ringmain.gateway.fix.live import (
     PART_OF_BLOCK,
     QUIET,
     QUOTE_ANSWERED,
-    WHOLE_BLOCK,
     describe,
     drop,
     head,

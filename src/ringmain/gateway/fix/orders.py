@@ -276,18 +276,18 @@ def refuse(book: Any, event: Any, report: Any, position: int) -> None:
     """A command has changed nothing."""
     rejected = event.order_rejected
     kind = rejected.rejected_kind
-    if kind == PLACE_ORDER or kind == PLACE_BLOCK:
+    if kind in (PLACE_ORDER, PLACE_BLOCK):
         head(report, event, EXECUTION, position)
         report.execution = REJECTED
         report.status = REJECTED
         report.multileg = WHOLE_BLOCK if kind == PLACE_BLOCK else 0
     elif kind == MASS_CANCEL:
         head(report, event, MASS_CANCEL_ANSWERED, position)
-    elif kind == PLACE_QUOTE or kind == BEGIN_LIST or kind == ADD_LEG:
+    elif kind in (PLACE_QUOTE, BEGIN_LIST, ADD_LEG):
         head(report, event, QUOTE_ANSWERED if kind == PLACE_QUOTE else LIST_ANSWERED, position)
         report.answers = QUIET
         report.status = REJECTED
-    elif kind == CANCEL_ORDER or kind == REPLACE_ORDER:
+    elif kind in (CANCEL_ORDER, REPLACE_ORDER):
         refuse_change(book, event, report, position)
     report.product_id = rejected.product_id
     report.cl_number = event.head.session_number

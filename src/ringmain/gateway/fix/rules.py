@@ -119,7 +119,7 @@ def _stranger(tag: int, kind: d.MessageType) -> Fault | None:
 
 
 def _group_end(message: Message, place: int, count_tag: int, group: d.Group) -> tuple[int, Fault | None]:
-    """Check a repeating group, whose count stands before `place`; return the place behind it, and the fault."""
+    """Check a repeating group, its count before `place`; return the place behind it, and what is wrong."""
     fields, found, last = message.fields, 0, -1
     announced = integer(fields[place - 1][1])
     entry: set[int] = set()

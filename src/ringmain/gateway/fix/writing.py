@@ -224,7 +224,7 @@ def average_of(report: Any) -> int:
 
 @kernel
 def put_stop(out: Any, at: int, report: Any, is_sp2: bool) -> int:
-    """Write what brings a stop order in: StopPx, and in FIX 5.0 SP2's own words: the last trade at the price."""
+    """Write what brings a stop order in: StopPx, and in FIX 5.0 SP2's words the last trade's price."""
     at = put_decimal(out, at, 99, int(report.stop_ticks), PRICE_DECIMALS)
     if not is_sp2:
         return at
