@@ -296,7 +296,8 @@ class Application:
             (37, b"%d-%d" % (member.session_id, order["order_number"])),
             (11, latest["cl_ord_id"][: latest["id_bytes"]].tobytes()), (17, b"0"),
             (150, bytes((m.ORDER_STATUS,))), (39, bytes((status,))),
-            (55, m.NO_SYMBOL if is_block else m.symbol(int(order["product_id"]))), (54, bytes((m.SIDE_CHARACTERS[order["side"]],))),
+            (55, m.NO_SYMBOL if is_block else m.symbol(int(order["product_id"]))),
+            (54, bytes((m.SIDE_CHARACTERS[order["side"]],))),
             (38, decimal(quantity, m.QUANTITY_DECIMALS)),
             (40, bytes((m.TYPE_CHARACTERS[order["order_type"]],))),
         ]  # fmt: skip
