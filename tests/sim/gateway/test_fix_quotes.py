@@ -149,7 +149,7 @@ def test_quotes_are_cancelled_one_by_product_and_all(pair, venue):
     taker.socket.sendall(taker.order(b"hit", b"2", b"10.00", symbol=b"3"))
     taker.report(b"hit", b"0")
     quoter.quotes(b"Q2", [[quote(b"last", b"1", b"20.00")]], level=b"0")
-    quoter.clear()
+    quoter.say(b"q", [(11, b"all"), (530, b"7"), (60, timestamp(time.time_ns()))])
     assert quoter.report(b"last", b"4").get(58) == b"MASS_CANCEL"
 
 
