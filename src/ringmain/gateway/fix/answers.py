@@ -160,7 +160,7 @@ def list_status(
     name : str
         Why it was refused; empty if it was not.
     """
-    orders = [_standing(entry, name) for entry in entries[1:]]
+    orders = [_new(entry) if status == EXECUTING else _standing(entry, name) for entry in entries[1:]]
     return _list_status(message.values[66], orders, (kind, status), name, time_ns)
 
 
@@ -182,6 +182,11 @@ def _list_status(
     count = b"%d" % len(orders)
     fields += [(60, timestamp(time_ns)), (68, count), (73, count)]
     return d.LIST_STATUS, fields + [pair for order in orders for pair in order]
+
+
+def _new(entry: Any) -> Fields:
+    """Return how an order stood when its list was carried out, whatever has been read of the tape since."""
+    return _order_fields(id_of(entry), m.NEW, (0, int(entry["quantity_lots"]), 0))
 
 
 def _standing(entry: Any, name: str) -> Fields:
