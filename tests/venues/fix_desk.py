@@ -29,6 +29,15 @@ class FixDesk(Raw):
         self.session_id = credential.session_id
         assert self.log_on(self.token, LOGONS[begin_string]).type == b"A"
 
+    def log_on_again(self, venue, *fields) -> "FixDesk":
+        """Return the same session over another connection."""
+        self.close()
+        again = FixDesk.__new__(FixDesk)
+        Raw.__init__(again, venue.port, self.sender, self.number, self.begin_string)
+        again.token, again.dictionary, again.session_id = self.token, self.dictionary, self.session_id
+        assert again.log_on(again.token, [*LOGONS[self.begin_string], *fields]).type == b"A"
+        return again
+
     @property
     def is_sp2(self) -> bool:
         return self.begin_string == b"FIXT.1.1"

@@ -219,3 +219,30 @@ def test_a_block_that_cannot_be_is_named(pair, symbols, changes, reason, text):
     one.block(b"B", b"1", b"50.00", symbols, **changes)
     answer = one.hear_until(b"8", _11=b"B")
     assert get(answer, 150, 39, 103, 58) == (b"8", b"8", reason, text)
+
+
+def test_after_deaths_every_list_is_answered_once_and_its_name_is_free_when_the_numbers_begin_again(venue):
+    one, two = FixDesk(venue, "DYING", cancel_on_disconnect=False), FixDesk(venue, "MAKER", account_id=2)
+    two.place(b"ask", b"2", b"50.00", b"2.0")  # enough for two of them
+    two.place(b"bid", b"1", b"40.00", b"50.0", b"2")
+    names = [b"L%d" % place for place in range(40)]
+    for name in names:
+        one.list(name, basket(name))
+    one.hear_until(b"N", _66=b"L1")
+    venue.kill("fix")
+    venue.start("fix")
+    two.close()
+    again = one.log_on_again(venue)
+    again.say(b"2", [(7, b"1"), (16, b"0")])
+    again.say(b"K", [(66, b"L39"), (60, timestamp(time.time_ns()))])
+    told, fills = [], 0
+    while (message := again.hear()).type != b"j":
+        told += [get(message, 66, 431)] if message.type == b"N" else []
+        fills += message.type == b"8"
+    assert told == [(name, b"3" if name in names[:2] else b"7") for name in names]
+    assert fills == 4
+    again.number = 1
+    fresh = again.log_on_again(venue, (141, b"Y"))
+    fresh.list(b"L0", basket(b"L0"))
+    assert get(fresh.hear_until(b"N"), 431, 444) == (b"7", b"BASKET_LEG_UNFILLED")
+    fresh.close()

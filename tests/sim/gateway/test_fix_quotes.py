@@ -179,11 +179,7 @@ def test_after_deaths_every_mass_quote_is_answered_once(venue):
     quoter.hear_until(b"b", _117=b"Q3")
     venue.kill("fix")
     venue.start("fix")
-    quoter.close()
-    again = FixDesk.__new__(FixDesk)
-    again.dictionary = quoter.dictionary
-    super(FixDesk, again).__init__(venue.port, quoter.sender, quoter.number)
-    assert again.log_on(quoter.token).type == b"A"
+    again = quoter.log_on_again(venue)
     again.say(b"2", [(7, b"1"), (16, b"0")])
     again.quotes(b"end", [[quote(b"x", b"1", b"5.00")]])
     told = []

@@ -53,7 +53,7 @@ def name_reports(reports: Any, session_id: int, entries: Any, first: int, last: 
             _take_original(report, entries, first, last)
         elif report.kind == EXECUTION:
             _note_status(report, entries, first, last)
-            if report.is_quote:
+            if report.is_quote or kind_of(report.cl_number, entries, first, last) == QUOTE_CANCEL:
                 _note_side(report, entries, first, last)
         elif report.kind == QUOTE_ANSWERED:
             if kind_of(report.cl_number, entries, first, last) == QUOTE:

@@ -32,8 +32,7 @@ class Requests:
     def append(self, message: bytes) -> int:
         """Write a message down; return where it stands. OSError if the disk has no room."""
         if self._descriptor < 0:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-            self._descriptor = os.open(self._path(self._epoch), flags, 0o600)
+            self._descriptor = self._open()
         place = os.lseek(self._descriptor, 0, os.SEEK_END)
         data = _HEAD.pack(len(message), google_crc32c.value(message)) + message
         if os.write(self._descriptor, data) != len(data):
@@ -55,9 +54,13 @@ class Requests:
         return message if is_whole else None
 
     def begin(self, epoch: int) -> None:
-        """Go on in another file; those before the last one go."""
-        self.close()
+        """Go on in another file, under the same descriptor: somebody may be syncing it; old files go."""
         self._epoch = epoch
+        if self._descriptor >= 0:
+            os.fdatasync(self._descriptor)
+            fresh = self._open()
+            os.dup2(fresh, self._descriptor, inheritable=False)
+            os.close(fresh)
         for path in self._folder.glob("requests-*"):
             if int(path.name.partition("-")[2]) < epoch - 1:
                 path.unlink(missing_ok=True)
@@ -67,6 +70,9 @@ class Requests:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
+
+    def _open(self) -> int:
+        return os.open(self._path(self._epoch), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def _path(self, epoch: int) -> Path:
         return self._folder / f"requests-{epoch}"
