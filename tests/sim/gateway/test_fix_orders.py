@@ -282,12 +282,13 @@ def test_a_drop_copy_is_told_of_stops_and_icebergs_too(venue, pair):
     one.place(b"berg", _38=b"5.0", _44=b"30.00", **{f"_{SHOWN[one.begin_string]}": b"1.0"})
     told = copy.hear_until(b"8", _11=b"berg")
     assert get(told, 1, 38, SHOWN[one.begin_string]) == (b"1", b"5.0", b"1.0")
-    one.place(b"stop", _40=b"4", _99=b"90.00", _44=b"91.00")
-    assert get(copy.hear_until(b"8", _11=b"stop"), 40, 99) == (b"4", b"90.00")
-    trade_at(pair[1], pair[1], b"90.00", b"up")
     is_sp2 = one.begin_string == b"FIXT.1.1"
+    stop = b"95.00" if is_sp2 else b"90.00"  # no trade has reached it
+    one.place(b"stop", _40=b"4", _99=stop, _44=b"96.00")
+    assert get(copy.hear_until(b"8", _11=b"stop"), 40, 99) == (b"4", stop)
+    trade_at(two, two, stop, b"up")
     told = copy.hear_until(b"8", _11=b"stop", _150=b"L" if is_sp2 else b"D")
-    assert get(told, 99, 1102, 636) == (b"90.00", b"90.00" if is_sp2 else None, b"Y")
+    assert get(told, 99, 1102, 636) == (stop, stop if is_sp2 else None, b"Y")
     two.place(b"theirs")
     copy.say(b"1", [(112, b"behind")])
     while (message := copy.hear()).type != b"0":

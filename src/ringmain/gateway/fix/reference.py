@@ -26,7 +26,10 @@ def page() -> str:
     parts += ["## Values\n", _values()]
     faults = _table(("373", "SessionRejectReason"), REASON_TEXTS.items())
     parts += ["## Why a message is rejected\n", faults]
-    reasons = [(name, m.ORD_REJ_REASONS.get(name, m.OTHER)) for name in REJECTIONS]
+    reasons = [
+        (name, m.ORD_REJ_REASONS.get(name, m.OTHER))
+        for name in sorted(REJECTIONS, key=REJECTIONS.__getitem__)
+    ]
     quoted = [(name, m.QUOTE_REJ_REASONS.get(name, m.OTHER)) for name in QUOTE_REJECTIONS]
     parts += ["## Why a quote is rejected\n\n300 of the message, 368 of an entry; `Text` names each.\n",
               _table(("Text", "300, 368"), quoted)]  # fmt: skip
