@@ -1,7 +1,8 @@
 """A stock QuickFIX program that trades against a running venue.
 
 Needs ``pip install quickfix==1.16.0``, and a token: ``ringmain token exchange me --account 90``.
-It lists the products, follows one, places a bid far below the best, raises it and cancels it.
+It lists the products, follows one, places a bid far below the best, raises it and cancels it. Early in a
+venue's day no product may trade yet: it then takes one whose opening call rests orders, or waits.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from pathlib import Path
 import quickfix as fix
 
 ANSWER_S = 20.0
+ASK_AGAIN_S = 1.0
+TRADES, CALLS = "17", "21"  # SecurityTradingStatus: ready to trade; the opening call, where orders rest
 
 
 class Trader(fix.Application):
@@ -82,14 +85,9 @@ def show(arrow: str, message) -> None:
     print(arrow, message.toString().replace("\x01", "|"), flush=True)
 
 
-def trade(trader: Trader) -> None:
+def trade(trader: Trader, wait_s: float) -> None:
     """Look around, then place, change and cancel one order."""
-    trader.send("x", fix.SecurityReqID("all"), fix.SecurityListRequestType(4))
-    listed = trader.hear("y")
-    products = [part[3:] for part in listed.toString().split("\x01") if part.startswith("55=")]
-    symbol = next((each for each in products if is_trading(trader, each)), None)
-    if symbol is None:
-        raise SystemExit("no product trades just now; try again when the books are open")
+    symbol = find_product(trader, wait_s)
     types, symbols = [], fix.Group(146, 55)
     symbols.setField(fix.Symbol(symbol))
     for entry_type in ("0", "1"):
@@ -115,10 +113,39 @@ def trade(trader: Trader) -> None:
     print("placed, replaced and cancelled")
 
 
-def is_trading(trader: Trader, symbol: str) -> bool:
-    """Ask whether a product's book is open."""
+def find_product(trader: Trader, wait_s: float) -> str:
+    """Return a product that trades, or else one in its opening call; wait for the first one if need be."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        phases = {symbol: phase_of(trader, symbol) for symbol in listed(trader)}
+        for wanted, what in ((TRADES, "trades"), (CALLS, "is in its opening call: orders rest there")):
+            symbol = next((each for each, phase in phases.items() if phase == wanted), None)
+            if symbol is not None:
+                print(f"product {symbol} {what}", flush=True)
+                return symbol
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise SystemExit(f"none of {len(phases)} products takes orders just now; --wait waits longer")
+        print(f"none of {len(phases)} products takes orders yet; waiting up to {left_s:.0f} s", flush=True)
+        time.sleep(min(ASK_AGAIN_S, left_s))
+
+
+def listed(trader: Trader) -> list[str]:
+    """Ask which products there are; the answer may come in several pieces."""
+    request_id = f"list{time.time_ns()}"
+    trader.send("x", fix.SecurityReqID(request_id), fix.SecurityListRequestType(4))
+    products: list[str] = []
+    while True:
+        piece = trader.hear("y", 320, request_id)
+        products += [part[3:] for part in piece.toString().split("\x01") if part.startswith("55=")]
+        if not piece.isSetField(893) or piece.getField(893) == "Y":
+            return products
+
+
+def phase_of(trader: Trader, symbol: str) -> str:
+    """Ask what a product's book now does."""
     trader.send("e", fix.SecurityStatusReqID(symbol), fix.Symbol(symbol), fix.SubscriptionRequestType("0"))
-    return trader.hear("f", 324, symbol).getField(326) == "17"
+    return trader.hear("f", 324, symbol).getField(326)
 
 
 def main() -> None:
@@ -129,6 +156,12 @@ def main() -> None:
     parser.add_argument("--version", choices=("FIX.4.4", "FIXT.1.1"), default="FIX.4.4")
     parser.add_argument(
         "--folder", type=Path, help="where QuickFIX keeps its numbers (default: for this once)"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=60.0,
+        help="seconds to wait for a product that takes orders (default: 60)",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as once:
@@ -152,7 +185,7 @@ def main() -> None:
             if time.monotonic() > deadline:
                 raise SystemExit("the venue does not let us log on; its log says why")
             time.sleep(0.05)
-        trade(trader)
+        trade(trader, options.wait)
         initiator.stop()
 
 

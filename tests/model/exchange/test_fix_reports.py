@@ -12,7 +12,9 @@ from ringmain.exchange import messages as m
 from ringmain.gateway.fix import writing as w
 from ringmain.gateway.fix.codec import parse, split, timestamp
 from ringmain.gateway.fix.directory import ENTRY
-from ringmain.gateway.fix.orders import REPORT, Orders
+from ringmain.gateway.fix.live import REPORT
+from ringmain.gateway.fix.naming import name_reports
+from ringmain.gateway.fix.orders import Orders
 
 SESSION = 11
 TIMES = b"\x0152=20240101-00:00:00.000\x01"
@@ -186,7 +188,7 @@ def written(tmp_path, events, seed):
     while place < events.size:
         batch = events[place : place + dice.randint(1, 512)]
         reports = orders.fold(batch)
-        w.name_reports(reports, SESSION, none, 1, 0)
+        name_reports(reports, SESSION, none, 1, 0)
         row = 0
         while row < reports.size:
             row, size, count, _ = w.write_reports(

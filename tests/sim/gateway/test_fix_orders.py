@@ -98,6 +98,8 @@ def test_a_stop_order_waits_is_triggered_and_trades(pair):
     trade_at(two, one, b"50.00", b"first")
     new = one.place(b"stop", _40=b"3", _44=None, _99=b"52.00")
     assert get(new, 39, 40, 99, 44, 151) == (b"0", b"3", b"52.00", None, b"1.0")
+    trigger = (b"4", b"1", b"52.00", b"2", b"U") if one.begin_string == b"FIXT.1.1" else (None,) * 5
+    assert get(new, 1100, 1101, 1102, 1107, 1109) == trigger  # the last trade, from below
     two.place(b"offer", _54=b"2", _44=b"52.00", _38=b"2.0")
     two.place(b"other", _44=b"52.00", _38=b"0.1")  # the trade that reaches it
     triggered = one.triggered(b"stop")
@@ -266,7 +268,7 @@ def test_a_killed_venue_says_why(venue, pair):
         operator.settle()
 
 
-@pytest.mark.parametrize("kind", [b"E", b"i", b"S", b"AB", b"R"])
+@pytest.mark.parametrize("kind", [b"s", b"t", b"AC", b"R"])
 def test_what_the_venue_does_not_do_it_says(pair, kind):
     one, _ = pair
     one.say(kind, [(66, b"list")])
@@ -280,8 +282,13 @@ def test_a_drop_copy_is_told_of_stops_and_icebergs_too(venue, pair):
     one.place(b"berg", _38=b"5.0", _44=b"30.00", **{f"_{SHOWN[one.begin_string]}": b"1.0"})
     told = copy.hear_until(b"8", _11=b"berg")
     assert get(told, 1, 38, SHOWN[one.begin_string]) == (b"1", b"5.0", b"1.0")
-    one.place(b"stop", _40=b"4", _99=b"90.00", _44=b"91.00")
-    assert get(copy.hear_until(b"8", _11=b"stop"), 40, 99) == (b"4", b"90.00")
+    is_sp2 = one.begin_string == b"FIXT.1.1"
+    stop = b"95.00" if is_sp2 else b"90.00"  # no trade has reached it
+    one.place(b"stop", _40=b"4", _99=stop, _44=b"96.00")
+    assert get(copy.hear_until(b"8", _11=b"stop"), 40, 99) == (b"4", stop)
+    trade_at(two, two, stop, b"up")
+    told = copy.hear_until(b"8", _11=b"stop", _150=b"L" if is_sp2 else b"D")
+    assert get(told, 99, 1102, 636) == (stop, stop if is_sp2 else None, b"Y")
     two.place(b"theirs")
     copy.say(b"1", [(112, b"behind")])
     while (message := copy.hear()).type != b"0":

@@ -5,22 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ringmain.exchange.messages import (
-    CancelOrder,
-    MassCancel,
-    PlaceOrder,
-    ReplaceOrder,
-)
+from ringmain.exchange.messages import CancelOrder, MassCancel, PlaceOrder, ReplaceOrder
+from ringmain.exchange.multileg_messages import PlaceBlock
 from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix import mapping as m
+from ringmain.gateway.fix.blocks import block_of
 from ringmain.gateway.fix.codec import NANOSECONDS, Fields, Message, decimal, scaled, timestamp
 from ringmain.gateway.fix.directory import (
+    BLOCK,
     CANCEL_REQUEST,
-    ENTRY,
+    LEG,
     MASS_CANCEL_REQUEST,
     NEW_ORDER,
+    ORDERS,
     REPLACE_REQUEST,
 )
+from ringmain.gateway.fix.entries import entry_of, next_number
+from ringmain.gateway.fix.lists import ListDesk
 from ringmain.gateway.fix.order_terms import (
     Refusal,
     change_fault,
@@ -29,6 +30,7 @@ from ringmain.gateway.fix.order_terms import (
     moved_limit,
     terms_of,
 )
+from ringmain.gateway.fix.quotes import ENTRIES_MAX, QuoteDesk
 from ringmain.gateway.fix.writing import average
 
 if TYPE_CHECKING:
@@ -36,7 +38,15 @@ if TYPE_CHECKING:
     from ringmain.gateway.fix.member import Member
 
 NOT_AVAILABLE, NOT_AUTHORISED, UNKNOWN_SECURITY = 4, 6, 2  # BusinessRejectReason
-ORDER_ENTRY = frozenset((d.NEW_ORDER_SINGLE, d.CANCEL_REQUEST, d.REPLACE_REQUEST, d.MASS_CANCEL_REQUEST))
+ORDER_ENTRY = frozenset((
+    d.NEW_ORDER_SINGLE, d.CANCEL_REQUEST, d.REPLACE_REQUEST, d.MASS_CANCEL_REQUEST, d.MASS_QUOTE,
+    d.SINGLE_QUOTE, d.QUOTE_CANCEL, d.NEW_ORDER_LIST, d.LIST_CANCEL, d.LIST_STATUS_REQUEST, d.MULTILEG,
+))  # fmt: skip
+COMMANDS_A_MESSAGE = 2 * ENTRIES_MAX  # no more than that are asked for by one, but by a QuoteCancel
+UNCHANGEABLE = {
+    BLOCK: "a block does not change: cancel it, and send another",
+    LEG: "an order of a list does not change",
+}
 NOT_ENTITLED = "NOT_ENTITLED"  # as the gateway's reason is called
 ENDED = frozenset((m.FILLED, m.CANCELLED, m.REJECTED, m.EXPIRED))
 
@@ -46,13 +56,20 @@ class Application:
 
     def __init__(self, door: "Door") -> None:
         self._door = door
-        market_data = door.market_data
+        market_data, quotes, lists = door.market_data, QuoteDesk(door), ListDesk(door)
         self._handlers: dict[bytes, Callable[[Any, Message, int], None]] = {
             d.NEW_ORDER_SINGLE: self._place,
             d.CANCEL_REQUEST: self._cancel,
             d.REPLACE_REQUEST: self._replace,
             d.MASS_CANCEL_REQUEST: self._mass_cancel,
             d.STATUS_REQUEST: self._status,
+            d.MASS_QUOTE: quotes.place_many,
+            d.SINGLE_QUOTE: quotes.place,
+            d.QUOTE_CANCEL: quotes.cancel,
+            d.NEW_ORDER_LIST: lists.place,
+            d.LIST_CANCEL: lists.cancel,
+            d.LIST_STATUS_REQUEST: lists.tell,
+            d.MULTILEG: self._place,
             d.MARKET_DATA_REQUEST: market_data.request,
             d.SECURITY_LIST_REQUEST: market_data.list_securities,
             d.SECURITY_STATUS_REQUEST: market_data.request_status,
@@ -74,11 +91,12 @@ class Application:
                 return
             try:
                 assert member.store is not None
-                member.store.reserve(1)
-            except OSError:
+                member.store.reserve(COMMANDS_A_MESSAGE)
+                self._handlers[message.type](member, message, now_ns)
+            except OSError:  # and nothing of it is written down
                 text = "NOT_ACCEPTING: there is no room to write the order down"
                 session.business_reject(message, NOT_AVAILABLE, text, now_ns)
-                return
+            return
         self._handlers[message.type](member, message, now_ns)
 
     # Orders.
@@ -91,15 +109,21 @@ class Application:
         try:
             if known:
                 raise Refusal(m.DUPLICATE_ORDER, "the ClOrdID has been used")
-            entry, values = self._order_of(message)
-            _check_right(member, values["product_id"], m.OTHER)
+            number = next_number(member)
+            if message.type == d.MULTILEG:
+                entry, values = block_of(message)
+                for place in range(values["product_count"]):
+                    _check_right(member, values["first_product_id"] + place, m.OTHER)
+                kind, record = BLOCK, PlaceBlock(member.session_id, number, **values)
+            else:
+                entry, values = self._order_of(message)
+                _check_right(member, values["product_id"], m.OTHER)
+                kind, record = NEW_ORDER, PlaceOrder(member.session_id, number, **values)
         except Refusal as refusal:
             self._reject_order(member, message, refusal, now_ns)
             return
-        number = self._next_number(member)
         entry["order_number"] = entry["other_number"] = number
-        record = PlaceOrder(member.session_id, number, **values)
-        self._enter(member, message, entry, NEW_ORDER, record)
+        self._enter(member, message, entry, kind, record)
 
     def _order_of(self, message: Message) -> tuple[Any, dict[str, int]]:
         """Return the entry and the fields of an order as its message asks for it."""
@@ -117,9 +141,7 @@ class Application:
             return
         entry = _entry(message, int(order["product_id"]), int(order["side"]))
         entry["order_number"], entry["other_number"] = order["order_number"], other
-        record = CancelOrder(
-            member.session_id, self._next_number(member), order_number=int(order["order_number"])
-        )
+        record = CancelOrder(member.session_id, next_number(member), order_number=int(order["order_number"]))
         self._enter(member, message, entry, CANCEL_REQUEST, record)
 
     def _replace(self, member: "Member", message: Message, now_ns: int) -> None:
@@ -127,6 +149,8 @@ class Application:
         try:
             order, other = self._named_order(member, message)
             _check_right(member, int(order["product_id"]), m.EXCHANGE_OPTION)
+            if order["kind"] != NEW_ORDER:
+                raise Refusal(m.EXCHANGE_OPTION, UNCHANGEABLE[int(order["kind"])])
             values = terms_of(message) | {"quantity_lots": lots_of(message)}
             values["price_ticks"] = _new_limit(order, values)
         except Refusal as refusal:
@@ -136,7 +160,7 @@ class Application:
         entry = _entry_of_terms(message, int(order["product_id"]), values)
         entry["order_number"], entry["other_number"] = order["order_number"], other
         record = ReplaceOrder(
-            member.session_id, self._next_number(member), order_number=int(order["order_number"]),
+            member.session_id, next_number(member), order_number=int(order["order_number"]),
             price_ticks=values["price_ticks"], quantity_lots=max(0, values["quantity_lots"] - traded),
             expected_lots=open_lots, stop_ticks=values["stop_ticks"],
         )  # fmt: skip
@@ -175,13 +199,13 @@ class Application:
             member.session.send(d.MASS_CANCEL_REPORT, fields, now_ns)
             return
         entry = _entry(message, product_id, 0)
-        record = MassCancel(member.session_id, self._next_number(member), product_id=product_id)
+        record = MassCancel(member.session_id, next_number(member), product_id=product_id)
         self._enter(member, message, entry, MASS_CANCEL_REQUEST, record)
 
     def _status(self, member: "Member", message: Message, now_ns: int) -> None:
         number = self._number_of(member, message.values[11])
         entry = member.store.entry(number) if number and member.store is not None else None
-        if entry is None or entry["kind"] not in (NEW_ORDER, REPLACE_REQUEST):
+        if entry is None or entry["kind"] not in (*ORDERS, REPLACE_REQUEST):
             self._reject_order(member, message, Refusal(5, "UNKNOWN_ORDER"), now_ns, is_status=True)
             return
         self._send_status(member, message, number, now_ns)
@@ -190,10 +214,6 @@ class Application:
 
     def _number_of(self, member: "Member", cl_ord_id: bytes) -> int:
         return member.store.find(cl_ord_id) if member.store is not None else 0
-
-    def _next_number(self, member: "Member") -> int:
-        assert member.store is not None
-        return member.store.last + 1
 
     def _named_order(self, member: "Member", message: Message) -> tuple[Any, int]:
         """Return the order that OrigClOrdID names, and the number of the command that bears that name."""
@@ -206,7 +226,7 @@ class Application:
         assert store is not None
         entry = store.entry(number) if number else None
         order = store.entry(int(entry["order_number"])) if entry is not None else None
-        if entry is None or order is None or entry["kind"] not in (NEW_ORDER, REPLACE_REQUEST):
+        if entry is None or order is None or entry["kind"] not in (*ORDERS, REPLACE_REQUEST):
             raise Refusal(m.UNKNOWN_ORDER, "UNKNOWN_ORDER")
         if m.product_of(message.get(55)) != order["product_id"]:
             raise Refusal(m.EXCHANGE_OPTION, "Symbol is not the order's")
@@ -270,36 +290,33 @@ class Application:
         status = int(order["status"]) or m.PENDING_NEW
         traded, quantity = int(order["cum_lots"]), int(order["quantity_lots"])
         open_lots = 0 if status in ENDED else quantity - traded
+        is_block = order["kind"] == BLOCK
         latest = store.entry(int(order["other_number"]))
         fields: Fields = [
             (37, b"%d-%d" % (member.session_id, order["order_number"])),
             (11, latest["cl_ord_id"][: latest["id_bytes"]].tobytes()), (17, b"0"),
             (150, bytes((m.ORDER_STATUS,))), (39, bytes((status,))),
-            (55, m.symbol(int(order["product_id"]))), (54, bytes((m.SIDE_CHARACTERS[order["side"]],))),
+            (55, m.NO_SYMBOL if is_block else m.symbol(int(order["product_id"]))),
+            (54, bytes((m.SIDE_CHARACTERS[order["side"]],))),
             (38, decimal(quantity, m.QUANTITY_DECIMALS)),
             (40, bytes((m.TYPE_CHARACTERS[order["order_type"]],))),
         ]  # fmt: skip
         fields += _terms_fields(order, session.begin_string == d.FIXT11)
         fields += [
             (151, decimal(open_lots, m.QUANTITY_DECIMALS)), (14, decimal(traded, m.QUANTITY_DECIMALS)),
-            (6, decimal(average(int(order["notional"]), traded), m.AVERAGE_DECIMALS)),
+            (6, decimal(average(int(order["notional"]), traded * _parts(order)), m.AVERAGE_DECIMALS)),
             (60, timestamp(now_ns)),
         ]  # fmt: skip
+        if is_block:
+            fields.append((442, b"3"))
         if 790 in message.values:
             fields.append((790, message.values[790]))
         session.send(d.EXECUTION_REPORT, fields, now_ns)
 
 
 def _entry(message: Message, product_id: int, side: int) -> Any:
-    """Return an entry with what every command's has."""
-    entry = np.zeros(1, ENTRY)[0]
-    name = message.values[11]
-    if len(name) > m.CL_ORD_ID_BYTES:
-        raise Refusal(m.OTHER, f"ClOrdID is longer than {m.CL_ORD_ID_BYTES} characters")
-    entry["cl_ord_id"][: len(name)] = np.frombuffer(name, np.uint8)
-    entry["id_bytes"], entry["in_number"] = len(name), message.number(34)
-    entry["product_id"], entry["side"] = product_id, side
-    return entry
+    """Return an entry under a message's ClOrdID."""
+    return entry_of(message.values[11], message, product_id, side)
 
 
 def _entry_of_terms(message: Message, product_id: int, values: dict[str, int]) -> Any:
@@ -310,6 +327,13 @@ def _entry_of_terms(message: Message, product_id: int, values: dict[str, int]) -
         entry[field] = values[field]
     entry["is_post_only"] = values["post_only"]
     return entry
+
+
+def _parts(order: Any) -> int:
+    """Return in how many products an order trades."""
+    if order["kind"] != BLOCK:
+        return 1
+    return int(PlaceBlock.unpack(np.array(order["command"]))["product_count"])
 
 
 def _new_limit(order: Any, asked: dict[str, int]) -> int:

@@ -76,6 +76,37 @@ class Message:
         return entries
 
 
+@dataclass
+class Entry:
+    """One entry of a repeating group: its fields, and the groups inside it."""
+
+    values: dict[int, bytes]
+    groups: dict[int, list["Entry"]]
+
+    def get(self, tag: int) -> bytes | None:
+        """Return the field's value, or None."""
+        return self.values.get(tag)
+
+
+def entries_of(message: Message, count_tag: int, group: d.Group) -> list[Entry]:
+    """Return the entries of a repeating group that may have groups inside; the message has been checked."""
+    place = next((place for place, (tag, _) in enumerate(message.fields) if tag == count_tag), None)
+    return [] if place is None else _take_entries(message.fields, place + 1, group)[0]
+
+
+def _take_entries(fields: Fields, place: int, group: d.Group) -> tuple[list[Entry], int]:
+    entries: list[Entry] = []
+    while place < len(fields) and fields[place][0] in group.tags:
+        tag, value = fields[place]
+        place += 1
+        if tag == group.tags[0]:
+            entries.append(Entry({}, {}))
+        entries[-1].values[tag] = value
+        if tag in group.groups:
+            entries[-1].groups[tag], place = _take_entries(fields, place, group.groups[tag])
+    return entries, place
+
+
 def split(data: bytes | memoryview) -> tuple[list[bytes], int]:
     """Return the whole, unharmed messages in `data`, and how many bytes are done with.
 

@@ -23,6 +23,10 @@ ADMIN_TYPES = frozenset((HEARTBEAT, TEST_REQUEST, RESEND_REQUEST, REJECT, SEQUEN
 NEW_ORDER_SINGLE, CANCEL_REQUEST, REPLACE_REQUEST, MASS_CANCEL_REQUEST, STATUS_REQUEST = (
     b"D", b"F", b"G", b"q", b"H",
 )  # fmt: skip
+MASS_QUOTE, SINGLE_QUOTE, QUOTE_CANCEL, NEW_ORDER_LIST, LIST_CANCEL, LIST_STATUS_REQUEST, MULTILEG = (
+    b"i", b"S", b"Z", b"E", b"K", b"M", b"AB",
+)  # fmt: skip
+MASS_QUOTE_ACKNOWLEDGEMENT, QUOTE_STATUS, LIST_STATUS = b"b", b"AI", b"N"
 MARKET_DATA_REQUEST, SECURITY_LIST_REQUEST, SECURITY_STATUS_REQUEST = b"V", b"x", b"e"
 EXECUTION_REPORT, CANCEL_REJECT, MASS_CANCEL_REPORT, BUSINESS_REJECT = b"8", b"9", b"r", b"j"
 SNAPSHOT, INCREMENTAL, MARKET_DATA_REJECT, SECURITY_LIST, SECURITY_STATUS = b"W", b"X", b"Y", b"y", b"f"
@@ -84,6 +88,22 @@ FIELDS: Mapping[int, tuple[str, int]] = {
     1407: ("DefaultApplExtID", INT), 1408: ("DefaultCstmApplVerID", STRING), 561: ("RoundLot", DECIMAL),
     18: ("ExecInst", STRING), 99: ("StopPx", DECIMAL), 111: ("MaxFloor", DECIMAL), 126: ("ExpireTime", TIME),
     378: ("ExecRestatementReason", INT), 432: ("ExpireDate", DATE), 1138: ("DisplayQty", DECIMAL),
+    66: ("ListID", STRING), 67: ("ListSeqNo", INT), 68: ("TotNoOrders", INT), 73: ("NoOrders", COUNT),
+    82: ("NoRpts", INT), 83: ("RptSeq", INT), 84: ("CxlQty", DECIMAL), 117: ("QuoteID", STRING),
+    132: ("BidPx", DECIMAL), 133: ("OfferPx", DECIMAL), 134: ("BidSize", DECIMAL),
+    135: ("OfferSize", DECIMAL), 293: ("DefBidSize", DECIMAL), 294: ("DefOfferSize", DECIMAL),
+    295: ("NoQuoteEntries", COUNT), 296: ("NoQuoteSets", COUNT), 297: ("QuoteStatus", INT),
+    298: ("QuoteCancelType", INT), 299: ("QuoteEntryID", STRING), 300: ("QuoteRejectReason", INT),
+    301: ("QuoteResponseLevel", INT), 302: ("QuoteSetID", STRING), 304: ("TotNoQuoteEntries", INT),
+    368: ("QuoteEntryRejectReason", INT), 394: ("BidType", INT), 429: ("ListStatusType", INT),
+    431: ("ListOrderStatus", INT), 433: ("ListExecInstType", CHAR), 442: ("MultiLegReportingType", CHAR),
+    444: ("ListStatusText", STRING), 537: ("QuoteType", INT), 555: ("NoLegs", COUNT),
+    563: ("MultiLegRptTypeReq", INT), 600: ("LegSymbol", STRING), 602: ("LegSecurityID", STRING),
+    603: ("LegSecurityIDSource", STRING), 609: ("LegSecurityType", STRING), 623: ("LegRatioQty", DECIMAL),
+    624: ("LegSide", CHAR), 654: ("LegRefID", STRING), 685: ("LegOrderQty", DECIMAL),
+    687: ("LegQty", DECIMAL), 1100: ("TriggerType", CHAR), 1101: ("TriggerAction", CHAR),
+    1102: ("TriggerPrice", DECIMAL), 1107: ("TriggerPriceType", CHAR),
+    1109: ("TriggerPriceDirection", CHAR),
     636: ("WorkingIndicator", BOOLEAN), 2964: ("SelfMatchPreventionInstruction", INT),
     CLIP_PRICE_STEP: ("ClipPriceStep, the venue's own", DECIMAL),
     BALANCING: ("Balancing, the venue's own", BOOLEAN),
@@ -103,6 +123,13 @@ CHOICES: Mapping[int, frozenset[bytes]] = {
     530: frozenset(b"1 7".split()),
     559: frozenset(b"0 4".split()),
     98: frozenset(b"0".split()),
+    298: frozenset(b"1 4 5".split()),
+    301: frozenset(b"0 1 2".split()),
+    394: frozenset(b"1 2 3".split()),
+    433: frozenset(b"1 2 3 4 5".split()),
+    537: frozenset(b"1".split()),
+    563: frozenset(b"1".split()),
+    624: frozenset(b"1 2".split()),
 }
 
 HEADER_TAGS = frozenset((
@@ -119,6 +146,11 @@ class Group:
 
     tags: tuple[int, ...]
     required: tuple[int, ...] = ()
+    groups: Mapping[int, "Group"] = field(default_factory=dict)  # inside it, by the tag of their count
+
+    def has(self, tag: int) -> bool:
+        """Whether the field stands in it, or in a group inside."""
+        return tag in self.tags or any(group.has(tag) for group in self.groups.values())
 
 
 @dataclass(frozen=True)
@@ -137,6 +169,15 @@ class MessageType:
 
 
 _PARTIES = {453: Group((448, 447, 452), (448,))}
+QUOTE_ENTRIES = Group((299, 55, 48, 22, 461, 167, 207, 107, 132, 133, 134, 135, 60, 336, 625, 15), (299, 55))
+QUOTE_SETS = Group((302, 304, 893, 295), (302, 304, 295), {295: QUOTE_ENTRIES})
+CANCEL_ENTRIES = Group((55, 48, 22, 461, 167, 207, 107), (55,))
+LIST_ORDERS = Group(
+    (11, 67, 453, 1, 581, 21, 100, 55, 48, 22, 461, 167, 207, 107, 54, 60, 38, 40, 44, 15, 59, 528, 58, 354,
+     355),
+    (11, 67, 55, 54, 38), _PARTIES,
+)  # fmt: skip
+LEGS = Group((600, 602, 603, 609, 623, 624, 685, 687, 654), (600,))
 _TEXT = (58, 354, 355)
 _INSTRUMENT = (48, 22, 167, 207, 461, 107)
 _TERMS = (44, 59, 99, 18, 111, 1138, 126, 432, 2964, CLIP_PRICE_STEP, BALANCING)
@@ -167,6 +208,24 @@ TAKEN: Mapping[bytes, MessageType] = {
     STATUS_REQUEST: MessageType(
         "OrderStatusRequest", (11, 55, 54), (37, 790), (1, *_INSTRUMENT), _PARTIES
     ),
+    MASS_QUOTE: MessageType(
+        "MassQuote", (117,), (301, 293, 294, 537), (1, 581, *_TEXT), {**_PARTIES, 296: QUOTE_SETS}
+    ),
+    SINGLE_QUOTE: MessageType(
+        "Quote", (117, 55), (301, 132, 133, 134, 135, 537),
+        (1, 15, 60, 100, 336, 625, 528, 581, *_INSTRUMENT, *_TEXT), _PARTIES,
+    ),
+    QUOTE_CANCEL: MessageType(
+        "QuoteCancel", (298,), (117, 301), (1, 336, 625, 581), {**_PARTIES, 295: CANCEL_ENTRIES}
+    ),
+    NEW_ORDER_LIST: MessageType(
+        "NewOrderList", (66, 394, 68), (433, 893), (), {73: LIST_ORDERS}
+    ),
+    LIST_CANCEL: MessageType("ListCancelRequest", (66, 60), (), _TEXT),
+    LIST_STATUS_REQUEST: MessageType("ListStatusRequest", (66,), (), _TEXT),
+    MULTILEG: MessageType(
+        "NewOrderMultileg", (11, 55, 54, 60, 38, 40), (44, 59, 563), _ORDER, {**_PARTIES, 555: LEGS}
+    ),
     MARKET_DATA_REQUEST: MessageType(
         "MarketDataRequest", (262, 263, 264), (265,), (266,),
         {267: Group((269,), (269,)), 146: Group((55, 48, 22, 461, 167, 207, 107), (55,))},
@@ -181,14 +240,21 @@ TAKEN: Mapping[bytes, MessageType] = {
         "BusinessMessageReject", (372, 380), (45, 379, 58), (354, 355)
     ),
 }  # fmt: skip
-GROUPS_REQUIRED = {MARKET_DATA_REQUEST: (267, 146)}
+GROUPS_REQUIRED = {
+    MARKET_DATA_REQUEST: (267, 146), MASS_QUOTE: (296,), NEW_ORDER_LIST: (73,), MULTILEG: (555,),
+}  # fmt: skip
 
 GIVEN: Mapping[bytes, tuple[str, tuple[int, ...]]] = {
     EXECUTION_REPORT: ("ExecutionReport", (
-        37, 11, 41, 17, 636, 150, 378, 39, 103, 1, 55, 54, 38, 40, 44, 99, 59, 126, 18, 111, 1138,
-        32, 31, 527, 851, 151, 14, 6, 60, 58, 790)),
+        37, 11, 41, 66, 17, 636, 150, 378, 39, 103, 1, 55, 54, 38, 40, 44, 99, 1100, 1101, 1102, 1107, 1109,
+        59, 126, 18, 111, 1138, 32, 31, 527, 851, 151, 14, 6, 60, 58, 442, 555, 790)),
     CANCEL_REJECT: ("OrderCancelReject", (37, 11, 41, 39, 434, 102, 60, 58)),
     MASS_CANCEL_REPORT: ("OrderMassCancelReport", (11, 37, 1369, 530, 531, 532, 533, 55, 60, 58)),
+    MASS_QUOTE_ACKNOWLEDGEMENT: ("MassQuoteAcknowledgement", (
+        117, 297, 300, 301, 58, 296, 302, 304, 295, 299, 55, 368)),
+    QUOTE_STATUS: ("QuoteStatusReport", (117, 298, 55, 132, 133, 134, 135, 60, 297, 300, 58)),
+    LIST_STATUS: ("ListStatus", (
+        66, 429, 82, 431, 83, 444, 60, 68, 73, 11, 14, 39, 151, 84, 6, 103, 58)),
     SECURITY_LIST: ("SecurityList", (320, 322, 560, 393, 893, 146)),
     SECURITY_STATUS: ("SecurityStatus", (324, 55, 326, 60)),
     SNAPSHOT: ("MarketDataSnapshotFullRefresh", (262, 55, 779, 268)),

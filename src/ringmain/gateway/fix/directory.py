@@ -18,6 +18,9 @@ ENTRY = np.dtype(
         ("notional", "i8"),  # of an order: ticks times lots, of all its trades
         ("order_number", "i8"),  # the order that it is about; of an order, itself
         ("other_number", "i8"),  # of an order: who bears its latest ClOrdID; else: whom OrigClOrdID names
+        ("request_first", "i8"),  # of several commands that one message asked for: the first one's number
+        ("request_at", "i8"),  # and where the message stands in the session's requests
+        ("request_count", "u4"),  # and how many they are; 0: it asked for this one alone
         ("epoch", "u4"),  # how often the FIX numbers had begun at 1
         ("cum_lots", "i4"),
         ("quantity_lots", "i4"),  # OrderQty
@@ -26,8 +29,9 @@ ENTRY = np.dtype(
         ("display_lots", "i4"),
         ("expires_s", "u4"),
         ("product_id", "u4"),
+        ("reason", "u2"),  # of one of several: why the market refused it
         ("id_bytes", "u1"),
-        ("kind", "u1"),  # MsgType; 0: not a command of this door
+        ("kind", "u1"),  # what it is, below; 0: not a command of this door
         ("status", "u1"),  # OrdStatus, 0 while the market has not answered
         ("side", "u1"),
         ("order_type", "u1"),
@@ -38,7 +42,10 @@ ENTRY = np.dtype(
     ],
     align=True,
 )
-NEW_ORDER, CANCEL_REQUEST, REPLACE_REQUEST, MASS_CANCEL_REQUEST = b"DFGq"
+NEW_ORDER, CANCEL_REQUEST, REPLACE_REQUEST, MASS_CANCEL_REQUEST = b"DFGq"  # their MsgType
+QUOTE, QUOTE_CANCEL, LIST, LEG, BLOCK = b"iZELB"  # a quote of a message; what begins a list, and its legs
+UNNAMED = (QUOTE, QUOTE_CANCEL, LIST)  # what they go under is no ClOrdID
+ORDERS = (NEW_ORDER, LEG, BLOCK)
 FNV_START, FNV_PRIME = 0x1B873593CC9E2D51, 0x100000001B3
 LOW_BITS = 0x7FFFFFFFFFFFFFFF  # so that compiled and plain integers agree
 
@@ -104,7 +111,9 @@ def add_all(directory: Any, entries: Any, first: int, begin: int, end: int, epoc
     count = 0
     for row in range(begin, end):
         entry = entries[row]
-        if entry.kind == 0 or not (entry.epoch == epoch or rests(entries, first, row)):
+        if entry.kind == 0 or entry.kind in UNNAMED:
+            continue
+        if not (entry.epoch == epoch or rests(entries, first, row)):
             continue
         add_id(directory, entry.cl_ord_id, 0, entry.id_bytes, first + row)
         count += 1
@@ -118,4 +127,4 @@ def rests(entries: Any, first: int, row: int) -> bool:
     if not first <= order_number <= first + row or entries[row].kind == CANCEL_REQUEST:
         return False
     status = entries[order_number - first].status
-    return entries[order_number - first].kind == NEW_ORDER and status in (0, NEW, PARTIALLY_FILLED)
+    return entries[order_number - first].kind in ORDERS and status in (0, NEW, PARTIALLY_FILLED)

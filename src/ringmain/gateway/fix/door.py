@@ -25,14 +25,16 @@ from ringmain.gateway.fix.application import Application as Desk
 from ringmain.gateway.fix.codec import Message, encode, parse, timestamp, whole_end
 from ringmain.gateway.fix.directory import ENTRY
 from ringmain.gateway.fix.limits import Limits
+from ringmain.gateway.fix.live import REPORT
 from ringmain.gateway.fix.marketdata import MarketData
 from ringmain.gateway.fix.member import OUT_BYTES, Link, Member
-from ringmain.gateway.fix.orders import REPORT, Orders
+from ringmain.gateway.fix.naming import name_reports
+from ringmain.gateway.fix.orders import Orders
 from ringmain.gateway.fix.receiving import Receiver
 from ringmain.gateway.fix.session import ENDED, LIVE, Application, Resend, Reset, Session
 from ringmain.gateway.fix.store import Identity, Store, session_folder
 from ringmain.gateway.fix.syncing import Syncer
-from ringmain.gateway.fix.writing import ALL_ACCOUNTS, name_reports, repeat, write_reports
+from ringmain.gateway.fix.writing import ALL_ACCOUNTS, repeat, write_reports
 from ringmain.gateway.holding import ASKS, TAKES, YIELDS, Holdings, Nonces, purpose_of
 from ringmain.gateway.intake import Intake
 from ringmain.gateway.messages import REASONS, UNKNOWN_TOKEN

@@ -57,6 +57,7 @@ STOP_TYPES = frozenset((STOP, STOP_LIMIT))  # and those that need StopPx
 SELF_TRADES: Mapping[bytes, int] = {  # 2964 (EP280); from 100 on the values are the venue's own
     b"1": CANCEL_NEWEST, b"2": CANCEL_OLDEST, b"3": CANCEL_BOTH, b"100": DECREMENT,
 }  # fmt: skip
+NO_SYMBOL = b"[N/A]"  # Symbol of what is of several products
 POST_ONLY = b"6"  # ExecInst (18): participate, don't initiate
 
 NEW, PARTIALLY_FILLED, FILLED, CANCELLED, REPLACED, REJECTED, EXPIRED, TRADE, ORDER_STATUS = b"012458CFI"
@@ -75,7 +76,16 @@ ORD_REJ_REASONS: Mapping[str, int] = {  # 103; what is not here is 99, Other
     "QUANTITY_ABOVE_MAXIMUM": 13, "QUANTITY_BELOW_MINIMUM": 13, "OFF_LOT": 13, "DISPLAY_OUT_OF_RANGE": 13,
     "WRONG_SELF_TRADE": 11, "ORDER_TOO_LARGE": 3, "ORDER_VALUE_TOO_LARGE": 3, "ACCOUNT_NOT_OPEN": 15,
 }  # fmt: skip
+QUOTE_REJ_REASONS: Mapping[str, int] = {  # 300, 368; what is not here is 99, Other
+    "UNKNOWN_PRODUCT": 1, "WRONG_PHASE": 2, "CREDIT_EXCEEDED": 3, "POSITION_LIMIT_EXCEEDED": 3,
+    "ORDER_TOO_LARGE": 3, "ORDER_VALUE_TOO_LARGE": 3, "QUOTE_CROSSED": 7, "PRICE_OUT_OF_RANGE": 8,
+    "OFF_TICK": 8, "OUTSIDE_COLLAR": 8, "NOT_A_QUOTER": 9,
+}  # fmt: skip
 OTHER = 99
+(UNKNOWN_QUOTED, EXCEEDS_LIMIT, INVALID_SPREAD, INVALID_PRICE, NOT_AUTHORISED_TO_QUOTE) = (1, 3, 7, 8, 9)
+QUOTE_ACCEPTED, CANCELLED_SYMBOL, CANCELLED_ALL, QUOTE_REJECTED, QUOTE_NOT_FOUND = 0, 1, 4, 5, 9  # 297
+CANCELLED_ONE = 17  # 297 of FIX 5.0 SP2; FIX 4.4 has no word for it but CANCELLED_SYMBOL
+FOR_SYMBOLS, ALL_QUOTES, ONE_QUOTE = b"145"  # 298
 DUPLICATE_ORDER, UNSUPPORTED_ORDER, UNKNOWN_SYMBOL, INCORRECT_QUANTITY = 6, 11, 1, 13
 TOO_LATE, UNKNOWN_ORDER, EXCHANGE_OPTION, DUPLICATE_CL_ORD_ID = 0, 1, 2, 6  # CxlRejReason, 102
 
@@ -101,6 +111,11 @@ def _characters(table: Mapping[bytes, int]) -> Any:
     for character, code in table.items():
         characters[code] = ord(character)
     return characters
+
+
+def reason_name(code: int) -> str:
+    """Return the exchange's name for why; empty for 0."""
+    return REASON_TEXTS[code & 255, : REASON_LENGTHS[code & 255]].tobytes().decode()
 
 
 def _reason_texts() -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,12 +12,18 @@ from ringmain.core.jit import bare, records
 from ringmain.gateway.credentials import Credential
 from ringmain.gateway.entitlements import UNLIMITED
 from ringmain.gateway.fix import dictionary as d
+from ringmain.gateway.fix.answers import answer_of
 from ringmain.gateway.fix.codec import Message, encode, timestamp
+from ringmain.gateway.fix.live import ANSWER
 from ringmain.gateway.fix.outlog import MARKET_DATA, SESSION_LAYER, Block
 from ringmain.gateway.fix.reading import CONTEXT
 from ringmain.gateway.fix.session import LIVE, Session
-from ringmain.gateway.fix.store import Store
+from ringmain.gateway.fix.store import Identity, Store
 from ringmain.gateway.fix.writing import ALL_ACCOUNTS, repeat, write_reports
+
+if TYPE_CHECKING:
+    from ringmain.gateway.fix.lists import ListNames
+    from ringmain.gateway.fix.quotes import Standing
 
 LOG = logging.getLogger("ringmain.fix")
 OUT_BYTES = 4 << 20
@@ -72,6 +78,8 @@ class Member:
         None while messages are written as they come; otherwise the next one to be written.
     rights : Rights
         What its account may trade and see.
+    quotes, lists
+        Which of its quotes may stand, and what its lists are called; None until somebody asks.
     doubtful_until : int
         Reports of events before that position on the tape may have been sent before.
     """
@@ -86,6 +94,8 @@ class Member:
         self.nonce = self.offered = self.closes = self.opened_sequence = self.awaited = 0
         self.cursor: int | None = None
         self.doubtful_until = 0
+        self.quotes: Standing | None = None
+        self.lists: ListNames | None = None
         self._resend: tuple[int, int] | None = None
         self._resends: deque[tuple[int, int]] = deque(maxlen=RESENDS)  # asked for meanwhile
         self._resend_blocks: Iterator[Block] = iter(())
@@ -183,12 +193,44 @@ class Member:
                 reports, row, self.session_id, self.drop_copy_account, store.told_until, number,
                 prefix, ids, times, begin_string == d.FIXT11, out,
             )  # fmt: skip
-            if count == 0:
+            if count:
+                self._tell_block(Block(number, count, 0, told, now_ns, out[:size].tobytes()))
+            if row < reports.size and self._is_answer(reports[row]):
+                self._answer(reports[row], identity, is_doubtful, now_ns)
+                row += 1
+            elif count == 0:
                 break
-            if session is not None:
-                session.next_out += count
-                session.spoke_ns = now_ns
-            self._emit(Block(number, count, 0, told, now_ns, out[:size].tobytes()))
+
+    def _tell_block(self, block: Block) -> None:
+        """Count and send a block of what the tape tells."""
+        session = self.session if self.is_logged_on else None
+        if session is not None:
+            session.next_out += block.count
+            session.spoke_ns = block.time_ns
+        self._emit(block)
+
+    def _is_answer(self, report: Any) -> bool:
+        """Tell whether a report has this member told of a whole request."""
+        assert self.store is not None
+        is_own = report["session_id"] == self.session_id and not self.is_observer
+        return bool(is_own and report["answers"] == ANSWER and report["position"] >= self.store.told_until)
+
+    def _answer(self, report: Any, identity: Identity, is_doubtful: bool, now_ns: int) -> None:
+        """Tell what became of all that one message has asked for."""
+        assert self.store is not None
+        begin_string = identity.begin_string.encode()
+        answer = answer_of(self.store, report, begin_string == d.FIXT11)
+        if answer is None:
+            return
+        session = self.session if self.is_logged_on else None
+        number = session.next_out if session is not None else self.store.next_out
+        kind, fields = answer
+        head = [(35, kind), (49, self.own_id), (56, identity.client_id.encode()), (34, b"%d" % number),
+                (52, timestamp(now_ns))]  # fmt: skip
+        if is_doubtful:
+            head.append((97, b"Y"))
+        data = encode(begin_string, head + fields)
+        self._tell_block(Block(number, 1, 0, int(report["position"]) + 1, now_ns, data))
 
     def _emit(self, block: Block) -> None:
         is_live = self.is_live

@@ -38,7 +38,7 @@ def terms_of(message: Message) -> dict[str, int]:
     order_type = m.ORDER_TYPES[message.values[40]]
     display_lots, clip_step_ticks = _iceberg(message)
     return {
-        "price_ticks": _ticks(message, 44, "Price") if order_type in m.PRICED_TYPES else 0,
+        "price_ticks": ticks_in(message.values, 44, "Price") if order_type in m.PRICED_TYPES else 0,
         "side": m.SIDES[message.values[54]],
         "order_type": order_type,
         "time_in_force": m.TIMES_IN_FORCE[message.get(59) or b"0"],
@@ -54,7 +54,7 @@ def terms_of(message: Message) -> dict[str, int]:
 
 def lots_of(message: Message) -> int:
     """Return OrderQty."""
-    return _quantity(message, 38, "OrderQty")
+    return quantity_in(message.values, 38, "OrderQty")
 
 
 def change_fault(order: Mapping[str, int], asked: Mapping[str, int], is_triggered: bool) -> str:
@@ -88,12 +88,12 @@ def _iceberg(message: Message) -> tuple[int, int]:
         return 0, 0
     if m.ORDER_TYPES[message.values[40]] != LIMIT:
         raise Refusal(m.UNSUPPORTED_ORDER, "WRONG_ORDER_TYPE")
-    lots = _quantity(message, tags[0], d.FIELDS[tags[0]][0])
+    lots = quantity_in(message.values, tags[0], d.FIELDS[tags[0]][0])
     if lots <= 0:  # to FIX, 0 is an order of which nothing is shown
         raise Refusal(m.INCORRECT_QUANTITY, "DISPLAY_OUT_OF_RANGE")
     if d.CLIP_PRICE_STEP not in message.values:
         return lots, 0
-    step = _ticks(message, d.CLIP_PRICE_STEP, "ClipPriceStep")
+    step = ticks_in(message.values, d.CLIP_PRICE_STEP, "ClipPriceStep")
     if not I2_MIN <= step <= I2_MAX:
         raise Refusal(m.OTHER, "CLIP_STEP_OUT_OF_RANGE")
     return lots, step
@@ -122,14 +122,15 @@ def _expires_s(message: Message) -> int:
 
 def _stop_ticks(message: Message, order_type: int) -> int:
     if order_type in m.STOP_TYPES:
-        return _ticks(message, 99, "StopPx")
+        return ticks_in(message.values, 99, "StopPx")
     if 99 in message.values:
         raise Refusal(m.OTHER, "StopPx goes with OrdType 3 or 4")
     return 0
 
 
-def _ticks(message: Message, tag: int, name: str) -> int:
-    text = message.get(tag)
+def ticks_in(values: Mapping[int, bytes], tag: int, name: str) -> int:
+    """Return a price; raise a Refusal if it is missing, between ticks or beyond what can be written."""
+    text = values.get(tag)
     ticks = scaled(text, m.PRICE_DECIMALS) if text is not None else None
     if text is None:
         raise Refusal(m.OTHER, f"{name} is missing")
@@ -140,8 +141,9 @@ def _ticks(message: Message, tag: int, name: str) -> int:
     return ticks
 
 
-def _quantity(message: Message, tag: int, name: str) -> int:
-    lots = scaled(message.values[tag], m.QUANTITY_DECIMALS)
+def quantity_in(values: Mapping[int, bytes], tag: int, name: str) -> int:
+    """Return a quantity; raise a Refusal if it is between lots or beyond what can be written."""
+    lots = scaled(values[tag], m.QUANTITY_DECIMALS)
     if lots is None:
         raise Refusal(m.INCORRECT_QUANTITY, f"{name} is no multiple of the lot 0.1")
     if not I4_MIN <= lots <= I4_MAX:

@@ -17,6 +17,7 @@ from ringmain.exchange.messages import (
     CANCELLATIONS,
     GOOD_FOR_SESSION,
     LIMIT,
+    TAKER,
     CancelOrder,
     ClipShown,
     MassCancel,
@@ -30,11 +31,40 @@ from ringmain.exchange.messages import (
     PlaceOrder,
     ReplaceOrder,
 )
-from ringmain.exchange.state import EVENT, ORDERS
+from ringmain.exchange.multileg_messages import (
+    AddBasketLeg,
+    BasketDropped,
+    BasketExecuted,
+    BasketRejected,
+    BeginBasket,
+    BlockCancelled,
+    BlockFilled,
+    BlockPlaced,
+    PlaceBlock,
+    PlaceQuote,
+    QuotePlaced,
+)
+from ringmain.exchange.state import EVENT
+from ringmain.gateway.fix.live import (
+    BOOK,
+    CANCEL_REFUSED,
+    END_STATUS,
+    EXECUTION,
+    LIST_ANSWERED,
+    MASS_CANCEL_ANSWERED,
+    QUIET,
+    QUOTE_ANSWERED,
+    REPORT,
+    WHOLE_BLOCK,
+    describe,
+    drop,
+    head,
+    note_trade,
+    place_of,
+    take,
+    take_for_plain,
+)
 from ringmain.gateway.fix.mapping import (
-    CANCELLED,
-    CL_ORD_ID_BYTES,
-    ENDS,
     FILLED,
     HAS_STOP,
     NEW,
@@ -44,8 +74,17 @@ from ringmain.gateway.fix.mapping import (
     REPLACED,
     REPRICED,
     RESTATED,
-    TRADE,
     TRIGGERED,
+)
+from ringmain.gateway.fix.multileg import (
+    answer_list,
+    carry_out,
+    end_block,
+    fill_block,
+    fill_leg,
+    fill_part,
+    place_block,
+    place_quote,
 )
 
 PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER = PlaceOrder.kind, CancelOrder.kind, ReplaceOrder.kind
@@ -54,175 +93,13 @@ ACCEPTED, REFUSED, TRADED, ENDED, CHANGED, SWEPT = (
     record.kind
     for record in (OrderAccepted, OrderRejected, OrderFilled, OrderCancelled, OrderReplaced, MassCancelled)
 )
-STARTED, SHOWN = OrderTriggered.kind, ClipShown.kind
+STARTED, SHOWN, QUOTED = OrderTriggered.kind, ClipShown.kind, QuotePlaced.kind
+CARRIED_OUT, LIST_REFUSED, LIST_DROPPED = BasketExecuted.kind, BasketRejected.kind, BasketDropped.kind
+BLOCK_IN, BLOCK_TRADED, BLOCK_ENDED = BlockPlaced.kind, BlockFilled.kind, BlockCancelled.kind
+PLACE_QUOTE, PLACE_BLOCK, BEGIN_LIST, ADD_LEG = (
+    record.kind for record in (PlaceQuote, PlaceBlock, BeginBasket, AddBasketLeg)
+)
 BY_OWNER = CANCELLATIONS["BY_OWNER"]
-LIVE_ORDERS = ORDERS + 4_096  # the engine's resting orders, and those that one command ends meanwhile
-DIRECTORY = 4 * ORDERS
-EXECUTION, CANCEL_REFUSED, MASS_CANCEL_ANSWERED = 56, 57, 114  # the report's MsgType: 8, 9, r
-PRIMES = (0x9E3779B1, 0x85EBCA6B)
-SESSION_PRIME, NUMBER_PRIME = PRIMES
-
-LIVE = np.dtype(
-    [
-        ("number", "i8"),  # session_number of the PlaceOrder
-        ("cl_number", "i8"),  # of the command that bears the latest ClOrdID
-        ("notional", "i8"),
-        ("session_id", "u4"),
-        ("account_id", "u4"),
-        ("product_id", "u4"),
-        ("price_ticks", "i4"),
-        ("quantity_lots", "i4"),
-        ("cum_lots", "i4"),
-        ("next_free", "i4"),
-        ("stop_ticks", "i4"),
-        ("expires_s", "u4"),
-        ("side", "u1"),
-        ("order_type", "u1"),
-        ("time_in_force", "u1"),
-        ("has_stop", "u1"),  # whether stop_ticks is what it now is
-    ],
-    align=True,
-)
-BOOK = np.dtype(
-    [
-        ("highest", "i8"),
-        ("free", "i8"),
-        ("count", "i8"),
-        ("directory", "i4", (DIRECTORY,)),
-        ("orders", LIVE, (LIVE_ORDERS,)),
-    ],
-    align=True,
-)
-REPORT = np.dtype(
-    [
-        ("position", "i8"),  # on the tape
-        ("sequence", "i8"),
-        ("time_ns", "i8"),
-        ("order_number", "i8"),
-        ("cl_number", "i8"),  # whose ClOrdID it goes under
-        ("orig_number", "i8"),  # whose ClOrdID stands as OrigClOrdID; 0: none
-        ("notional", "i8"),
-        ("order_count", "i8"),
-        ("session_id", "u4"),
-        ("account_id", "u4"),
-        ("product_id", "u4"),
-        ("price_ticks", "i4"),
-        ("quantity_lots", "i4"),
-        ("cum_lots", "i4"),
-        ("leaves_lots", "i4"),
-        ("last_ticks", "i4"),
-        ("last_lots", "i4"),
-        ("stop_ticks", "i4"),
-        ("display_lots", "i4"),  # 0: not known to be an iceberg
-        ("expires_s", "u4"),
-        ("reason", "u2"),
-        ("trade_index", "u2"),
-        ("kind", "u1"),  # EXECUTION, CANCEL_REFUSED or MASS_CANCEL_ANSWERED; 0: no report
-        ("execution", "u1"),  # ExecType
-        ("status", "u1"),  # OrdStatus
-        ("response_to", "u1"),  # CxlRejResponseTo
-        ("side", "u1"),
-        ("order_type", "u1"),
-        ("time_in_force", "u1"),
-        ("has_stop", "u1"),
-        ("is_post_only", "u1"),
-        ("restatement", "u1"),  # ExecRestatementReason
-        ("role", "u1"),
-        ("id_bytes", "u1"),
-        ("orig_bytes", "u1"),
-        ("cl_ord_id", "u1", (CL_ORD_ID_BYTES,)),
-        ("orig_cl_ord_id", "u1", (CL_ORD_ID_BYTES,)),
-    ],
-    align=True,
-)
-END_STATUS = np.full(256, CANCELLED, np.uint8)
-for _reason, _status in ENDS.items():
-    END_STATUS[_reason] = _status
-
-
-@kernel
-def place_of(book: Any, session_id: int, number: int) -> int:
-    """Return the directory place where an order is, or would be."""
-    mask = DIRECTORY - 1
-    mixed = session_id * SESSION_PRIME + number * NUMBER_PRIME
-    place = (mixed ^ (mixed >> 15)) & mask
-    while book.directory[place] != 0:
-        order = book.orders[book.directory[place]]
-        if order.number == number and order.session_id == session_id:
-            return place
-        place = (place + 1) & mask
-    return place
-
-
-@kernel
-def home_of(order: Any) -> int:
-    """Return the directory place that an order is looked for first."""
-    mixed = int(order.session_id) * SESSION_PRIME + int(order.number) * NUMBER_PRIME
-    return (mixed ^ (mixed >> 15)) & (DIRECTORY - 1)
-
-
-@kernel
-def take(book: Any, place: int) -> int:
-    """Return a free row and note it at a place of the directory; 0 if all are taken."""
-    slot = int(book.free)
-    if slot != 0:
-        book.free = book.orders[slot].next_free
-    elif book.highest + 1 < LIVE_ORDERS:
-        book.highest += 1
-        slot = int(book.highest)
-    if slot != 0:
-        book.directory[place] = slot
-        book.count += 1
-    return slot
-
-
-@kernel
-def drop(book: Any, place: int) -> None:
-    """Forget the order at a place of the directory; those behind it move up."""
-    mask = DIRECTORY - 1
-    slot = book.directory[place]
-    book.orders[slot].next_free = book.free
-    book.orders[slot].number = 0
-    book.free = slot
-    book.count -= 1
-    book.directory[place] = 0
-    hole, probe = place, (place + 1) & mask
-    while book.directory[probe] != 0:
-        home = home_of(book.orders[book.directory[probe]])
-        if ((probe - home) & mask) >= ((probe - hole) & mask):
-            book.directory[hole] = book.directory[probe]
-            book.directory[probe] = 0
-            hole = probe
-        probe = (probe + 1) & mask
-
-
-@kernel
-def head(report: Any, event: Any, kind: int, position: int) -> None:
-    """Give a report what every event bears."""
-    report.kind = kind
-    report.position = position
-    report.sequence = event.head.sequence
-    report.time_ns = event.head.time_ns
-    report.session_id = event.head.session_id
-    report.order_number = event.head.session_number
-
-
-@kernel
-def describe(report: Any, order: Any) -> None:
-    """Give a report what is known of its order."""
-    report.account_id = order.account_id
-    report.product_id = order.product_id
-    report.price_ticks = order.price_ticks
-    report.quantity_lots = order.quantity_lots
-    report.cum_lots = order.cum_lots
-    report.notional = order.notional
-    report.side = order.side
-    report.order_type = order.order_type
-    report.time_in_force = order.time_in_force
-    report.stop_ticks = order.stop_ticks
-    report.expires_s = order.expires_s
-    report.has_stop = order.has_stop
-    report.cl_number = order.cl_number
 
 
 @kernel
@@ -234,7 +111,10 @@ def accept(book: Any, event: Any, report: Any, position: int) -> None:
     order = book.orders[slot]  # row 0 is nobody's: an order that finds no room is reported, and not kept
     order.number = number
     order.session_id = session_id
-    order.cl_number = number
+    is_own = book.quote_session == session_id and book.quote_number == number  # the quote before it
+    order.is_quote = 1 if number < 0 or is_own else 0
+    order.cl_number = abs(number)
+    order.product_count = 0
     order.notional = 0
     order.account_id = accepted.account_id
     order.product_id = accepted.product_id
@@ -261,8 +141,15 @@ def fill(book: Any, event: Any, report: Any, position: int) -> None:
     place = place_of(book, int(event.head.session_id), int(event.head.session_number))
     order = book.orders[book.directory[place]]
     is_known = book.directory[place] != 0
+    if is_known and order.product_count > 0:
+        fill_part(book, place, event, report, position)
+        return
+    is_of_basket = event.head.sequence == book.basket_sequence and trade.role == TAKER
+    if not is_known and is_of_basket and event.head.session_id == book.basket_session:
+        fill_leg(book, place, event, report, position)
+        return
     if not is_known:  # older than the tape: all that is known is in the event
-        order.cl_number = event.head.session_number
+        order.cl_number = abs(event.head.session_number)
         order.notional = 0
         order.cum_lots = 0
         order.account_id = trade.account_id
@@ -275,13 +162,9 @@ def fill(book: Any, event: Any, report: Any, position: int) -> None:
     order.notional += int(trade.price_ticks) * int(trade.quantity_lots)
     head(report, event, EXECUTION, position)
     describe(report, order)
-    report.execution = TRADE
+    note_trade(report, trade)
     report.status = PARTIALLY_FILLED if trade.remaining_lots > 0 else FILLED
     report.leaves_lots = trade.remaining_lots
-    report.last_ticks = trade.price_ticks
-    report.last_lots = trade.quantity_lots
-    report.trade_index = trade.trade_index
-    report.role = trade.role
     if is_known and trade.remaining_lots == 0:
         drop(book, place)
 
@@ -297,7 +180,8 @@ def end(book: Any, event: Any, report: Any, position: int) -> None:
         describe(report, book.orders[slot])
         drop(book, place)
     else:
-        report.cl_number = event.head.session_number
+        report.cl_number = abs(event.head.session_number)
+        report.is_quote = 1 if event.head.session_number < 0 else 0
         report.account_id = cancelled.account_id
         report.product_id = cancelled.product_id
         report.price_ticks = cancelled.price_ticks
@@ -388,38 +272,70 @@ def reprice(book: Any, event: Any, report: Any, position: int) -> None:
 
 
 @kernel
-def take_for_plain(order: Any) -> None:
-    """Give an order that is older than the tape the terms of a plain one."""
-    order.order_type = LIMIT
-    order.time_in_force = GOOD_FOR_SESSION
-    order.stop_ticks = 0
-    order.expires_s = 0
-    order.has_stop = 0
-
-
-@kernel
 def refuse(book: Any, event: Any, report: Any, position: int) -> None:
     """A command has changed nothing."""
     rejected = event.order_rejected
-    if rejected.rejected_kind == PLACE_ORDER:
+    kind = rejected.rejected_kind
+    if kind in (PLACE_ORDER, PLACE_BLOCK):
         head(report, event, EXECUTION, position)
         report.execution = REJECTED
         report.status = REJECTED
-    elif rejected.rejected_kind == MASS_CANCEL:
+        report.multileg = WHOLE_BLOCK if kind == PLACE_BLOCK else 0
+    elif kind == MASS_CANCEL:
         head(report, event, MASS_CANCEL_ANSWERED, position)
-    else:
-        head(report, event, CANCEL_REFUSED, position)
-        report.response_to = 49 if rejected.rejected_kind == CANCEL_ORDER else 50
-        report.orig_number = rejected.order_number
-        place = place_of(book, int(event.head.session_id), int(rejected.order_number))
+    elif kind in (PLACE_QUOTE, BEGIN_LIST, ADD_LEG):
+        head(report, event, QUOTE_ANSWERED if kind == PLACE_QUOTE else LIST_ANSWERED, position)
+        report.answers = QUIET
         report.status = REJECTED
-        if book.directory[place] != 0:
-            order = book.orders[book.directory[place]]
-            report.status = PARTIALLY_FILLED if order.cum_lots > 0 else NEW
-        report.order_number = rejected.order_number
+    elif kind in (CANCEL_ORDER, REPLACE_ORDER):
+        refuse_change(book, event, report, position)
     report.product_id = rejected.product_id
     report.cl_number = event.head.session_number
     report.reason = rejected.reason
+
+
+@kernel
+def refuse_change(book: Any, event: Any, report: Any, position: int) -> None:
+    """A cancel or a replace has changed nothing; it names its order."""
+    rejected = event.order_rejected
+    head(report, event, CANCEL_REFUSED, position)
+    report.response_to = 49 if rejected.rejected_kind == CANCEL_ORDER else 50
+    report.orig_number = rejected.order_number
+    place = place_of(book, int(event.head.session_id), int(rejected.order_number))
+    report.status = REJECTED
+    if book.directory[place] != 0:
+        order = book.orders[book.directory[place]]
+        report.status = PARTIALLY_FILLED if order.cum_lots > 0 else NEW
+    report.order_number = rejected.order_number
+
+
+@kernel
+def is_live(state: Any, session_id: int, number: int) -> bool:
+    """Tell whether an order is open, as far as the tape is folded."""
+    book = state[0]
+    return bool(book.directory[place_of(book, session_id, number)] != 0)
+
+
+@kernel
+def fold_multileg(book: Any, event: Any, report: Any, position: int) -> None:
+    """Fold an event about a quote, a list or a block; none that is about anything else."""
+    kind = event.head.kind
+    if kind == QUOTED:
+        place_quote(book, event, report, position)
+    elif kind == CARRIED_OUT:
+        carry_out(book, event, report, position)
+    elif kind == LIST_REFUSED:
+        rejected = event.basket_rejected
+        answer_list(event, report, position, int(rejected.reason))
+        report.order_count = rejected.leg_index
+    elif kind == LIST_DROPPED:
+        answer_list(event, report, position, int(event.basket_dropped.reason))
+    elif kind == BLOCK_IN:
+        place_block(book, event, report, position)
+    elif kind == BLOCK_TRADED:
+        fill_block(book, event, report, position)
+    elif kind == BLOCK_ENDED:
+        end_block(book, event, report, position)
 
 
 @kernel
@@ -452,6 +368,8 @@ def fold(state: Any, events: Any, position: int, reports: Any) -> int:
             report.cl_number = swept.command_number
             report.product_id = swept.product_id
             report.order_count = swept.order_count
+        else:
+            fold_multileg(book, event, report, position + i)
         count += report.kind != 0
     return count
 
@@ -479,6 +397,10 @@ class Orders:
         fold(self._kernel_state, bare(events).view(EVENT), self.position, reports)
         self.position += events.size
         return reports
+
+    def is_live(self, session_id: int, number: int) -> bool:
+        """Tell whether an order is open; a quote's offer has its number's negative."""
+        return bool(is_live(self._kernel_state, session_id, number))
 
     def save(self) -> None:
         """Write a checkpoint, as one step."""

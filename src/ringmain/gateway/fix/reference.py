@@ -7,6 +7,8 @@ from ringmain.gateway.fix import dictionary as d
 from ringmain.gateway.fix import mapping as m
 from ringmain.gateway.fix.rules import REASON_TEXTS
 
+QUOTE_REJECTIONS = (*m.QUOTE_REJ_REASONS, "QUANTITY_OUT_OF_RANGE", "QUOTE_PROTECTION_TRIPPED", "QUOTERS_FULL")
+
 HEAD = """# FIX
 
 <!-- Made by `ringmain docs reference`. Do not edit. -->
@@ -24,7 +26,13 @@ def page() -> str:
     parts += ["## Values\n", _values()]
     faults = _table(("373", "SessionRejectReason"), REASON_TEXTS.items())
     parts += ["## Why a message is rejected\n", faults]
-    reasons = [(name, m.ORD_REJ_REASONS.get(name, m.OTHER)) for name in REJECTIONS]
+    reasons = [
+        (name, m.ORD_REJ_REASONS.get(name, m.OTHER))
+        for name in sorted(REJECTIONS, key=REJECTIONS.__getitem__)
+    ]
+    quoted = [(name, m.QUOTE_REJ_REASONS.get(name, m.OTHER)) for name in QUOTE_REJECTIONS]
+    parts += ["## Why a quote is rejected\n\n300 of the message, 368 of an entry; `Text` names each.\n",
+              _table(("Text", "300, 368"), quoted)]  # fmt: skip
     parts += ["## Why an order is rejected\n\n`Text` (58) names the exchange's reason.\n",
               _table(("Text", "103"), reasons)]  # fmt: skip
     return "\n".join(parts)
@@ -33,15 +41,22 @@ def page() -> str:
 def _taken() -> str:
     rows = []
     for code, kind in d.TAKEN.items():
-        groups = [
-            f"{_names([tag])}: {_names(group.tags)}" for tag, group in kind.groups.items()
-        ]  # fmt: skip
+        groups = [f"{_names([tag])}: {_members(group)}" for tag, group in kind.groups.items()]
         needed = (*kind.required, *d.GROUPS_REQUIRED.get(code, ()))
         fields = [f"**{_names([tag])}**" for tag in needed] + [_names([tag]) for tag in kind.optional]
         rows.append(
             (f"`{code.decode()}` {kind.name}", ", ".join(fields), "; ".join(groups), _names(kind.ignored))
         )
     return _table(("message", "fields", "groups", "passed over"), rows)
+
+
+def _members(group: d.Group) -> str:
+    """Return a group's fields; those of a group inside stand in brackets behind its count."""
+    names = []
+    for tag in group.tags:
+        name = f"**{_names([tag])}**" if tag in group.required else _names([tag])
+        names.append(f"{name} [{_members(group.groups[tag])}]" if tag in group.groups else name)
+    return ", ".join(names)
 
 
 def _given() -> str:
@@ -77,6 +92,22 @@ def _values() -> str:
         (_names([55]), "digits", "the product's id"),
         (_names([37]), "SESSION-NUMBER", "the order's name at the venue"),
         (_names([17]), "digits", "the event's position on the tape; the same whenever it is sent again"),
+        (_names([297]), str(m.QUOTE_ACCEPTED), "all of it, or a part of a mass quote, is in"),
+        (_names([297]), str(m.CANCELLED_SYMBOL), "cancelled in the products named"),
+        (_names([297]), str(m.CANCELLED_ALL), "all are cancelled"),
+        (_names([297]), str(m.QUOTE_REJECTED), "nothing of it is in"),
+        (_names([297]), str(m.QUOTE_NOT_FOUND), "there was nothing to cancel"),
+        (_names([297]), str(m.CANCELLED_ONE), "the one is cancelled; in FIX 4.4 it is a 1"),
+        (_names([298]), "1", "the quotes in the products that NoQuoteEntries names"),
+        (_names([298]), "4", "all of the session's quotes"),
+        (_names([298]), "5", "those of the message that QuoteID names"),
+        (_names([301]), "0, 1", "refusals alone are told; so it is without the field"),
+        (_names([301]), "2", "every quote is acknowledged"),
+        (_names([394]), "3", "no bidding; the others are refused"),
+        (_names([433]), "1", "at once; the others are refused"),
+        (_names([431]), "3, 6, 7", "it trades, its fills follow; all has traded; it was refused"),
+        (_names([442]), "3, 2", "of a whole block, whose Symbol is [N/A]; of its trade in one product"),
+        (_names([1102]), "decimal", "StopPx in FIX 5.0 SP2's words, beside it, with 1100, 1101, 1107, 1109"),
         (_names([527]), "SEQUENCE-INDEX", "the trade's name, the same on both sides"),
     ]
     return _table(("field", "value", "meaning"), rows)

@@ -113,30 +113,38 @@ def _stranger(tag: int, kind: d.MessageType) -> Fault | None:
     """Return what is wrong with a field that the message does not have, None if it is a private one."""
     if tag >= d.FIRST_USER_TAG and tag not in d.FIELDS:
         return None
-    if any(tag in group.tags for group in kind.groups.values()):
+    if any(group.has(tag) for group in kind.groups.values()):
         return Fault(d.WRONG_GROUP_COUNT, tag)  # an entry that no count has announced
     return Fault(d.TAG_NOT_OF_MESSAGE if tag in d.FIELDS else d.INVALID_TAG, tag)
 
 
 def _group_end(message: Message, place: int, count_tag: int, group: d.Group) -> tuple[int, Fault | None]:
-    """Check a repeating group; return the place behind it, and what is wrong."""
+    """Check a repeating group, its count before `place`; return the place behind it, and what is wrong."""
     fields, found, last = message.fields, 0, -1
+    announced = integer(fields[place - 1][1])
     entry: set[int] = set()
     while place < len(fields) and fields[place][0] in group.tags:
         tag = fields[place][0]
         index = group.tags.index(tag)
         if index == 0:
             if found and not entry.issuperset(group.required):
-                return place, Fault(d.TAG_MISSING, next(t for t in group.required if t not in entry))
+                return place, _missing(entry, group)
             found, entry = found + 1, set()
         elif found == 0 or index <= last:
             return place, Fault(d.TAG_TWICE if tag in entry else d.GROUP_OUT_OF_ORDER, tag)
         entry.add(tag)
         last = index
         place += 1
+        if tag in group.groups:
+            place, fault = _group_end(message, place, tag, group.groups[tag])
+            if fault is not None:
+                return place, fault
     if found and not entry.issuperset(group.required):
-        return place, Fault(d.TAG_MISSING, next(t for t in group.required if t not in entry))
-    announced = message.number(count_tag)
+        return place, _missing(entry, group)
     if announced != found:
         return place, Fault(d.WRONG_GROUP_COUNT, count_tag)
     return place, None
+
+
+def _missing(entry: set[int], group: d.Group) -> Fault:
+    return Fault(d.TAG_MISSING, next(tag for tag in group.required if tag not in entry))

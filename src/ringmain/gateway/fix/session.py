@@ -15,6 +15,7 @@ from ringmain.gateway.fix.rules import Fault, fault_of
 LOGGING_ON, LIVE, LOGGING_OUT, ENDED = range(4)
 SILENCE_TESTED, SILENCE_ENDED = 1.2, 2.4  # heartbeat intervals
 UNSUPPORTED_TYPE = 3  # BusinessRejectReason
+REFERENCES = (11, 66, 117, 262, 320, 324)  # what a message may be called, for BusinessRejectRefID
 _LETTERS = string.digits + string.ascii_letters
 STANDARD_TYPES = frozenset(
     [letter.encode() for letter in _LETTERS] + [(a + b).encode() for a in "ABCDE" for b in _LETTERS[36:]]
@@ -112,7 +113,7 @@ class Session:
     def business_reject(self, message: Message, reason: int, text: str, now_ns: int) -> None:
         """Reject what is well formed but cannot be done."""
         fields: Fields = [(45, message.get(34) or b"0"), (372, message.type)]
-        reference = message.get(11) or message.get(262) or message.get(320) or message.get(324)
+        reference = next((message.values[tag] for tag in REFERENCES if tag in message.values), None)
         if reference:
             fields.append((379, reference))
         fields += [(380, b"%d" % reason), (58, text.encode())]

@@ -3,6 +3,7 @@
 ``commands.map`` is mapped into memory: a page of words, then an entry for each number of the
 session's commands. An entry is there before its command goes into the ring: what the market has not
 answered when a process dies is offered again, under the same number, so that it counts once.
+``requests-E`` holds the messages that asked for several commands; their entries say where each stands.
 ``out-E`` holds the messages of epoch E, in segments of blocks; a block is there before its bytes go
 to a socket, and says up to where on the tape it tells.
 """
@@ -19,11 +20,12 @@ import numpy as np
 from ringmain.core.errors import RingmainError
 from ringmain.core.jit import bare, records
 from ringmain.core.shared import boot_word
-from ringmain.gateway.fix.directory import ENTRY, add_all, add_id, find_id
+from ringmain.gateway.fix.directory import ENTRY, UNNAMED, add_all, add_id, find_id
 from ringmain.gateway.fix.outlog import OutLog
+from ringmain.gateway.fix.requests import Requests
 
 MAGIC = 0x4649_5853_544F_5245
-VERSION = 2
+VERSION = 3
 PAGE_BYTES = 4_096
 ROWS_GROWN = 1 << 16
 DIRECTORY_SLOTS = 1 << 12
@@ -72,6 +74,7 @@ class Store:
             raise RingmainError("RM331", "fix", what, "Move the folder away; its FIX numbers begin at 1 then")
         self._map_entries()
         self.out = OutLog(self._out_folder())
+        self.requests = Requests(folder, self.epoch)
         self._identity = _read_identity(folder / "session.json")
         self.was_cut_off = bool(self.words[_BOOT] != boot_word())
         self._recover()
@@ -187,6 +190,28 @@ class Store:
         self.note(1, next_in)
         return number
 
+    def add_together(self, entries: Any, next_in: int) -> None:
+        """Write entries behind the last; after a death in between, none of them is there."""
+        self.reserve(entries.size)
+        first = self.last + 1
+        self.entries[first - self.first : first - self.first + entries.size] = entries
+        for place, entry in enumerate(entries):
+            if entry["kind"] not in UNNAMED:
+                add_id(self.directory, entry["cl_ord_id"], 0, int(entry["id_bytes"]), first + place)
+        self.note(entries.size, next_in)
+
+    def request(self, number: int) -> bytes | None:
+        """Return the message that asked for a command and others, None if it is not there any more."""
+        entry = self.entry(number)
+        if entry is None or not entry["request_count"]:
+            return None
+        return self.requests.read(int(entry["epoch"]), int(entry["request_at"]))
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The files that have to be on the disk before anybody is told of a command."""
+        return (*self.requests.descriptors, self.descriptor)
+
     # Numbers.
 
     def begin_again(self) -> None:
@@ -197,12 +222,14 @@ class Store:
         self.words[_EPOCH] += 1
         self.words[_NEXT_IN], self.words[_NEXT_OUT] = 1, 0
         self.out = OutLog(self._out_folder())
+        self.requests.begin(self.epoch)
         shutil.rmtree(old, ignore_errors=True)
         self._index()
 
     def close(self) -> None:
         """Close the files."""
         self.out.close()
+        self.requests.close()
         os.close(self.descriptor)
 
     # Inside.

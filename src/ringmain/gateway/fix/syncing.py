@@ -42,7 +42,7 @@ class Syncer:
     def want(self, store: Store) -> None:
         """Have a store's entries put on the disk."""
         with self._lock:
-            self._dirty.add(store.descriptor)
+            self._dirty.update(store.descriptors)
             self.wanted += 1
         self._news.set()
 

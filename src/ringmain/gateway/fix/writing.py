@@ -1,22 +1,20 @@
-"""Reports to bytes, in kernels: ClOrdIDs are put in, then each report is written as its FIX message."""
+"""Reports to bytes, in kernels: each report is written as its FIX message."""
 
 from typing import Any
 
 import numpy as np
 
 from ringmain.core.jit import kernel, leaf
-from ringmain.exchange.messages import AUCTION, GOOD_TILL_DATE, MARKET_TO_LIMIT, REJECTIONS
-from ringmain.gateway.fix.directory import NEW_ORDER
+from ringmain.exchange.messages import AUCTION, BUY, GOOD_TILL_DATE, MARKET_TO_LIMIT, REJECTIONS
+from ringmain.gateway.fix.live import ANSWER, CANCEL_REFUSED, EXECUTION, QUIET, WHOLE_BLOCK
 from ringmain.gateway.fix.mapping import (
     AVERAGE_DECIMALS,
-    CANCELLED,
     EXCHANGE_OPTION,
-    EXPIRED,
-    FILLED,
-    HAS_STOP,
     IS_PRICED,
     LIQUIDITY,
     MARKET_OPTION,
+    NEW,
+    NO_SYMBOL,
     ORDER_REJECT_REASONS,
     POST_ONLY,
     PRICE_DECIMALS,
@@ -24,7 +22,6 @@ from ringmain.gateway.fix.mapping import (
     REASON_LENGTHS,
     REASON_TEXTS,
     REJECTED,
-    REPLACED,
     RESTATED,
     SIDE_CHARACTERS,
     TIME_CHARACTERS,
@@ -34,7 +31,6 @@ from ringmain.gateway.fix.mapping import (
     TYPE_CHARACTERS,
     UNKNOWN_ORDER,
 )
-from ringmain.gateway.fix.orders import CANCEL_REFUSED, EXECUTION
 
 SOH, EQUALS, ZERO, MINUS, POINT, ONE, SEVEN, YES = 1, 61, 48, 45, 46, 49, 55, 89
 MESSAGE_ROOM = 1_024  # no report is longer
@@ -45,92 +41,8 @@ NANOSECONDS, DAY_S = 1_000_000_000, 86_400
 ALL_ACCOUNTS = -1  # nobody's drop copy
 POST_ONLY_CODE = ord(POST_ONLY)
 LIQUIDITY_CODES = np.array(LIQUIDITY, np.int64)
-
-
-@kernel
-def name_reports(reports: Any, session_id: int, entries: Any, first: int, last: int) -> None:
-    """Put the ClOrdIDs of one session into its reports, and note in its entries how its orders stand.
-
-    Parameters
-    ----------
-    reports : recarray of REPORT
-    entries : recarray of ENTRY, of which rows `first` to `last` (numbers of commands) are there
-        Empty for a session that has no FIX store: its orders go under their numbers.
-    """
-    for i in range(reports.size):
-        report = reports[i]
-        if report.kind == 0 or report.session_id != session_id:
-            continue
-        if report.kind == CANCEL_REFUSED:
-            _take_original(report, entries, first, last)
-        elif report.kind == EXECUTION:
-            _note_status(report, entries, first, last)
-        report.id_bytes = _put_id(report.cl_ord_id, report.cl_number, entries, first, last)
-        if report.orig_number > 0:
-            report.orig_bytes = _put_id(report.orig_cl_ord_id, report.orig_number, entries, first, last)
-
-
-@kernel
-def _take_original(report: Any, entries: Any, first: int, last: int) -> None:
-    """A refused cancel or replace names what it named, and how the order stands."""
-    if first <= report.cl_number <= last and entries[report.cl_number - first].kind != 0:
-        report.orig_number = entries[report.cl_number - first].other_number
-    if first <= report.order_number <= last:
-        status = entries[report.order_number - first].status
-        if status in (FILLED, CANCELLED, EXPIRED):
-            report.status = status
-
-
-@kernel
-def _note_status(report: Any, entries: Any, first: int, last: int) -> None:
-    if not first <= report.order_number <= last:
-        return
-    entry = entries[report.order_number - first]
-    if entry.kind != NEW_ORDER:
-        return
-    entry.status = report.status
-    if report.execution == REJECTED:
-        report.side = entry.side
-        report.order_type = entry.order_type
-        report.time_in_force = entry.time_in_force
-        report.quantity_lots = entry.quantity_lots
-        report.price_ticks = entry.price_ticks
-        report.product_id = entry.product_id
-        report.expires_s = entry.expires_s
-        _put_terms(report, entry)
-        return
-    entry.cum_lots = report.cum_lots
-    entry.notional = report.notional
-    entry.quantity_lots = report.quantity_lots
-    entry.price_ticks = report.price_ticks
-    if report.execution == TRIGGERED:
-        entry.is_triggered = 1
-    if report.execution == REPLACED:
-        entry.other_number = report.cl_number
-        if first <= report.cl_number <= last:
-            entry.stop_ticks = entries[report.cl_number - first].stop_ticks
-    _put_terms(report, entry)
-
-
-@kernel
-def _put_terms(report: Any, entry: Any) -> None:
-    """Give a report what no event tells of an order's terms."""
-    report.stop_ticks = entry.stop_ticks
-    report.has_stop = HAS_STOP[entry.order_type]
-    report.display_lots = entry.display_lots
-    report.is_post_only = entry.is_post_only
-
-
-@kernel
-def _put_id(out: Any, number: int, entries: Any, first: int, last: int) -> int:
-    """Write the ClOrdID of a command: its entry's, or its number; return its length."""
-    if first <= number <= last:
-        entry = entries[number - first]
-        if entry.kind != 0:
-            for i in range(int(entry.id_bytes)):
-                out[i] = entry.cl_ord_id[i]
-            return int(entry.id_bytes)
-    return put_number(out, 0, number)
+NO_SYMBOL_TEXT = np.frombuffer(NO_SYMBOL, np.uint8)
+PRICE_MOVEMENT, ACTIVATE, LAST_TRADE, UP, DOWN = b"412UD"  # 1100, 1101, 1107, 1109
 
 
 # Writing into a byte array: each takes the place to write at and returns the place behind.
@@ -270,6 +182,8 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
     at = put_text(out, at, 11, report.cl_ord_id, int(report.id_bytes))
     if report.orig_bytes > 0:
         at = put_text(out, at, 41, report.orig_cl_ord_id, int(report.orig_bytes))
+    if report.list_bytes > 0:
+        at = put_text(out, at, 66, report.list_id, int(report.list_bytes))
     at = put_int(out, at, 17, int(report.position))
     at = put_execution_type(out, at, report, is_sp2)
     at = put_char(out, at, 39, report.status)
@@ -277,7 +191,10 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
         at = put_int(out, at, 103, int(ORDER_REJECT_REASONS[report.reason & 255]))
     if with_account:
         at = put_int(out, at, 1, int(report.account_id))
-    at = put_int(out, at, 55, int(report.product_id))
+    if report.multileg == WHOLE_BLOCK:
+        at = put_text(out, at, 55, NO_SYMBOL_TEXT, NO_SYMBOL_TEXT.size)
+    else:
+        at = put_int(out, at, 55, int(report.product_id))
     at = put_char(out, at, 54, SIDE_CHARACTERS[report.side])
     at = put_decimal(out, at, 38, int(report.quantity_lots), QUANTITY_DECIMALS)
     at = put_char(out, at, 40, TYPE_CHARACTERS[report.order_type])
@@ -285,16 +202,48 @@ def put_execution(out: Any, at: int, report: Any, with_account: bool, is_sp2: bo
     if IS_PRICED[report.order_type] and not is_open:
         at = put_decimal(out, at, 44, int(report.price_ticks), PRICE_DECIMALS)
     if report.has_stop:
-        at = put_decimal(out, at, 99, int(report.stop_ticks), PRICE_DECIMALS)
+        at = put_stop(out, at, report, is_sp2)
     at = put_char(out, at, 59, TIME_CHARACTERS[report.time_in_force])
     at = put_terms(out, at, report, is_sp2)
     if report.execution == TRADE:
         at = put_trade(out, at, report, is_sp2)
     at = put_decimal(out, at, 151, int(report.leaves_lots), QUANTITY_DECIMALS)
     at = put_decimal(out, at, 14, int(report.cum_lots), QUANTITY_DECIMALS)
-    at = put_decimal(out, at, 6, average(int(report.notional), int(report.cum_lots)), AVERAGE_DECIMALS)
+    at = put_decimal(out, at, 6, average_of(report), AVERAGE_DECIMALS)
     at = put_time(out, at, 60, int(report.time_ns))
-    return put_reason(out, at, report)
+    at = put_reason(out, at, report)
+    return put_legs(out, at, report) if report.multileg else at
+
+
+@kernel
+def average_of(report: Any) -> int:
+    """Return AvgPx; of a whole block, which trades as much in each of its products, over all of them."""
+    parts = int(report.product_count) if report.multileg == WHOLE_BLOCK else 1
+    return average(int(report.notional), int(report.cum_lots) * parts)
+
+
+@kernel
+def put_stop(out: Any, at: int, report: Any, is_sp2: bool) -> int:
+    """Write what brings a stop order in: StopPx, and in FIX 5.0 SP2's words the last trade's price."""
+    at = put_decimal(out, at, 99, int(report.stop_ticks), PRICE_DECIMALS)
+    if not is_sp2:
+        return at
+    at = put_char(out, put_char(out, at, 1100, PRICE_MOVEMENT), 1101, ACTIVATE)
+    at = put_decimal(out, at, 1102, int(report.stop_ticks), PRICE_DECIMALS)
+    at = put_char(out, at, 1107, LAST_TRADE)
+    return put_char(out, at, 1109, UP if report.side == BUY else DOWN)
+
+
+@kernel
+def put_legs(out: Any, at: int, report: Any) -> int:
+    """Write whether a report is of a block or of its trade in one product; a new block's products."""
+    at = put_char(out, at, 442, report.multileg)
+    if report.multileg != WHOLE_BLOCK or report.execution != NEW:
+        return at
+    at = put_int(out, at, 555, int(report.product_count))
+    for place in range(int(report.product_count)):
+        at = put_int(out, at, 600, int(report.product_id) + place)
+    return at
 
 
 @kernel
@@ -326,6 +275,9 @@ def put_terms(out: Any, at: int, report: Any, is_sp2: bool) -> int:
 def put_trade(out: Any, at: int, report: Any, is_sp2: bool) -> int:
     """Write what a trade was: its name is the same on both sides."""
     at = put_decimal(out, at, 32, int(report.last_lots), QUANTITY_DECIMALS)
+    if report.multileg == WHOLE_BLOCK:  # its parts' reports name the trades
+        at = put_decimal(out, at, 31, average_of(report), AVERAGE_DECIMALS)
+        return put_int(out, at, 851, int(LIQUIDITY_CODES[report.role]))
     at = put_decimal(out, at, 31, int(report.last_ticks), PRICE_DECIMALS)
     at = put_number(out, put_tag(out, at, 527), int(report.sequence))
     out[at] = MINUS
@@ -396,7 +348,7 @@ def concerns(report: Any, session_id: int, account_id: int) -> bool:
     if report.kind == 0:
         return False
     if account_id == ALL_ACCOUNTS:
-        return report.session_id == session_id
+        return report.session_id == session_id and report.answers != QUIET
     return report.kind == EXECUTION and report.account_id == account_id and report.execution != REJECTED
 
 
@@ -406,6 +358,8 @@ def write_reports(
     prefix: Any, ids: Any, times: Any, is_sp2: bool, out: Any,
 ) -> tuple[int, int, int, int]:  # fmt: skip
     """Write a session's reports from `row` on as messages, as many as there is room for.
+
+    It stops before one that has the session told of a whole request: that is written in plain Python.
 
     Parameters
     ----------
@@ -430,9 +384,12 @@ def write_reports(
     at, count, told = 0, 0, position
     while row < reports.size and out.size - at >= MESSAGE_ROOM:
         report = reports[row]
-        row += 1
         if report.position < position or not concerns(report, session_id, account_id):
+            row += 1
             continue
+        if account_id == ALL_ACCOUNTS and report.answers == ANSWER:
+            break
+        row += 1
         begin = at
         at = put_bytes(out, at, prefix, prefix.size)
         length_at = at

@@ -19,9 +19,9 @@ logging.basicConfig()
 told = threading.Event()
 signal.signal(signal.SIGTERM, lambda number, frame: told.set())
 syncer = Syncer(lambda: print("done"))
-syncer.want(SimpleNamespace(descriptor=os.pipe()[1]))
+syncer.want(SimpleNamespace(descriptors=(os.pipe()[1],)))
 assert told.wait(30), "nobody is told to end"
-syncer.want(SimpleNamespace(descriptor=os.open(os.devnull, os.O_RDWR)))
+syncer.want(SimpleNamespace(descriptors=(os.open(os.devnull, os.O_RDWR),)))
 syncer.stop()
 print("ended with", syncer.done, "of", syncer.wanted)
 """
