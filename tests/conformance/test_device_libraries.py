@@ -1,7 +1,7 @@
 """The devices' gateways beside clients and servers that others wrote, used as their own documents say.
 
-aiohttp's websockets under ocpp's charge points and, with struct, for binary records; pysunspec2's Modbus client
-on the simulated registers, and openleadr's VEN with nothing around it.
+aiohttp's websockets under ocpp's charge points and, with struct, for binary records; pysunspec2's Modbus
+client on the simulated registers, and openleadr's VEN with nothing around it.
 """
 
 import asyncio
