@@ -7,6 +7,7 @@ import pytest
 from ringmain.gateway import credentials, entitlements
 from ringmain.gateway.entitlements import Entitlement
 from ringmain.gateway.fix.codec import timestamp
+from venues.fix_desk import list_order, quote
 from venues.fix_raw import Raw
 from venues.fix_venue import Venue
 
@@ -60,6 +61,12 @@ def change(client, kind, name, former, price=b"50.00") -> bytes:
 def data(client, request_id, depth=b"0", types=(b"0", b"1"), product=b"1") -> bytes:
     head = [(262, request_id), (263, b"1"), (264, depth), (265, b"1"), (267, b"%d" % len(types))]
     return client.message(b"V", [*head, *((269, each) for each in types), (146, b"1"), (55, product)])
+
+
+def quote_entries(symbols):
+    count = b"%d" % len(symbols)
+    entries = [pair for symbol in symbols for pair in quote(symbol, symbol, b"1.00")]
+    return [(304, count), (295, count), *entries]
 
 
 # Credentials.
@@ -119,6 +126,25 @@ def test_an_account_trades_its_own_products_alone(venue, raw, rules):
     assert heard == {
         name: (b"8", b"NOT_ENTITLED") if symbol == b"2" else (b"0", None) for name, symbol in wanted.items()
     }
+
+
+def test_quotes_lists_and_blocks_stay_within_them_as_a_whole(venue, raw, rules):
+    rules({"first_product": 1, "last_product": 1})
+    client = limited(venue, raw, "whole")
+    client.say(b"i", [(117, b"Q"), (296, b"1"), (302, b"S"), *quote_entries((b"1", b"2"))])
+    told = client.hear_until(b"b")
+    assert (told.get(297), told.get(300)) == (b"5", b"9")
+    assert told.get(58) == b"nothing of it was taken; 2: NOT_ENTITLED"
+    client.say(b"S", [(117, b"Q"), (55, b"2"), (132, b"1.00"), (134, b"1.0")])
+    assert client.hear_until(b"AI").get(58) == b"NOT_ENTITLED"
+    orders = [
+        list_order(symbol, place, symbol, b"1", b"1.00") for place, symbol in enumerate((b"1", b"2"), 1)
+    ]
+    client.say(b"E", [(66, b"L"), (394, b"3"), (68, b"2"), (73, b"2"), *orders[0], *orders[1]])
+    assert client.hear_until(b"N").get(444) == b"order 2: NOT_ENTITLED"
+    terms = [(60, timestamp(time.time_ns())), (38, b"1.0"), (40, b"2"), (44, b"1.00"), (555, b"2")]
+    client.say(b"AB", [(11, b"B"), (55, b"[N/A]"), (54, b"1"), *terms, (600, b"1"), (600, b"2")])
+    assert client.hear_until(b"8").get(58) == b"NOT_ENTITLED"
 
 
 def test_rights_end_while_a_session_runs_but_cancelling_stays(venue, raw, rules):
