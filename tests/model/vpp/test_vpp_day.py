@@ -14,6 +14,7 @@ from ringmain.vpp.messages import (
     CANCELLED,
     EXPIRED,
     REFERENCE,
+    REFUSED,
     SCHEMA,
     SELL,
     DefineProduct,
@@ -257,6 +258,35 @@ def test_without_any_price_nothing_is_bid_and_the_journal_says_so() -> None:
         day.minute()
     assert not day.view.bids.by_id
     assert day.view.steps.done["BID", MIDNIGHT_NS].outcome == "MISSED"
+
+
+def test_a_market_that_refuses_every_bid_leaves_the_fleet_owing_nothing() -> None:
+    day = Day(seed=7)
+
+    def refuse() -> None:
+        for bid in list(day.view.bids.open()):
+            day.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=REFUSED)])
+
+    day.trade = refuse  # type: ignore[method-assign]
+    while day.rig.now_ns < MIDNIGHT_NS - 6 * HOUR_NS:
+        day.minute()
+    view = day.view
+    assert view.bids.by_id and {bid.ending for bid in view.bids.by_id.values()} == {"REFUSED"}
+    assert not any(view.commitments.power_w.values())
+    assert view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
+    of_the_day = [b for b in view.bids.by_id.values() if b.time_in_force == 0]
+    assert len(of_the_day) <= 24, "a refused bid for the auction is not sent again"
+    slots = sum(step == "BID" and about_ns != MIDNIGHT_NS for step, about_ns in view.steps.done)
+    assert len(view.bids.by_id) <= 24 + slots * 120
+
+
+def test_a_fleet_without_assets_bids_nothing() -> None:
+    day = Day(seed=8)
+    empty = DeskView()
+    empty.commitments = day.view.commitments
+    for now_ns in (MIDNIGHT_NS - 13 * HOUR_NS + MINUTE_NS, MIDNIGHT_NS - 8 * HOUR_NS + 3 * MINUTE_NS):
+        commands = Desk().advise(empty, day.history, now_ns)
+        assert not (commands["kind"] == SubmitBid.kind).any()
 
 
 def test_a_desk_that_wakes_after_the_gate_has_missed_it() -> None:

@@ -48,6 +48,8 @@ def test_doubled_and_overtaken_reports_are_counted_and_change_nothing(rig: Rig) 
         ({"energy_wh": 10_501}, "ENERGY_OUT_OF_RANGE"),
         ({"measured_ns": MIDNIGHT_NS + HOUR_NS}, "FUTURE_DATED"),
         ({"measured_ns": 2**62}, "FUTURE_DATED"),
+        ({"measured_ns": MIDNIGHT_NS + 24 * HOUR_NS}, "FUTURE_DATED"),  # a clock that is a day off
+        ({"measured_ns": MIDNIGHT_NS - 24 * HOUR_NS}, "CLOCK_WENT_BACK"),
         ({"measured_ns": MIDNIGHT_NS}, "CLOCK_WENT_BACK"),
         ({"measured_ns": -(2**62)}, "CLOCK_WENT_BACK"),
         ({"charged_wh": 99}, "METER_WENT_BACK"),

@@ -55,7 +55,8 @@ class FleetPlan:
         power_w = self.hours.power_w
         row, first, count = blocks(power_w)
         standing = view.plans.power_w(self.fleet.asset_id, self.periods)
-        differs = (standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)).reshape(*power_w.shape, -1)
+        differs = standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)
+        differs = differs.reshape(*power_w.shape, PERIODS_PER_HOUR)
         runs = row * power_w.shape[1] + first  # where each block begins among all hours of all batteries
         is_new = np.logical_or.reduceat(differs.any(axis=2).ravel(), runs) if runs.size else runs == 0
         row, first, count = row[is_new], first[is_new], count[is_new]
