@@ -266,14 +266,13 @@ def test_binary_records_over_another_websocket(tmp_path):
             assets.hand_many(np.array([(7, -2_000, until_ns, 71)], SETPOINT))
             told = struct.unpack("<HBBIqq8xi4x", await socket.receive_bytes())
             assert told == (2, 1, 0, 7, 71, until_ns, -2_000)
+            ahead_ns = now_ns + 60 * SECOND_NS
             await socket.send_bytes(struct.pack("<HBBIqH22x", 3, 1, 0, 7, 71, 0))
-            await socket.send_bytes(
-                struct.pack("<HBBIqddff", 1, 1, 1, 7, now_ns + 60 * SECOND_NS, 0, 0, 5, 0)
-            )
+            await socket.send_bytes(struct.pack("<HBBIqddff", 1, 1, 1, 7, ahead_ns, 0, 0, 5, 0))
             kind, _, _, asset_id, measured_ns, reason = struct.unpack(
                 "<HBBIqH22x", await socket.receive_bytes()
             )
-            assert (kind, asset_id, measured_ns, reason) == (4, 7, now_ns + 60 * SECOND_NS, 6)
+            assert (kind, asset_id, measured_ns, reason) == (4, 7, ahead_ns, 6)
         assert assets.counts["SETPOINT_ACCEPTED"] == 1
         (report,) = ledger.reports
         assert (report.power_w, report.charged_wh, report.discharged_wh, report.energy_wh) == (
