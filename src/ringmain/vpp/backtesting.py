@@ -37,7 +37,9 @@ def backtest(options: Namespace) -> None:
     days = list(_tracked(known, first_day, n_days, options))
     rows = walking.figures(days)
     if options.svg is not None:
-        _draw(options.svg, days)
+        _write(options.svg, _band_chart(days[-DRAWN_DAYS:]))
+    if options.calibration is not None:
+        _write(options.calibration, _calibration_chart(days))
     span, battery = f"{_date(days[0].day)} to {_date(days[-1].day)}", f"battery of {options.hours:g} h"
     title = f"{file.source}, {span}; {battery}, round trip {options.round_trip:g}"
     if not (options.json or options.csv):
@@ -61,6 +63,8 @@ def knowledge(file: HourlyFile, peers: Path | None = None) -> walking.Inputs:
     if peers is not None:
         start_ns, columns = read_columns(peers)
         for name, values in columns.items():
+            if "price" in name.lower():
+                continue  # what came
             others[name] = Known()
             others[name].add(start_ns, values * TICKS_PER_EURO, start_ns // DAY_NS * DAY_NS + FORETOLD_NS)
     return walking.Inputs(prices, inputs, others)
@@ -97,21 +101,35 @@ def _tracked(known: walking.Inputs, first: int, count: int, options: Namespace) 
     yield from days
 
 
-def _draw(path: Path, days: list[walking.DayTold]) -> None:
-    """Draw the last days' prices within the band that was foretold for them."""
-    drawn = days[-DRAWN_DAYS:]
+def _band_chart(drawn: list[walking.DayTold]) -> Chart:
+    """Return days' prices within the band that was foretold for them."""
+    starts = np.concatenate([walking.starts_of(day.day) for day in drawn]).tolist()
 
     def points(rows: list[Any]) -> list[tuple[int, float | None]]:
-        starts = np.concatenate([walking.starts_of(day.day) for day in drawn]).tolist()
         values = (np.concatenate(rows) / TICKS_PER_EURO).tolist()
         return [(at, None if value != value else value) for at, value in zip(starts, values, strict=True)]
 
-    chart = Chart("Prices: what came, within the 95 % band of the forecast", "EUR/MWh", [
+    return Chart("Prices: what came, within the 95 % band of the forecast", "EUR/MWh", [
         Series("97.5 %", PALE, points([day.quantiles[-1] for day in drawn]), "line", HOUR_NS),
         Series("2.5 %", PALE, points([day.quantiles[0] for day in drawn]), "line", HOUR_NS),
         Series("forecast", BLUE, points([day.forecasts[walking.MODEL] for day in drawn]), "line", HOUR_NS),
         Series("price", RED, points([day.price_ticks for day in drawn]), "line", HOUR_NS),
     ])  # fmt: skip
+
+
+def _calibration_chart(days: list[walking.DayTold]) -> Chart:
+    """Return how much of the prices lay within the 95 % and the 80 % band, by hour of the day."""
+    series = []
+    for share, low, high, colour in ((95, 0, -1, BLUE), (80, 1, -2, RED)):
+        percents = (100 * walking.within(days, low, high)).tolist()
+        found = [(hour * HOUR_NS, None if x != x else x) for hour, x in enumerate(percents)]
+        series.append(Series(f"within the {share} % band", colour, found, "line", HOUR_NS))
+        nominal = [(0, float(share)), ((HOURS - 1) * HOUR_NS, float(share))]
+        series.append(Series(f"{share} %", colour, nominal, "line", HOUR_NS, "4 3"))
+    return Chart("Calibration by hour of the day", "% of prices", series)
+
+
+def _write(path: Path, chart: Chart) -> None:
     try:
         path.write_text(chart.svg(), "utf-8")
     except OSError as error:

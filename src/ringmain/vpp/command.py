@@ -73,7 +73,7 @@ def _add_backtest(actions: Any) -> None:
     back.add_argument("--prices", type=Path, required=True, metavar="FILE",
                       help="CSV: times, prices in EUR/MWh, and columns named as forecasts")  # fmt: skip
     back.add_argument("--peers", type=Path, default=None, metavar="FILE",
-                      help="CSV: times, and forecasts that others made of the prices")  # fmt: skip
+                      help="CSV: times, and forecasts that others made; a column of prices is passed over")  # fmt: skip
     back.add_argument("--from", dest="first", default=None, metavar="YYYY-MM-DD",
                       help="first day (default: two years before the file's end)")  # fmt: skip
     back.add_argument("--days", type=int, default=0, metavar="N", help="so many days (default: to the end)")
@@ -82,6 +82,8 @@ def _add_backtest(actions: Any) -> None:
     )
     back.add_argument("--round-trip", type=float, default=0.9, metavar="SHARE",
                       help="energy given for energy taken (default: 0.9)")  # fmt: skip
+    back.add_argument("--calibration", type=Path, default=None, metavar="FILE",
+                      help="draw how much of the prices lay within the bands")  # fmt: skip
     _add_svg(back, "draw the last days' prices within the forecast's band")
 
 

@@ -185,6 +185,7 @@ def test_a_backtest_of_a_file_with_a_short_day_and_a_missing_one(tmp_path, capsy
     peers.write_text(path.read_text().replace("price", "clairvoyant"))
     rows = backtest_rows(
         capsys, "--prices", path, "--peers", peers, "--days", 12, "--svg", tmp_path / "b.svg",
+        "--calibration", tmp_path / "c.svg",
         "--from", np.datetime64(FIRST + 66, "D"),
     )  # fmt: skip
     assert rows["mean absolute error, clairvoyant"] < 0.01
@@ -196,7 +197,8 @@ def test_a_backtest_of_a_file_with_a_short_day_and_a_missing_one(tmp_path, capsy
         <= rows["share of perfect foresight, acting on spread of the forecast"]
         <= 100
     )
-    assert "<svg" in (tmp_path / "b.svg").read_text()
+    assert "97.5 %" in (tmp_path / "b.svg").read_text()
+    assert "within the 80 % band" in (tmp_path / "c.svg").read_text()
 
 
 @pytest.mark.parametrize(

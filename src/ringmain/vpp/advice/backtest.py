@@ -157,16 +157,23 @@ def figures(days: Sequence[DayTold]) -> list[dict[str, Any]]:
 
 
 def _calibration(days: Sequence[DayTold]) -> list[dict[str, Any]]:
-    prices, bands = np.array([d.price_ticks for d in days]), np.array([d.quantiles for d in days])
-    is_known = ~np.isnan(prices)
     rows = []
     for low, high in ((0, -1), (1, -2)):
-        within = (prices >= bands[:, low]) & (prices <= bands[:, high])
-        percent = 100 * float(within[is_known].mean())
+        percent = 100 * float(np.nanmean(within(days, low, high)))
         rows.append(_row(f"prices within the {SHARES[high] - SHARES[low]:.0%} band", percent, "%", days))
     losses = [pinball_ticks(day.price_ticks, day.quantiles, SHARES) for day in days]
     rows.append(_row("mean pinball loss", float(np.mean(losses)) / 100, "EUR/MWh", days))
     return rows
+
+
+def within(days: Sequence[DayTold], low: int, high: int) -> Any:
+    """Return the share of prices between two of SHARES's quantiles, by hour, float64 array of shape (24,)."""
+    prices, bands = np.array([day.price_ticks for day in days]), np.array([day.quantiles for day in days])
+    is_within = (prices >= bands[:, low]) & (prices <= bands[:, high])
+    known = ~np.isnan(prices)
+    return np.where(
+        known.any(axis=0), (is_within & known).sum(axis=0) / np.maximum(known.sum(axis=0), 1), np.nan
+    )
 
 
 def _row(figure: str, value: float, unit: str, days: Sequence[DayTold]) -> dict[str, Any]:
