@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 from exchange_rig import unpacked
-from test_exchange_twin import opened, trade
+from test_exchange_twin import join, opened, quote, span, trade
 
 from ringmain.core.jit import bare, records
 from ringmain.exchange import messages as m
@@ -33,6 +33,8 @@ class ReportTwin:
         handle = {
             "OrderAccepted": self.accepted, "OrderFilled": self.filled, "OrderCancelled": self.cancelled,
             "OrderReplaced": self.replaced, "OrderTriggered": self.triggered, "ClipShown": self.shown,
+            "BlockPlaced": self.block_placed, "BlockFilled": self.block_filled,
+            "BlockCancelled": self.block_cancelled,
         }.get(event["record"])  # fmt: skip
         if handle is None:
             return None
@@ -41,12 +43,14 @@ class ReportTwin:
         if fields is None:
             return None
         order = self.orders[name]
-        fields |= {
+        fields = {
             35: "8", 37: f"{name[0]}-{name[1]}", 17: str(position), 55: str(order["product"]),
             54: str(order["side"]), 38: tenths(order["quantity"]), 40: FIX_TYPES[order["type"]],
             59: FIX_TIMES[order["force"]], 14: tenths(order["cum"]), 6: average(order),
             60: timestamp(event["time_ns"]).decode(),
-        }  # fmt: skip
+        } | fields  # fmt: skip
+        if "count" in order and 442 not in fields:
+            fields |= {442: "3", 55: "[N/A]", 6: average(order, order["count"])}
         if order["type"] in (m.LIMIT, m.STOP_LIMIT, m.MARKET_TO_LIMIT):
             fields[44] = hundredths(order["price"])
         if order["stop"] is not None:
@@ -59,20 +63,70 @@ class ReportTwin:
         self.orders[name] = {
             "product": event["product_id"], "side": event["side"], "quantity": event["quantity_lots"],
             "price": event["price_ticks"], "type": event["order_type"], "force": event["time_in_force"],
-            "cum": 0, "notional": 0, "latest": name[1], "expires_s": event["expires_s"],
+            "cum": 0, "notional": 0, "latest": abs(name[1]), "expires_s": event["expires_s"],
             "stop": event["stop_ticks"] if event["order_type"] in (m.STOP, m.STOP_LIMIT) else None,
         }  # fmt: skip
-        return {150: "0", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(name[1])}
+        return {150: "0", 39: "0", 151: tenths(event["quantity_lots"]), 11: str(abs(name[1]))}
+
+    def block_placed(self, name, event):
+        self.orders[name] = {
+            "product": event["first_product_id"], "side": event["side"], "quantity": event["quantity_lots"],
+            "price": event["price_ticks"], "type": m.LIMIT, "force": event["time_in_force"], "cum": 0,
+            "notional": 0, "latest": name[1], "stop": None, "count": event["product_count"], "parts": {},
+        }  # fmt: skip
+        last = event["first_product_id"] + event["product_count"] - 1
+        left = tenths(event["quantity_lots"])
+        return {
+            150: "0",
+            39: "0",
+            151: left,
+            11: str(name[1]),
+            555: str(event["product_count"]),
+            600: str(last),
+        }
+
+    def block_filled(self, name, event):
+        order = self.orders[name]
+        order["cum"], order["notional"] = order["quantity"], event["cost_ticks"]
+        return {
+            150: "F", 39: "2", 151: "0.0", 32: tenths(order["quantity"]), 31: average(order, order["count"]),
+            851: str(event["role"]), 11: str(name[1]),
+        }  # fmt: skip
+
+    def block_cancelled(self, name, event):
+        return self.cancelled(name, event)
+
+    def part_filled(self, order, event):
+        part = order["parts"].setdefault(event["product_id"], {"cum": 0, "notional": 0})
+        part["cum"] += event["quantity_lots"]
+        part["notional"] += event["quantity_lots"] * event["price_ticks"]
+        left = order["quantity"] - part["cum"]
+        return {
+            39: "1" if left else "2", 151: tenths(left), 14: tenths(part["cum"]), 6: average(part), 442: "2",
+            55: str(event["product_id"]),
+        }  # fmt: skip
+
+    def leg(self, event):
+        """A leg is first heard of when it trades."""
+        return {
+            "product": event["product_id"], "side": event["side"], "price": event["limit_ticks"],
+            "quantity": event["quantity_lots"] + event["remaining_lots"], "type": m.LIMIT, "force": m.FOK,
+            "cum": 0, "notional": 0, "latest": event["session_number"], "stop": None,
+        }  # fmt: skip
 
     def filled(self, name, event):
-        order = self.orders[name]
+        order = self.orders.setdefault(name, self.leg(event))
+        if "count" in order:
+            return self.trade(order, event) | self.part_filled(order, event)
         order["cum"] += event["quantity_lots"]
         order["notional"] += event["quantity_lots"] * event["price_ticks"]
         left = event["remaining_lots"]
+        return self.trade(order, event) | {39: "1" if left else "2", 151: tenths(left)}
+
+    def trade(self, order, event):
         fields = {
-            150: "F", 39: "1" if left else "2", 151: tenths(left), 32: tenths(event["quantity_lots"]),
-            31: hundredths(event["price_ticks"]), 11: str(order["latest"]),
-            527: f"{event['sequence']}-{event['trade_index']}",
+            150: "F", 32: tenths(event["quantity_lots"]), 31: hundredths(event["price_ticks"]),
+            11: str(order["latest"]), 527: f"{event['sequence']}-{event['trade_index']}",
         }  # fmt: skip
         if event["role"] != m.AUCTION:
             fields[851] = str(event["role"])
@@ -126,10 +180,10 @@ def hundredths(ticks: int) -> str:
     return f"{'-' if ticks < 0 else ''}{abs(ticks) // 100}.{abs(ticks) % 100:02}"
 
 
-def average(order: dict) -> str:
+def average(order: dict, parts: int = 1) -> str:
     if not order["cum"]:
         return "0.000000"
-    scaled, lots = abs(order["notional"]) * 10_000, order["cum"]
+    scaled, lots = abs(order["notional"]) * 10_000, order["cum"] * parts
     value = (2 * scaled + lots) // (2 * lots)
     sign = "-" if order["notional"] < 0 and value else ""
     return f"{sign}{value // 10**6}.{value % 10**6:06}"
@@ -148,7 +202,8 @@ def day(seed: int):
 
     desk.machine.step = keep
     for _ in range(700):
-        trade(desk, dice, spread=dice.choice([5, 30]))
+        what = dice.choices([trade, join, span, quote], [80, 5, 10, 10])[0]
+        what(desk, dice, dice.choice([5, 30]))
         desk.tick(desk.now_ns + 1)
     desk.tick(desk.now_ns + 10**13)  # beyond every expiry
     return m.schema.batch(batches)
@@ -170,11 +225,14 @@ def test_the_same_reports_on_a_random_day(tmp_path, seed):
 
 
 def test_those_days_have_every_kind_of_report(tmp_path):
-    told = set()
+    told, parts = set(), set()
     for seed in range(4):
         (tmp_path / str(seed)).mkdir()
-        told |= {(each.get(150), each.get(378)) for each in written(tmp_path / str(seed), day(seed), seed)}
+        messages = written(tmp_path / str(seed), day(seed), seed)
+        told |= {(each.get(150), each.get(378)) for each in messages}
+        parts |= {each.get(442) for each in messages if each.get(150) == "F"}
     kinds = {(letter, None) for letter in "0458CF"}
+    assert parts >= {None, "2", "3"}
     assert told >= kinds | {("D", "3"), ("D", "5"), ("D", "8")}
 
 
