@@ -73,7 +73,7 @@ def _add_backtest(actions: Any) -> None:
     back.add_argument("--prices", type=Path, required=True, metavar="FILE",
                       help="CSV: times, prices in EUR/MWh, and columns named as forecasts")  # fmt: skip
     back.add_argument("--peers", type=Path, default=None, metavar="FILE",
-                      help="CSV: times, and forecasts that others made; a column of prices is passed over")  # fmt: skip
+                      help="CSV: times, and forecasts that others made; prices are passed over")  # fmt: skip
     back.add_argument("--from", dest="first", default=None, metavar="YYYY-MM-DD",
                       help="first day (default: two years before the file's end)")  # fmt: skip
     back.add_argument("--days", type=int, default=0, metavar="N", help="so many days (default: to the end)")
