@@ -250,7 +250,7 @@ def test_the_tools_show_the_day(lived, capsys, tmp_path):
     bids = said("bids", "--last", "999")
     assert len(bids) == figures["fleet"]["bids"] and all(row["purpose"] for row in bids)
     (why,) = said("bids", "--why", str(bids[0]["bid_id"]))
-    assert why["prices_from"] == "NAIVE" and why["side"] in ("BUY", "SELL")
+    assert why["prices_from"] == "MODEL" and why["side"] in ("BUY", "SELL")
     steps = {row["step"] for row in said("steps", "--last", "999")}
     assert steps == {"FORECAST", "PLAN", "BID"}
     settled = said("settle")

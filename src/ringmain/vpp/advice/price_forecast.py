@@ -5,6 +5,7 @@ the days before the last day whose number is a multiple of REFIT_DAYS. So a fore
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,9 @@ class ModelForecast:
         day = table.last_day // REFIT_DAYS * REFIT_DAYS
         if day == self._fitted_day:
             return
-        self._trees = [model.fit(table.until(day)) for model in TREES]
+        known = table.until(day)
+        with ThreadPoolExecutor(len(TREES)) as workers:  # each in one thread: they do not wait for each other
+            self._trees = list(workers.map(lambda model: model.fit(known), TREES))
         self._fitted_day = day
 
 

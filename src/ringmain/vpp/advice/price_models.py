@@ -110,7 +110,7 @@ class TreeModel:
         return {
             "objective": self.objective, "learning_rate": self.learning_rate, "num_leaves": self.leaves,
             "min_data_in_leaf": 40, "feature_fraction": 0.5, "bagging_fraction": 0.7, "bagging_freq": 1,
-            "seed": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1,
+            "seed": 1, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
         }  # fmt: skip
 
 
