@@ -103,7 +103,10 @@ def _add_run(commands: Any) -> None:
     _add_data(run)
     run.add_argument("--days", type=int, default=None, help="end after so many days (default: go on)")
     run.add_argument(
-        "--prices", type=Path, metavar="FILE", help="CSV with time and price (default: generated)"
+        "--prices",
+        type=Path,
+        metavar="FILE",
+        help="CSV: times, prices, forecasts of inputs (default: generated)",
     )
     run.add_argument(
         "--day", metavar="YYYY-MM-DD", help="first day of delivery (default: the first there is)"

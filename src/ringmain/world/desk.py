@@ -10,6 +10,8 @@ from ringmain.client import Client
 from ringmain.client.protocol import pick
 from ringmain.core.tape import TapeReader
 from ringmain.vpp.advice.desk import Desk, DeskTimes
+from ringmain.vpp.advice.foretelling import Foreteller
+from ringmain.vpp.advice.known import Known
 from ringmain.vpp.messages import SCHEMA, BidRejected, PlanRejected, RegisterBattery, SetNode
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
@@ -31,6 +33,8 @@ class FleetDesk:
         The operator's session.
     known_ticks : mapping of int to int
         Start of hour, nanoseconds, to its day-ahead price: what was published before the fleet came.
+    inputs : mapping of str to Known
+        What others foretell of the hours, such as load and wind.
 
     Attributes
     ----------
@@ -38,9 +42,11 @@ class FleetDesk:
         How many bids and plans were refused.
     """
 
-    def __init__(self, data: Path, client: Client, known_ticks: Mapping[int, int]) -> None:
+    def __init__(
+        self, data: Path, client: Client, known_ticks: Mapping[int, int], inputs: Mapping[str, Known]
+    ) -> None:
         self.client, self.view, self.rejected = client, DeskView(), 0
-        self._desk = Desk(TIMES)
+        self._desk = Desk(TIMES, Foreteller(inputs))
         self._known_ticks = known_ticks
         self._tape = TapeReader(data / "vpp", SCHEMA)
         self._tape.position = self._tape.first()

@@ -94,7 +94,7 @@ def forecasts(plan: Plan, told: Told) -> dict[int, int]:
     """
     history = {**plan.known_ticks(), **told.ticks}
     expected: dict[int, int] = {}
-    foreteller = Foreteller()
+    foreteller = Foreteller(plan.known_inputs())
     for day in plan.days:
         begin_ns = midnight_ns(day)
         prices = foreteller.foretell(history, begin_ns, begin_ns - DAY_NS // 2).price_ticks.tolist()

@@ -24,6 +24,7 @@ from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.advice.known import Known
 from ringmain.vpp.fleets import FIELDS, KINDS
 from ringmain.world import seats
 from ringmain.world.batteries import Batteries
@@ -54,6 +55,7 @@ from ringmain.world.traders import Auction, View
 LOG = logging.getLogger("ringmain.world")
 LAST_CALL_NS = 30 * MINUTE_NS  # before a call or an auction ends, orders are sent to it
 QUARTERS_AHEAD_NS = 8 * HOUR_NS  # quarter-hours are traded so long before delivery
+FORETOLD_BEFORE_NS = 14 * HOUR_NS
 HISTORY_DAYS = 400  # what the forecast is made of at most when the fleet begins
 FLEET_STEP_NS = MINUTE_NS
 REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected)
@@ -69,6 +71,9 @@ class Plan(msgspec.Struct, frozen=True):
     history : list of 24 ticks for each day
         Up to HISTORY_DAYS days in a row that end with the day before the first: what the fleet's
         forecast knows when it begins.
+    foretold : dict of str to dict of int to list of 24 numbers
+        What is foretold of days the day before, such as load and wind: by its name, and by the day's number
+        since 1970.
     fleet : list of rows, each the fields of RegisterBattery in their order
         Empty: there is no fleet.
     others : list of the fields of the commands that register nodes and all that are no batteries, and kind
@@ -83,6 +88,7 @@ class Plan(msgspec.Struct, frozen=True):
     prices: list[list[int]]
     source: str
     history: list[list[int]] = []
+    foretold: dict[str, dict[int, list[float]]] = {}
     fleet: list[list[int]] = []
     others: list[dict[str, int | str]] = []
     seed: int = 1
@@ -111,6 +117,16 @@ class Plan(msgspec.Struct, frozen=True):
         begin_ns = midnight_ns(self.first_day) - len(self.history) * DAY_NS
         ticks = (ticks for day in self.history for ticks in day)
         return {begin_ns + n * HOUR_NS: price for n, price in enumerate(ticks)}
+
+    def known_inputs(self) -> dict[str, Known]:
+        """Return what is foretold, each day's known from 10:00 of the day before."""
+        inputs: dict[str, Known] = {}
+        for name, days in self.foretold.items():
+            inputs[name] = Known()
+            for day, values in days.items():
+                starts = day * DAY_NS + np.arange(HOURS) * HOUR_NS
+                inputs[name].add(starts, values, day * DAY_NS - FORETOLD_BEFORE_NS)
+        return inputs
 
     def registrations(self) -> Any:
         """Return the fleet as commands, array of shape (n,), RegisterBattery."""
@@ -150,7 +166,12 @@ def plan_of(data: Path, prices: Prices, first: date, count: int, **options: Any)
     history: list[list[int]] = []
     while len(history) < HISTORY_DAYS and (day := first - timedelta(len(history) + 1)) in prices.days:
         history.insert(0, prices.days[day].tolist())
-    return Plan(str(data), first, days, prices.source, history, **options)
+    foretold = {
+        name: {midnight_ns(day) // DAY_NS: known[day].tolist()
+               for n in range(-len(history), count) if (day := first + timedelta(n)) in known}
+        for name, known in prices.foretold.items()
+    }  # fmt: skip
+    return Plan(str(data), first, days, prices.source, history, foretold, **options)
 
 
 class World:
@@ -291,7 +312,8 @@ class Fleet:
     def __init__(self, data: Path, plan: Plan) -> None:
         trading = seats.connect(data, exchange.schema, "fleet")
         self.bridge = Bridge(data, trading, seats.connect(data, vpp.SCHEMA, "bridge"))
-        self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks())
+        self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks(),
+                              plan.known_inputs())  # fmt: skip
         self._batteries, self._others = plan.registrations(), others_of(plan.others)
         link = seats.connect(data, vpp.SCHEMA, "link")
         self.devices = Batteries(self._batteries, plan.seed, link, data / "world" / "batteries.npy")

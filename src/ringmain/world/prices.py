@@ -1,7 +1,7 @@
 """Hourly prices of whole days: from a file of real ones, or a generated year."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,13 @@ class Prices:
         Where they come from, for people.
     days : dict of date to int64 array of shape (24,)
         Price of each hour in ticks of 0.01 EUR/MWh.
+    foretold : dict of str to dict of date to float64 array of shape (24,)
+        What was foretold of each hour the day before, such as load and wind, by its name.
     """
 
     source: str
     days: dict[date, Any]
+    foretold: dict[str, dict[date, Any]] = field(default_factory=dict)
 
     def first_day(self) -> date:
         """Return the first day with HISTORY_DAYS before it, or else one day; RM514 if there is none."""
@@ -60,7 +63,12 @@ class Prices:
 def load(path: Path) -> Prices:
     """Read a CSV file of hourly prices, as :func:`ringmain.vpp.price_files.read_hourly` does."""
     file = read_hourly(path)
-    return Prices(file.source, _whole_days(file.start_ns, np.rint(file.price_eur * TICKS_PER_EURO)))
+    ticks = np.rint(file.price_eur * TICKS_PER_EURO).astype(np.int64)
+    foretold = {}
+    for name, values in file.inputs.items():
+        known = ~np.isnan(values)
+        foretold[name] = _whole_days(file.start_ns[known], values[known])
+    return Prices(file.source, _whole_days(file.start_ns, ticks), foretold)
 
 
 def generate(seed: int) -> Prices:
@@ -91,12 +99,12 @@ def _wander(dice: np.random.Generator, count: int, memory: float, size: float) -
     return out
 
 
-def _whole_days(start_ns: Any, price_ticks: Any) -> dict[date, Any]:
-    """Return the prices of the days that lack no hour."""
+def _whole_days(start_ns: Any, values: Any) -> dict[date, Any]:
+    """Return the hours of the days that lack none."""
     hours = start_ns // HOUR_NS
     days, first, count = np.unique(hours // HOURS, return_index=True, return_counts=True)
     return {
-        EPOCH + timedelta(day): price_ticks[begin : begin + HOURS].astype(np.int64)
+        EPOCH + timedelta(day): values[begin : begin + HOURS]
         for day, begin, n in zip(days.tolist(), first.tolist(), count.tolist(), strict=True)
         if n == HOURS
     }

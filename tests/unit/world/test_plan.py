@@ -156,3 +156,14 @@ def test_a_file_may_describe_homes(tmp_path):
 def test_a_wrong_number_of_batteries_is_refused(tmp_path, count):
     with pytest.raises(RingmainError, match=f"RM518 run: --batteries {count} is no number from 0 to 16383"):
         make_plan(options(tmp_path, batteries=count))
+
+
+def test_what_was_foretold_is_known_the_day_before_and_its_own_days_alone(tmp_path):
+    made = prices([*before(3), FIRST])
+    wind = {day: np.arange(24.0) + day.day for day in made.days if day != FIRST - timedelta(2)}
+    plan = plan_of(tmp_path, Prices("made up", made.days, {"wind": wind}), FIRST, 1)
+    known = plan.known_inputs()["wind"]
+    at_ns = midnight_ns(FIRST) + 5 * HOUR_NS
+    assert np.isnan(known.at(at_ns, midnight_ns(FIRST) - 14 * HOUR_NS - 1))
+    assert known.at(at_ns, midnight_ns(FIRST) - 14 * HOUR_NS) == FIRST.day + 5
+    assert np.isnan(known.at(at_ns - 2 * DAY_NS, 2**62))
