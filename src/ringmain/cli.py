@@ -138,15 +138,21 @@ def _add_node(commands: Any) -> None:
     node.add_argument("--speed", type=float, default=1.0, help="logical seconds a second, for a new clock")
     node.add_argument("--journal-bytes-max", type=int, default=0, help="limit for the journal; 0: the disk's")
     node.add_argument("--drop-journal", action="store_true", help="delete what every kept snapshot covers")
+    node.add_argument("--spare", action="store_true", help="load all, then wait for a line on standard input")
     node.add_argument("--tape-segments", type=int, default=0, help="segments of 64 MiB to keep; 0: all")
 
 
 def _node(options: argparse.Namespace) -> None:
     from ringmain.core.clock import Clock
+    from ringmain.core.engine import Machine
     from ringmain.core.journal.writer import JournalOptions
     from ringmain.core.node import NodeOptions, serve
 
     market = market_called(options.market)
+    if options.spare:
+        Machine(market).compile()
+        if not sys.stdin.readline():
+            return  # whom it stood by for has ended in order
     options.data.mkdir(parents=True, exist_ok=True)
     clock = Clock.running(options.data / "clock", speed=options.speed)
     journal = JournalOptions(options.durability, bytes_max=options.journal_bytes_max)

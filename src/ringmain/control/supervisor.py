@@ -21,6 +21,7 @@ BACKOFF_LONGEST_S = 10.0
 HEALTHY_S = 30.0  # who lived so long is counted as well again
 RESTARTS_IN_A_ROW = 8
 STOP_S = 20.0  # from SIGTERM to SIGKILL
+SPARE_AFTER_S = 5.0  # who lived so long gets a spare
 _DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None)
 
@@ -37,11 +38,15 @@ class Child:
         The program and its arguments.
     may_end : bool
         Whether an exit with status 0 is its orderly end, and no reason to start it again.
+    has_spare : bool
+        Whether a second process is kept that takes over at once: with ``--spare`` at its end the command
+        loads all that it needs, and then waits for a line on its standard input.
     """
 
     name: str
     command: Sequence[str]
     may_end: bool = False
+    has_spare: bool = False
 
 
 class Running:
@@ -50,6 +55,7 @@ class Running:
     def __init__(self, child: Child, log_path: Path) -> None:
         self.child, self.log_path = child, log_path
         self.process: subprocess.Popen[bytes] | None = None
+        self.spare: subprocess.Popen[bytes] | None = None
         self.pidfd = -1
         self.started_s = 0.0
         self.restart_at_s = 0.0
@@ -63,14 +69,51 @@ class Running:
         return self.process.pid if self.process else 0
 
     def start(self) -> None:
-        """Start the process; what it writes goes to the end of its log."""
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                list(self.child.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 - one thread only
-            )  # fmt: skip
+        """Start the process, or let the spare take over; what it writes goes to the end of its log."""
+        self.process = self._take_over() or self._launch(self.child.command, subprocess.DEVNULL)
         self.pidfd = os.pidfd_open(self.process.pid)
         self.started_s = time.monotonic()
+
+    def _take_over(self) -> "subprocess.Popen[bytes] | None":
+        """Return the spare, told to begin; None if there is none that lives."""
+        spare = self.spare
+        if spare is None or spare.stdin is None or not self.has_spare_ready:
+            return None
+        try:
+            spare.stdin.write(b"go\n")
+            spare.stdin.close()
+        except OSError:
+            return None
+        self.spare = None
+        return spare
+
+    @property
+    def has_spare_ready(self) -> bool:
+        """Whether a spare waits."""
+        return self.spare is not None and self.spare.poll() is None
+
+    def keep_spare(self) -> None:
+        """Start a spare if one is wanted and none waits, once the process itself is well on its way."""
+        is_due = self.process is not None and time.monotonic() - self.started_s > SPARE_AFTER_S
+        if self.child.has_spare and is_due and not self.has_spare_ready:
+            self.drop_spare()
+            self.spare = self._launch([*self.child.command, "--spare"], subprocess.PIPE)
+
+    def drop_spare(self) -> None:
+        """End the spare, if there is one."""
+        if self.spare is not None:
+            self.spare.kill()
+            self.spare.wait()
+            if self.spare.stdin is not None:
+                self.spare.stdin.close()
+            self.spare = None
+
+    def _launch(self, command: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                list(command), stdin=stdin, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 - one thread only
+            )  # fmt: skip
 
     def reap(self) -> int | None:
         """Return the exit status if the process has ended, and forget it."""
@@ -136,6 +179,7 @@ class Supervisor:
             if self._is_waiting(running) and running.restart_at_s <= time.monotonic():
                 running.restarts += 1
                 running.start()
+            running.keep_spare()
 
     def wait_until(self, is_ready: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Watch until something is so; RM502 if it does not come in time."""
@@ -155,6 +199,7 @@ class Supervisor:
     def stop_one(self, name: str) -> None:
         """Ask one child to end, and end it if it does not listen."""
         running = self._running.pop(name)
+        running.drop_spare()
         if running.process is None:
             return
         running.process.send_signal(signal.SIGTERM)
@@ -182,6 +227,8 @@ class Supervisor:
             what = f"{child.name} ended {running.failures} times in a row, last with {how}"
             raise RingmainError("RM501", "run", what, f"Read {running.log_path}")
         pause_s = min(BACKOFF_LONGEST_S, BACKOFF_FIRST_S * 2 ** (running.failures - 1))
+        if running.failures == 1 and running.has_spare_ready:
+            pause_s = 0.0
         running.restart_at_s = time.monotonic() + pause_s
         LOG.warning("%s ended with %s; it starts again in %.1f s", child.name, how, pause_s)
 

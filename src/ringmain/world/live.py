@@ -358,9 +358,11 @@ class Fleet:
 
 
 def main() -> int:
-    """Live the plan that is given as the only argument."""
+    """Live the plan that is given as the first argument; with --spare behind it, after a line of input."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     signal.signal(signal.SIGTERM, _leave)
+    if "--spare" in sys.argv[2:] and not sys.stdin.readline():
+        return 0
     plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
     began = time.monotonic()
     World(plan).live()

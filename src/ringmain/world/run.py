@@ -123,7 +123,7 @@ def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int],
         (data / OTHERS_FILE).write_bytes(msgspec.json.encode(plan.others))
     epochs = {market: _epoch(data / market) for market in markets}
     for market in markets:
-        supervisor.start(Child(market, _ringmain("node", market, "--data", str(data))))
+        supervisor.start(Child(market, _ringmain("node", market, "--data", str(data)), has_spare=True))
     wait = functools.partial(_wait, supervisor, console)
     wait(lambda: all(_epoch(data / market) > epochs[market] for market in markets), "that every node is up")
     listed = [f"{market}={ports.get(market, 0)}" for market in markets]
@@ -138,7 +138,7 @@ def start(supervisor: Supervisor, data: Path, plan: Plan, ports: dict[str, int],
     auctioneer = [sys.executable, "-m", "ringmain.world.auctioneer", str(data)]
     supervisor.start(Child("auctioneer", auctioneer))
     command = [sys.executable, "-m", "ringmain.world.live", str(plan_file)]
-    return supervisor.start(Child("world", command, may_end=True))
+    return supervisor.start(Child("world", command, may_end=True, has_spare=True))
 
 
 def _wait(supervisor: Supervisor, console: Console, is_ready: Callable[[], bool], what: str) -> None:

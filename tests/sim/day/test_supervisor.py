@@ -43,6 +43,43 @@ def test_who_dies_is_started_again(supervisor):
     supervisor.wait_until(lambda: running.log_path.read_text().count("up") >= 1, 10, "output in the log")
 
 
+WITH_SPARE = (
+    "import sys, time\n"
+    "if '--spare' in sys.argv and not sys.stdin.readline(): sys.exit(0)\n"
+    "print('up as', 'spare' if '--spare' in sys.argv else 'first', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+def test_a_spare_takes_over_and_gets_a_spare_itself(supervisor, monkeypatch):
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
+    running = supervisor.start(python("sleeper", WITH_SPARE, has_spare=True))
+    for life in (1, 2):
+        supervisor.wait_until(lambda: running.has_spare_ready, 10, "a spare")
+        supervisor.wait_until(lambda n=life: running.log_path.read_text().count("up") == n, 10, "its life")
+        spare = running.spare.pid
+        os.kill(running.pid, signal.SIGKILL)
+        supervisor.wait_until(lambda pid=spare: running.pid == pid, 10, "the spare's turn")
+    supervisor.wait_until(lambda: running.log_path.read_text().count("up as spare") == 2, 10, "two spares")
+    supervisor.wait_until(lambda: running.has_spare_ready, 10, "a third")
+    last = running.spare.pid
+    supervisor.stop_one("sleeper")
+    assert is_gone(last)
+
+
+def test_a_spare_that_died_is_missed_by_nobody(supervisor, monkeypatch):
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
+    running = supervisor.start(python("sleeper", WITH_SPARE, has_spare=True))
+    supervisor.wait_until(lambda: running.has_spare_ready, 10, "a spare")
+    first = running.pid
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 60.0)
+    running.spare.kill()
+    running.spare.wait()
+    os.kill(first, signal.SIGKILL)
+    supervisor.wait_until(lambda: running.pid not in (0, first), 10, "a second life")
+    supervisor.wait_until(lambda: "up as first" in running.log_path.read_text(), 10, "its word")
+
+
 def test_an_orderly_end_is_no_death(supervisor):
     running = supervisor.start(python("short", "pass", may_end=True))
     supervisor.wait_until(lambda: running.has_ended, 10, "its end")
