@@ -78,6 +78,8 @@ class Homes:
     ----------
     kind, node_id, import_limit_w, efficiency_permille : int64 arrays of shape (ASSETS,)
         By asset id; kind 0: not in the fleet.
+    capacity_wh, floor_wh : int64 arrays of shape (ASSETS,)
+        Of heat stores: the ends of comfort.
     power_w : float array of shape (ASSETS,)
         As of the last census.
     cars : dict of int to list of Car
@@ -88,6 +90,7 @@ class Homes:
         self.kind, self.node_id, self.import_limit_w, self.efficiency_permille = np.zeros(
             (4, ASSETS), np.int64
         )
+        self.capacity_wh, self.floor_wh = np.zeros((2, ASSETS), np.int64)
         self.power_w, self.energy_wh = np.zeros((2, ASSETS))
         self.measured_period = -1
         self.cars: dict[int, list[Car]] = {}
@@ -103,6 +106,10 @@ class Homes:
                 self.import_limit_w[rows["asset_id"]] = rows["import_limit_w"]
             if record is ChargerRegistered:
                 self.efficiency_permille[rows["asset_id"]] = rows["charge_efficiency_permille"]
+            if record is HeatStoreRegistered:
+                capacity_wh = rows["energy_capacity_wh"].astype(np.int64)
+                self.capacity_wh[rows["asset_id"]] = capacity_wh
+                self.floor_wh[rows["asset_id"]] = capacity_wh * rows["reserve_permille"] // 1_000
         self.kind[rows_of(events, AssetRetired)["asset_id"]] = 0
         for record, row in rows_of_any(events, PluggedIn, Unplugged):
             self._plug(row) if record is PluggedIn else self._unplug(row)
@@ -150,8 +157,8 @@ class Homes:
     def foretold_w(self, asset_ids: Any, periods: Any) -> Any:
         """Return what assets will run by themselves, float array of shape (n, m).
 
-        A profile that is not known yet is what the asset does now. What it does now, less its profile,
-        fades by PERSISTENCE each quarter-hour.
+        A heat store draws evenly. A profile that is not known yet is what the asset does now. What it does
+        now, less its profile, fades by PERSISTENCE each quarter-hour.
         """
         now = self.measured_period
         profile = self._profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)
@@ -161,7 +168,21 @@ class Homes:
         off = np.where(np.isnan(here), 0.0, present - here)
         foretold = profile + off * PERSISTENCE ** np.maximum(periods - now, 0)
         is_solar = (self.kind[asset_ids] == SOLAR)[:, None]
+        is_heat = self.kind[asset_ids] == HEAT_STORE
+        foretold[is_heat] = -self.heat_demand_w(asset_ids[is_heat])[:, None]
         return np.where(is_solar, np.maximum(foretold, 0.0), np.minimum(foretold, 0.0))
+
+    def heat_demand_w(self, asset_ids: Any) -> Any:
+        """Return what heat stores draw in the mean, float array of shape (n,).
+
+        It is what all of them have drawn, as a share of their power: one alone is seen too seldom.
+        """
+        stores = self.of(HEAT_STORE)
+        seen_w, limits_w = self._profile_w[stores].astype(float), self.import_limit_w[stores].astype(float)
+        is_seen = ~np.isnan(seen_w)
+        could_w = (is_seen * limits_w[:, None]).sum()
+        share = -np.nansum(seen_w) / could_w if could_w else 0.0
+        return share * self.import_limit_w[asset_ids]
 
     def charging_w(self, car: Car, periods: Any) -> Any:
         """Return what a car would draw by itself, at once and at full power, int64 array of shape (m,).

@@ -145,16 +145,16 @@ class Desk:
         plans = plan.commands(view)
         gate_ns = slot_ns + self.times.intraday_every_ns
         outcome = DONE if sources[0] == AUCTION_PRICE else FELL_BACK
-        cars = plan.car_commands(view)
-        planned = note(PLAN, slot_ns, gate_ns, outcome, int(sources[0]), len(plans) + len(cars))
+        others = plan.home_commands(view)
+        planned = note(PLAN, slot_ns, gate_ns, outcome, int(sources[0]), len(plans) + len(others))
         products = [p for p in open_products(view, now_ns) if self._is_continuous(p, now_ns)]
         if not products:
-            return [foretold, plans, cars, planned]
+            return [foretold, plans, others, planned]
         cancels = [CancelBid(bid_id=bid.bid_id) for bid in view.bids.open() if not bid.cancelling]
         wants = with_urgency(plan, view, prices)
         bids = self._bids(view, plan, wants, products, IMMEDIATE_OR_CANCEL, prices, sources)
         bidden = note(BID_STEP, slot_ns, gate_ns, outcome, int(sources[0]), len(bids) // 2)
-        return [foretold, plans, cars, *cancels, *bids, planned, bidden]
+        return [foretold, plans, others, *cancels, *bids, planned, bidden]
 
     def _prices_ahead(
         self, view: DeskView, history: Mapping[int, int], now_ns: int

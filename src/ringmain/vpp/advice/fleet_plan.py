@@ -7,7 +7,7 @@ import numpy as np
 
 from ringmain.vpp.advice.bidding import Want
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
-from ringmain.vpp.advice.homes import CarPlans, plan_cars
+from ringmain.vpp.advice.homes import HomePlans, plan_homes
 from ringmain.vpp.advice.nodes import limits_of
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
@@ -29,7 +29,7 @@ class FleetPlan:
     hours : recarray of shape (n, n_hours), HOUR
     energy_wh : int64 array of shape (n,)
         Stored when the plan begins.
-    cars : CarPlans
+    others : HomePlans
         Of the same hours.
     """
 
@@ -37,7 +37,7 @@ class FleetPlan:
     fleet: Any
     hours: Any
     energy_wh: Any
-    cars: CarPlans
+    others: HomePlans
 
     @property
     def periods(self) -> Any:
@@ -68,9 +68,9 @@ class FleetPlan:
         commands["delivery_duration_s"] = count * (HOUR_NS // SECOND_NS)
         return commands
 
-    def car_commands(self, view: DeskView) -> Any:
-        """Return the cars' plans where they differ from what stands, array of shape (n,), SubmitPlan."""
-        return self.cars.commands(self.start_ns, view.plans.power_w(self.cars.asset_id, self.periods))
+    def home_commands(self, view: DeskView) -> Any:
+        """Return plans of cars and heat stores that differ from what stands, shape (n,), SubmitPlan."""
+        return self.others.commands(self.start_ns, view.plans.power_w(self.others.asset_id, self.periods))
 
     def wants(self) -> dict[int, Want]:
         """Return what is to be traded by quarter-hour; prices are means over the batteries that move."""
@@ -85,7 +85,7 @@ class FleetPlan:
             )
             first = self.start_ns // PERIOD_NS + i * PERIODS_PER_HOUR
             for k in range(PERIODS_PER_HOUR):
-                shifted_w = int(self.cars.shifted_w[i * PERIODS_PER_HOUR + k])
+                shifted_w = int(self.others.shifted_w[i * PERIODS_PER_HOUR + k])
                 wants[first + k] = Want(int(hour["power_w"].sum()) + shifted_w, sell, buy)
         return wants
 
@@ -99,10 +99,10 @@ def plan_fleet(
     periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
     planned_w = view.plans.power_w(fleet.asset_id, periods)
     stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
-    cars = plan_cars(view.homes, start_ns, price_ticks, day_price_ticks)
-    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), cars.power_w)
+    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks)
+    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others)
     hours = Planner(price_ticks, day_price_ticks, limits).plan(fleet, stored_wh)
-    return FleetPlan(start_ns, fleet, hours, stored_wh, cars)
+    return FleetPlan(start_ns, fleet, hours, stored_wh, others)
 
 
 def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:
@@ -113,7 +113,7 @@ def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, W
     """
     wants = plan.wants()
     planned_w = np.repeat(plan.hours.power_w, PERIODS_PER_HOUR, axis=1)
-    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh, plan.cars.shifted_w)
+    _, missing_w = project(view, plan.fleet, plan.periods, planned_w, plan.energy_wh, plan.others.shifted_w)
     hourly_w = np.abs(missing_w.reshape(-1, PERIODS_PER_HOUR).mean(axis=1))
     for hour in np.flatnonzero(hourly_w >= URGENT_W).tolist():
         reference = int(prices[hour])

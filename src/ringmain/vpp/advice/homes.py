@@ -1,8 +1,9 @@
-"""What the homes beside their batteries are to do: baselines of what runs by itself, plans for the cars.
+"""What the homes beside their batteries are to do: baselines of what runs by itself, plans for cars and heat.
 
-A site's baseline is what its loads, roofs and heat stores are foretold to run, and what its cars would
-draw if they were charged at once. The plan charges each car in the cheapest hours before it leaves; the
-difference between the two is what the fleet trades.
+A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they run
+evenly, and what its cars would draw if they were charged at once. The plan charges each car in the cheapest
+hours before it leaves, and runs each heat store in the cheapest that keep it within comfort; the difference
+between the two is what the fleet trades.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
+from ringmain.vpp.advice.heat import plan_heat
 from ringmain.vpp.home_views import RUNS_BY_ITSELF, Car, Homes
 from ringmain.vpp.loop_messages import SubmitBaseline
 from ringmain.vpp.messages import CHARGER, SubmitPlan
@@ -47,15 +49,15 @@ def baselines(homes: Homes, now_ns: int) -> Any:
 
 
 @dataclass(frozen=True)
-class CarPlans:
-    """Plans of all cars over the same hours.
+class HomePlans:
+    """Plans of cars and heat stores over the same hours.
 
     Parameters
     ----------
     asset_id : int64 array of shape (n,)
     power_w : int64 array of shape (n, n_hours)
     shifted_w : int64 array of shape (4 * n_hours,)
-        By quarter-hour, what the cars will draw less than they would by themselves; this is traded.
+        By quarter-hour, what they will draw less than they would by themselves; this is traded.
     missing_wh : dict of int to int
         By charger, what a car will lack when it leaves, whatever is done.
     """
@@ -84,7 +86,20 @@ class CarPlans:
         return commands
 
 
-def plan_cars(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices) -> CarPlans:
+def plan_homes(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices) -> HomePlans:
+    """Plan cars and heat stores; the parameters are those of :func:`plan_cars`."""
+    cars = plan_cars(homes, start_ns, price_ticks, next_ticks)
+    stores, power_w = plan_heat(homes, price_ticks, next_ticks)
+    shifted_w = power_w.sum(axis=0) + homes.heat_demand_w(stores).sum()
+    return HomePlans(
+        np.concatenate([cars.asset_id, stores]),
+        np.concatenate([cars.power_w, power_w]),
+        cars.shifted_w + np.rint(np.repeat(shifted_w, PERIODS_PER_HOUR)).astype(np.int64),
+        cars.missing_wh,
+    )
+
+
+def plan_cars(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices) -> HomePlans:
     """Charge each car in the cheapest hours that are left to it, as far as can be.
 
     Parameters
@@ -109,7 +124,7 @@ def plan_cars(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Pric
             if lacking > 0:
                 missing_wh[asset_id] = lacking
     planned_w = np.repeat(power_w.sum(axis=0), PERIODS_PER_HOUR)
-    return CarPlans(chargers, power_w, planned_w - by_itself_w, missing_wh)
+    return HomePlans(chargers, power_w, planned_w - by_itself_w, missing_wh)
 
 
 def charge(homes: Homes, car: Car, start_ns: int, price_ticks: Prices, power_w: Any) -> int:

@@ -8,11 +8,13 @@ import numpy as np
 
 from ringmain.vpp.advice.fleet_optimum import add_up
 from ringmain.vpp.advice.forecast import HOUR_NS
+from ringmain.vpp.advice.homes import HomePlans
 from ringmain.vpp.home_views import RUNS_BY_ITSELF, Homes, Nodes
-from ringmain.vpp.messages import CHARGER
+from ringmain.vpp.messages import LOAD, SOLAR
 from ringmain.vpp.state import PERIOD_NS
 
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+NOT_PLANNED = (LOAD, SOLAR)
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,23 @@ class NodeLimits:
 NO_NODES = NodeLimits(Nodes())
 
 
-def limits_of(nodes: Nodes, homes: Homes, start_ns: int, n_hours: int, cars_w: Any = None) -> NodeLimits:
+def limits_of(
+    nodes: Nodes, homes: Homes, start_ns: int, n_hours: int, planned: HomePlans | None = None
+) -> NodeLimits:
     """Return the limits that are left to the batteries when all others run as they are foretold to.
 
     Parameters
     ----------
-    cars_w : int64 array of shape (n_chargers, n_hours), optional
-        What each charger is planned to run.
+    planned : HomePlans, optional
+        What cars and heat stores are to run.
     """
     periods = np.arange(n_hours * PERIODS_PER_HOUR) + start_ns // PERIOD_NS
-    ids = homes.of(*RUNS_BY_ITSELF)
+    ids = homes.of(*(RUNS_BY_ITSELF if planned is None else NOT_PLANNED))
     power_w = homes.foretold_w(ids, periods).reshape(ids.size, n_hours, PERIODS_PER_HOUR).mean(axis=2)
     node_ids = homes.node_id[ids]
-    if cars_w is not None:
-        power_w = np.concatenate([power_w, cars_w[:, :n_hours]])
-        node_ids = np.concatenate([node_ids, homes.node_id[homes.of(CHARGER)]])
+    if planned is not None:
+        power_w = np.concatenate([power_w, planned.power_w])
+        node_ids = np.concatenate([node_ids, homes.node_id[planned.asset_id]])
     found, place = np.unique(node_ids, return_inverse=True)
     sums = np.zeros((found.size, n_hours))
     np.add.at(sums, place, power_w)
