@@ -71,9 +71,6 @@ class Plan(msgspec.Struct, frozen=True):
     history : list of 24 ticks for each day
         Up to HISTORY_DAYS days in a row that end with the day before the first: what the fleet's
         forecast knows when it begins.
-    foretold : dict of str to dict of int to list of 24 numbers
-        What is foretold of days the day before, such as load and wind: by its name, and by the day's number
-        since 1970.
     fleet : list of rows, each the fields of RegisterBattery in their order
         Empty: there is no fleet.
     others : list of the fields of the commands that register nodes and all that are no batteries, and kind
@@ -81,6 +78,9 @@ class Plan(msgspec.Struct, frozen=True):
         Logical seconds a second; 0: as fast as it goes.
     hours : float
         Stop after so many logical hours; 0: live all days to their end.
+    foretold : dict of str to dict of int to list of 24 numbers
+        What is foretold of days the day before, such as load and wind: by its name, and by the day's number
+        since 1970.
     """
 
     data: str
@@ -88,12 +88,12 @@ class Plan(msgspec.Struct, frozen=True):
     prices: list[list[int]]
     source: str
     history: list[list[int]] = []
-    foretold: dict[str, dict[int, list[float]]] = {}
     fleet: list[list[int]] = []
     others: list[dict[str, int | str]] = []
     seed: int = 1
     speed: float = 0.0
     hours: float = 0.0
+    foretold: dict[str, dict[int, list[float]]] = {}
 
     @property
     def days(self) -> list[date]:
@@ -171,7 +171,7 @@ def plan_of(data: Path, prices: Prices, first: date, count: int, **options: Any)
                for n in range(-len(history), count) if (day := first + timedelta(n)) in known}
         for name, known in prices.foretold.items()
     }  # fmt: skip
-    return Plan(str(data), first, days, prices.source, history, foretold, **options)
+    return Plan(str(data), first, days, prices.source, history, foretold=foretold, **options)
 
 
 class World:
