@@ -31,6 +31,9 @@ def backtest(options: Namespace) -> None:
     if not 0 < options.round_trip <= 1 or not 0 < options.hours <= HOURS:
         what = f"a battery of {options.hours} h with a round trip of {options.round_trip}"
         raise RingmainError("RM780", "backtest", what, "Give --hours up to 24, and --round-trip up to 1")
+    if options.days < 0:
+        what = f"--days {options.days} is no number of days"
+        raise RingmainError("RM780", "backtest", what, "Give 1 or more, or leave it out")
     file = read_hourly(options.prices)
     known = knowledge(file, options.peers)
     first_day, n_days = chosen_days(file, known, options)

@@ -207,6 +207,7 @@ def test_a_backtest_of_a_file_with_a_short_day_and_a_missing_one(tmp_path, capsy
         (["--from", "1999-01-01"], "RM781"),
         (["--from", "soon"], "RM647"),
         (["--hours", "0"], "RM780"),
+        (["--days", "-3"], "RM780"),
         (["--round-trip", "1.2"], "RM780"),
         (["--peers", "nowhere.csv"], "RM511"),
     ],
