@@ -154,7 +154,8 @@ class Frame:
         parts, time_ns = [], -(-self.first_ns // step_ns) * step_ns
         while time_ns <= self.last_ns:
             when = datetime.fromtimestamp(time_ns / SECOND_NS, UTC)
-            text = f"{when:%d %b}" if when.hour == 0 else f"{when:%H:%M}"
+            is_day_begin = when.hour == 0 and self.last_ns >= 24 * HOUR_NS  # else these are times of any day
+            text = f"{when:%d %b}" if is_day_begin else f"{when:%H:%M}"
             x, y = self.x(time_ns), HEIGHT - BOTTOM + 18
             parts.append(f'<text class="tick" text-anchor="middle" x="{x}" y="{y}">{text}</text>')
             time_ns += step_ns

@@ -66,9 +66,10 @@ def plan(options: Namespace) -> None:
 
 
 def forecast(options: Namespace) -> None:
-    """Print the coming day's forecast, and the last one beside the prices that came."""
+    """Print the coming day's forecast from the tape's prices, and what the desk expected when it bid."""
     from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
     from ringmain.vpp.advice.foretelling import Foreteller
+    from ringmain.vpp.loop_messages import SOURCES
 
     view, fleet = _view(options), _look(options)
     known = {
@@ -80,23 +81,45 @@ def forecast(options: Namespace) -> None:
         raise RingmainError("RM772", "vpp", "no price is known to the fleet", "Wait for the first auction")
     today_ns = max(known) // DAY_NS * DAY_NS
     rows: seen.Rows = []
-    foreteller = Foreteller()
+    foreteller, expected = Foreteller(), _expected_ticks(view)
+    names = {code: name for name, code in SOURCES.items()}
     for day_ns in (today_ns, today_ns + DAY_NS):
-        foretold = foreteller.foretell(known, day_ns, day_ns - DAY_NS // 2).price_ticks
+        foretold = foreteller.foretell(known, day_ns, day_ns - DAY_NS // 2)
+        ticks = foretold.price_ticks.tolist() if foretold.source else [None] * HOURS
         rows += [
             {
-                "hour_ns": day_ns + n * HOUR_NS,
-                "forecast_eur_mwh": int(foretold[n]) / 100,
-                "price_eur_mwh": known[day_ns + n * HOUR_NS] / 100 if day_ns + n * HOUR_NS in known else None,
+                "hour_ns": hour_ns,
+                "forecast_eur_mwh": _eur(ticks[n]),
+                "made_from": names.get(foretold.source, ""),
+                "desk_expected_eur_mwh": _eur(expected.get(hour_ns)),
+                "price_eur_mwh": _eur(known.get(hour_ns)),
             }
-            for n in range(HOURS)
+            for n, hour_ns in enumerate(range(day_ns, day_ns + DAY_NS, HOUR_NS))
         ]
     if options.svg is not None:
         _draw(options.svg, Chart("Prices: forecast and auction", "EUR/MWh", [
             Series("forecast", BLUE, [(r["hour_ns"], r["forecast_eur_mwh"]) for r in rows], "step", HOUR_NS),
+            Series("desk, when it bid", GREEN, [(r["hour_ns"], r["desk_expected_eur_mwh"]) for r in rows],
+                   "step", HOUR_NS),
             Series("auction", RED, [(r["hour_ns"], r["price_eur_mwh"]) for r in rows], "step", HOUR_NS),
         ]))  # fmt: skip
-    _show(options, f"Forecasts, made from what was known; now {times.time_text(fleet.time_ns)}", rows)
+    title = f"Forecasts from the tape's prices, and the desk's; now {times.time_text(fleet.time_ns)}"
+    _show(options, title, rows)
+
+
+def _expected_ticks(view: DeskView) -> dict[int, int]:
+    """Return what the desk expected of the hours that it bid for in the auction, by start of hour."""
+    found: dict[int, int] = {}
+    for bid_id, reason in view.reasons.by_bid.items():
+        bid = view.bids.by_id.get(bid_id)
+        product = view.commitments.products.get(bid.product_id) if bid else None
+        if product and reason.price_source != "AUCTION" and product.delivery_duration_s == 3_600:
+            found.setdefault(product.delivery_start_ns, reason.expected_price_ticks)
+    return found
+
+
+def _eur(ticks: int | None) -> float | None:
+    return None if ticks is None else ticks / 100
 
 
 def bids(options: Namespace) -> None:
@@ -180,8 +203,8 @@ def dispatch(options: Namespace) -> None:
         _draw(options.svg, Chart("Fleet power against its target", FLOW, [
             Series("target", GREY, [(t.time_ns, t.target_power_w / 1e6) for t in ticks], "step", TICK_NS),
             Series("power", BLUE, [(t.time_ns, t.power_w / 1e6) for t in ticks]),
-            Series("committed", RED, [(t.time_ns, t.committed_power_w / 1e6) for t in ticks], "step", TICK_NS,
-                   "4 3"),
+            Series("committed, beside the baseline", RED,
+                   [(t.time_ns, t.committed_power_w / 1e6) for t in ticks], "step", TICK_NS, "4 3"),
         ]))  # fmt: skip
     names = (
         "time_ns", "power_w", "committed_power_w", "target_power_w", "allocated_power_w", "headroom_up_w",

@@ -264,7 +264,13 @@ def test_the_tools_show_the_day(lived, capsys, tmp_path):
     last = said("settle", "--site", str(sites[0]["site_id"]))[-1]
     assert last["balance_eur"] == pytest.approx(sites[0]["balance_eur"])
     assert len(said("dispatch", "--last", "5", "--svg", str(tmp_path / "dispatch.svg"))) == 5
-    assert len(said("forecast", "--svg", str(tmp_path / "forecast.svg"))) == 48
+    foretold = said("forecast", "--svg", str(tmp_path / "forecast.svg"))
+    assert len(foretold) == 48
+    assert all(row["forecast_eur_mwh"] is None and not row["made_from"] for row in foretold[:24])
+    assert {row["made_from"] for row in foretold[24:]} == {"NAIVE"}
+    told = {row["delivery_start_ns"]: row["forecast_eur"] for row in figures["fleet"]["forecast"]}
+    expected = {r["hour_ns"]: r["desk_expected_eur_mwh"] for r in foretold if r["desk_expected_eur_mwh"]}
+    assert expected and all(price == pytest.approx(told[hour_ns]) for hour_ns, price in expected.items())
     for name in ("twin", "dispatch", "forecast"):
         ElementTree.parse(tmp_path / f"{name}.svg")
 
