@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from ringmain.core.errors import RingmainError
-from ringmain.gateway.credentials import NO_FILE, changing, replace_file, stamp_of
+from ringmain.gateway.credentials import changing, replace_file
 from ringmain.gateway.devices.readings import Bounds
+from ringmain.gateway.devices.rosters import Roster
 
 FILE_NAME = "chargers.json"
 PASSWORD_BYTES = 24  # 32 characters: OCPP takes 16 to 40
@@ -72,23 +73,15 @@ class Chargers:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
-        self._stamp = NO_FILE
-        self._by_id: dict[str, Charger] = {}
+        self._roster = Roster(self.path, _decode)
 
     def all(self) -> list[Charger]:
         """Return every charge point; RM751 if the file is not one of them."""
-        stamp = stamp_of(self.path)
-        if stamp == NO_FILE:
-            self._by_id = {}
-        elif stamp != self._stamp:
-            self._by_id = {charger.charger_id: charger for charger in _decode(self.path)}
-        self._stamp = stamp
-        return list(self._by_id.values())
+        return self._roster.rows()
 
     def find(self, charger_id: str) -> Charger | None:
         """Return the charge point of that identity."""
-        self.all()
-        return self._by_id.get(charger_id)
+        return next((charger for charger in self.all() if charger.charger_id == charger_id), None)
 
     def bounds(self) -> dict[int, Bounds]:
         """Return what each asset at a connector can do at most."""

@@ -15,6 +15,7 @@ from ocpp.routing import after, on  # type: ignore[import-untyped]
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.chargers import Charger, Connector
 from ringmain.gateway.devices.fleet_port import Setpoint
+from ringmain.gateway.devices.leases import SETPOINT_ACCEPTED, SETPOINT_REFUSED, SETPOINT_UNANSWERED
 from ringmain.gateway.devices.readings import (
     ENERGY_UNITS_WH,
     NOT_A_NUMBER,
@@ -43,8 +44,6 @@ UNKNOWN_TRANSACTION = "UNKNOWN_TRANSACTION"
 BAD_TIME = "BAD_TIME"
 TOO_MANY_SAMPLES = "TOO_MANY_SAMPLES"
 SIGNED_DATA = "SIGNED_DATA"
-SETPOINT_ACCEPTED, SETPOINT_REFUSED = "SETPOINT_ACCEPTED", "SETPOINT_REFUSED"
-SETPOINT_UNANSWERED = "SETPOINT_UNANSWERED"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

@@ -9,6 +9,9 @@ from ringmain.gateway.devices.frames import ACCEPTED
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 30.0
 TRIES_COUNTED = 10
+# What becomes of set-points, as the gateways count it.
+SETPOINT_ACCEPTED, SETPOINT_REFUSED = "SETPOINT_ACCEPTED", "SETPOINT_REFUSED"
+SETPOINT_UNANSWERED, SETPOINT_TOO_LATE = "SETPOINT_UNANSWERED", "SETPOINT_TOO_LATE"
 
 LEASE = np.dtype([
     ("number", "i8"),  # the newest set-point's; 0: none so far

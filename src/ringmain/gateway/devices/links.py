@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from ringmain.core.errors import RingmainError
-from ringmain.gateway.credentials import DIGEST, NO_FILE, changing, replace_file, stamp_of
+from ringmain.gateway.credentials import DIGEST, changing, replace_file
 from ringmain.gateway.devices.readings import Bounds
+from ringmain.gateway.devices.rosters import Roster
 
 FILE_NAME = "links.json"
 TOKEN_BYTES = 24
@@ -51,20 +52,18 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Links:
-    """The links of a data folder; read again when the file changes.
-
-    Attributes
-    ----------
-    readings : int
-        How often the file was read: as long as it is the same, so are the links.
-    """
+    """The links of a data folder; read again when the file changes."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
-        self.readings = 0
-        self._stamp = NO_FILE
+        self._roster = Roster(self.path, _decode)
         self._by_id: dict[str, Link] = {}
         self._by_digest: dict[str, Link] = {}
+
+    @property
+    def readings(self) -> int:
+        """How often the file was read: as long as it is the same, so are the links."""
+        return self._roster.readings
 
     def all(self) -> list[Link]:
         """Return every link; RM765 if the file is not one of them, RM766 for one that can't be."""
@@ -73,9 +72,8 @@ class Links:
 
     def refresh(self) -> None:
         """Read the file again if it has changed; raises as `all` does."""
-        stamp = stamp_of(self.path)
-        if stamp != self._stamp:
-            links = [] if stamp == NO_FILE else _decode(self.path)
+        before, links = self.readings, self._roster.rows()
+        if self.readings != before:
             self._by_id = {link.link_id: link for link in links}
             self._by_digest = {
                 digest: link
@@ -83,8 +81,6 @@ class Links:
                 for digest in (link.token_sha256, link.certificate_sha256)
                 if digest
             }
-            self._stamp = stamp
-            self.readings += 1
 
     def find(self, link_id: str) -> Link | None:
         """Return the link of that name."""

@@ -21,7 +21,13 @@ from ringmain.gateway.devices import payloads, topics
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.broker import Broker
 from ringmain.gateway.devices.frames import ACCEPTED, DECLINED
-from ringmain.gateway.devices.leases import Leases
+from ringmain.gateway.devices.leases import (
+    SETPOINT_ACCEPTED,
+    SETPOINT_REFUSED,
+    SETPOINT_TOO_LATE,
+    SETPOINT_UNANSWERED,
+    Leases,
+)
 from ringmain.gateway.devices.pace import Backoff, Pace
 from ringmain.gateway.devices.payloads import MILLISECOND_NS, Error, SetpointMessage
 from ringmain.gateway.devices.readings import UnfitError
@@ -35,8 +41,6 @@ REVIEW_S, RETRY_S = 2.0, 0.5
 AT_ONCE = 64  # messages that are published side by side
 UNKNOWN_ASSET, TOO_FAST, TOO_BIG = "UNKNOWN_ASSET", "TOO_FAST", "TOO_BIG"
 BROKER_AWAY = "BROKER_AWAY"
-SETPOINT_ACCEPTED, SETPOINT_REFUSED = "SETPOINT_ACCEPTED", "SETPOINT_REFUSED"
-SETPOINT_UNANSWERED, SETPOINT_TOO_LATE = "SETPOINT_UNANSWERED", "SETPOINT_TOO_LATE"
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,13 @@ from ringmain.core.errors import RingmainError
 from ringmain.gateway.devices import frames
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.frames import RECORD, RECORD_BYTES
-from ringmain.gateway.devices.leases import Leases
+from ringmain.gateway.devices.leases import (
+    SETPOINT_ACCEPTED,
+    SETPOINT_REFUSED,
+    SETPOINT_TOO_LATE,
+    SETPOINT_UNANSWERED,
+    Leases,
+)
 from ringmain.gateway.devices.links import Link, Links
 from ringmain.gateway.devices.pace import Rates
 
@@ -44,8 +50,6 @@ CONTROL = (WSMsgType.PING, WSMsgType.PONG)
 UNKNOWN_LINK, TOO_MANY_LINKS = "UNKNOWN_LINK", "TOO_MANY_LINKS"
 REPLACED, REVOKED, TOO_SLOW = "REPLACED", "REVOKED", "TOO_SLOW"
 BAD_FRAME, OTHER_ASSET = "BAD_FRAME", "OTHER_ASSET"
-SETPOINT_ACCEPTED, SETPOINT_REFUSED = "SETPOINT_ACCEPTED", "SETPOINT_REFUSED"
-SETPOINT_UNANSWERED, SETPOINT_TOO_LATE = "SETPOINT_UNANSWERED", "SETPOINT_TOO_LATE"
 HELD_BACK, HELD_BACK_ALL = "HELD_BACK", "HELD_BACK_ALL"
 CODES = {BAD_FRAME: WSCloseCode.UNSUPPORTED_DATA}  # the others are POLICY_VIOLATION
 

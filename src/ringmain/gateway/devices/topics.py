@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from ringmain.core.errors import RingmainError
-from ringmain.gateway.credentials import NO_FILE, changing, replace_file, stamp_of
+from ringmain.gateway.credentials import changing, replace_file
 from ringmain.gateway.devices.readings import Bounds
+from ringmain.gateway.devices.rosters import Roster
 
 FILE_NAME = "mqtt.json"
 FOLDER = "mosquitto"
@@ -60,28 +61,20 @@ class Speaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Speakers:
-    """The devices of a data folder; read again when the file changes.
-
-    Attributes
-    ----------
-    readings : int
-        How often the file was read: as long as it is the same, so are the devices.
-    """
+    """The devices of a data folder; read again when the file changes."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
-        self.readings = 0
-        self._stamp = NO_FILE
-        self._all: list[Speaker] = []
+        self._roster = Roster(self.path, _decode)
+
+    @property
+    def readings(self) -> int:
+        """How often the file was read: as long as it is the same, so are the devices."""
+        return self._roster.readings
 
     def all(self) -> list[Speaker]:
         """Return every device; RM777 if the file is not one of them, RM778 for one that can't be."""
-        stamp = stamp_of(self.path)
-        if stamp != self._stamp:
-            self._all = [] if stamp == NO_FILE else _decode(self.path)
-            self._stamp = stamp
-            self.readings += 1
-        return self._all
+        return self._roster.rows()
 
 
 def add_speakers(data: Path, speakers: list[Speaker]) -> list[str]:

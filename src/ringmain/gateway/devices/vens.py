@@ -10,8 +10,9 @@ from typing import Literal
 import msgspec
 
 from ringmain.core.errors import RingmainError
-from ringmain.gateway.credentials import DIGEST, NO_FILE, changing, replace_file, stamp_of
+from ringmain.gateway.credentials import DIGEST, changing, replace_file
 from ringmain.gateway.devices.readings import Bounds
+from ringmain.gateway.devices.rosters import Roster
 
 FILE_NAME = "vens.json"
 TOKEN_BYTES = 24
@@ -55,18 +56,11 @@ class Vens:
 
     def __init__(self, data: Path) -> None:
         self.path = data / FILE_NAME
-        self._stamp = NO_FILE
-        self._all: list[Ven] = []
+        self._roster = Roster(self.path, _decode)
 
     def all(self) -> list[Ven]:
         """Return every VEN; RM757 if the file is not one of them, RM758 for one that can't be."""
-        stamp = stamp_of(self.path)
-        if stamp == NO_FILE:
-            self._all = []
-        elif stamp != self._stamp:
-            self._all = _decode(self.path)
-        self._stamp = stamp
-        return self._all
+        return self._roster.rows()
 
     def with_token(self, ven_id: str, token: str) -> Ven | None:
         """Return the VEN of that id, if the token is its own."""
