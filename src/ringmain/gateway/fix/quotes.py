@@ -69,7 +69,7 @@ class QuoteDesk:
     def place(self, member: "Member", message: Message, now_ns: int) -> None:
         """Take a Quote."""
         try:
-            entry, values = _read(message, message.values[117], message, "QuoteID", message)
+            entry, values = _read(message, message.values[117], message, "QuoteID")
             _check_right(member, values)
         except Refusal as refusal:
             is_sp2 = message.begin_string == d.FIXT11
@@ -86,7 +86,7 @@ class QuoteDesk:
         for quote_set in entries_of(message, 296, d.QUOTE_SETS):
             for each in quote_set.groups[295]:
                 try:
-                    read.append(_read(each, each.values[299], message, "QuoteEntryID", message))
+                    read.append(_read(each, each.values[299], message, "QuoteEntryID"))
                     _check_right(member, read[-1][1])
                     reasons.append((0, ""))
                 except Refusal as refusal:
@@ -185,16 +185,14 @@ def _quote_id(member: "Member", number: int) -> bytes | None:
     return parse(raw).get(117) if raw is not None else None
 
 
-def _read(
-    each: Message | Entry, name: bytes, message: Message, field: str, defaults: Message
-) -> tuple[Any, dict[str, int]]:
+def _read(each: Message | Entry, name: bytes, message: Message, field: str) -> tuple[Any, dict[str, int]]:
     """Return the entry and the fields of a quote; raise a Refusal for what cannot be."""
     product_id = m.product_of(each.get(55))
     if not product_id:
         raise Refusal(m.UNKNOWN_QUOTED, "Symbol is a product's number")
     values = {"product_id": product_id}
     for side, price_tag, size_tag, default_tag in SIDES:
-        ticks, lots = _side(each, price_tag, size_tag, defaults.get(default_tag))
+        ticks, lots = _side(each, price_tag, size_tag, message.get(default_tag))
         values[f"{side}_price_ticks"], values[f"{side}_lots"] = ticks, lots
     is_both = values["bid_lots"] and values["offer_lots"]
     if is_both and values["bid_price_ticks"] >= values["offer_price_ticks"]:
