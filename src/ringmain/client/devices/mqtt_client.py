@@ -80,11 +80,12 @@ class MqttClient:
                 async for message in client.messages:
                     self._heard(str(message.topic), message.payload)
             finally:
+                self.is_connected = False
                 publishing.cancel()
                 await asyncio.gather(publishing, return_exceptions=True)
 
     async def _publish(self, client: aiomqtt.Client) -> None:
-        while True:
+        while self.is_connected:  # aiomqtt waits with asyncio.wait_for, which may swallow being cancelled
             topic, payload = await self._waiting.get()
             await client.publish(topic, payload, qos=1)
 

@@ -148,6 +148,7 @@ class MqttGateway:
                     if self._assets.port.room() <= 0:
                         await self._assets.port.settle()  # what comes meanwhile waits at the broker
             finally:
+                self._client = None
                 publishing.cancel()
                 await asyncio.gather(publishing, return_exceptions=True)
 
@@ -233,8 +234,8 @@ class MqttGateway:
             self._stir(asset_ids)
 
     async def _publish(self, client: aiomqtt.Client) -> None:
-        """Publish what is due, for ever. A set-point is retained: who comes back hears what holds."""
-        while True:
+        """Publish what is due while connected. A set-point is retained: who comes back hears what holds."""
+        while self._client is client:  # being cancelled may be swallowed in a publish that just succeeds
             await self._stirred.wait()
             self._stirred.clear()
             while self._due or self._errors:
