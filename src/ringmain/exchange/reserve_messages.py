@@ -1,7 +1,7 @@
 """Reserve: capacity that is held ready over a block of hours, called upon by its one buyer, paid by energy.
 
 A reserve product is traded like others: a lot is 0.1 MW held over the whole block, a tick 0.01 EUR per MW
-and hour. Commands have the kinds 97 and 98, events 98 to 102, rejections the codes 270 to 276.
+and hour. Commands have the kinds 97 and 98, events 98 to 102, rejections the codes 230 to 236.
 """
 
 from ringmain.core.messages import ACCOUNT_ID
@@ -9,13 +9,13 @@ from ringmain.core.records import Field
 from ringmain.exchange.messages import AMOUNT, PRODUCT_ID, REJECTIONS, schema
 
 RESERVE_REJECTIONS = {
-    "RESERVE_TERMS_MISSING": 270,
-    "RESERVE_TERMS_OUT_OF_RANGE": 271,
-    "RESERVE_BUYER_ONLY": 272,
-    "RESERVE_BUYER_MAY_NOT_SELL": 273,
-    "ACTIVATION_ABOVE_POSITION": 274,
-    "ACTIVATION_OUTSIDE_DELIVERY": 275,
-    "ACTIVATION_TOO_LONG": 276,
+    "RESERVE_TERMS_MISSING": 230,
+    "RESERVE_TERMS_OUT_OF_RANGE": 231,
+    "RESERVE_BUYER_ONLY": 232,
+    "RESERVE_BUYER_MAY_NOT_SELL": 233,
+    "ACTIVATION_ABOVE_POSITION": 234,
+    "ACTIVATION_OUTSIDE_DELIVERY": 235,
+    "ACTIVATION_TOO_LONG": 236,
 }
 REJECTIONS.update(RESERVE_REJECTIONS)
 schema.refusals(RESERVE_REJECTIONS)
