@@ -472,5 +472,6 @@ SettingRejected = _rejection(
     "The setting stays as it was.",
 )
 
+import ringmain.vpp.block_messages  # noqa: E402
 import ringmain.vpp.loop_messages  # noqa: E402
 import ringmain.vpp.reserve_messages  # noqa: E402, F401  whoever has the schema has all of it
