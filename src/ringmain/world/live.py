@@ -301,7 +301,7 @@ class World:
         for product_id, lots in sorted(reserve.lots.items()):
             product = Product(product_id)
             is_held = product.delivery_start_ns <= now_ns < product.delivery_end_ns
-            if is_held and lots.get(account_id, 0) > 0 and not reserve.active(product_id):
+            if is_held and lots.get(account_id, 0) > 0 and product_id not in reserve.called_lots:
                 found[product_id] = lots[account_id]
         return found
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from ringmain.exchange.messages import BUY, PositionDelivered
-from ringmain.exchange.reserve_messages import ReserveActivated, ReserveSettled
+from ringmain.exchange.reserve_messages import ReserveActivated, ReserveLevelSet
 
 
 class ReserveView:
@@ -14,8 +14,10 @@ class ReserveView:
     ----------
     lots : dict of int to dict of int to int
         Product to account to what it has bought less what it has sold, until delivery has ended.
+    called_lots : dict of int to int
+        Product to what is called of it now; where it is nothing, it is not there.
     active_lots : dict of int to dict of int to int
-        Product to seller to what it is to give now; who gives nothing is not there.
+        Product to seller to its share of that; who gives nothing is not there.
     ticks : dict of int to int
         Product to its price.
     """
@@ -23,10 +25,11 @@ class ReserveView:
     def __init__(self) -> None:
         self.folds = {
             ReserveActivated.kind: (ReserveActivated, self._activated),
-            ReserveSettled.kind: (ReserveSettled, self._settled),
+            ReserveLevelSet.kind: (ReserveLevelSet, self._level_set),
             PositionDelivered.kind: (PositionDelivered, self._delivered),
         }
         self.lots: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        self.called_lots: dict[int, int] = {}
         self.active_lots: dict[int, dict[int, int]] = defaultdict(dict)
         self.ticks: dict[int, int] = {}
 
@@ -36,10 +39,6 @@ class ReserveView:
         product_id = int(event["product_id"])
         self.lots[product_id][int(event["account_id"])] += lots
         self.ticks[product_id] = int(event["price_ticks"])
-
-    def active(self, product_id: int) -> int:
-        """Return how much of a block is called now, in lots."""
-        return sum(self.active_lots.get(product_id, {}).values())
 
     def forget(self, before_id: int) -> None:
         """Drop what was held long ago."""
@@ -53,9 +52,12 @@ class ReserveView:
         else:
             shares.pop(account_id, None)
 
-    def _settled(self, event: Any) -> None:
-        self.active_lots.pop(int(event["product_id"]), None)
+    def _level_set(self, event: Any) -> None:
+        if event["quantity_lots"]:
+            self.called_lots[int(event["product_id"])] = int(event["quantity_lots"])
+        else:
+            self.called_lots.pop(int(event["product_id"]), None)
 
     def _delivered(self, event: Any) -> None:
-        self.active_lots.pop(int(event["product_id"]), None)
-        self.lots.pop(int(event["product_id"]), None)
+        for by_product in (self.lots, self.called_lots, self.active_lots):
+            by_product.pop(int(event["product_id"]), None)
