@@ -40,6 +40,10 @@ class ReserveView:
         self.lots[product_id][int(event["account_id"])] += lots
         self.ticks[product_id] = int(event["price_ticks"])
 
+    def share_of(self, product_id: int, account_id: int) -> int:
+        """Return what is called of a seller now, in lots."""
+        return self.active_lots.get(product_id, {}).get(account_id, 0)
+
     def forget(self, before_id: int) -> None:
         """Drop what was held long ago."""
         for product_id in [n for n in self.ticks if n < before_id]:
