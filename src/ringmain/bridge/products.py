@@ -5,11 +5,16 @@ from typing import Any
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.reserve_messages import ReserveTermsSet
 from ringmain.vpp import messages as vpp
+from ringmain.vpp import reserve_messages as fleet_reserve
 
 DURATION_S_OF = {exchange.HOURLY: 3_600, exchange.QUARTER_HOURLY: 900}
-SERVICE_OF = {exchange.RESERVE_UP: vpp.RESERVE_UP, exchange.RESERVE_DOWN: vpp.RESERVE_DOWN}
+SERVICE_OF = {
+    exchange.RESERVE_UP: fleet_reserve.RESERVE_UP, exchange.RESERVE_DOWN: fleet_reserve.RESERVE_DOWN
+}  # fmt: skip
 QUARTER_S = 900
-QUARTER_NS = QUARTER_S * 1_000_000_000
+SECOND_NS = 1_000_000_000
+QUARTER_NS = QUARTER_S * SECOND_NS
+ACTIVATION_S_MAX = 65_535  # as far as the fleet's record says it
 LOT_POWER_W = 100_000  # the exchange's lot: 0.1 MW over the delivery
 
 _RECORDS = {
@@ -73,23 +78,31 @@ class Products:
         if product["product_id"] in self._told:
             return None
         self._told.add(product["product_id"])
+        if product["product_kind"] in SERVICE_OF:
+            return _reserve(product, said, self._terms[product["product_id"]])
         return vpp.DefineProduct(
             product_id=product["product_id"],
+            delivery_duration_s=DURATION_S_OF[product["product_kind"]],
             delivery_start_ns=product["delivery_start_ns"],
             gate_closure_ns=said["gate_closure_ns"],
             lot_power_w=LOT_POWER_W,
             value_minor=product["value_minor"],
-            **self._service(product),
         )
 
-    def _service(self, product: dict[str, Any]) -> dict[str, int]:
-        """Return how long a product delivers; of reserve, what is sold, and what a call of it is worth too."""
-        kind = product["product_kind"]
-        if kind in DURATION_S_OF:
-            return {"delivery_duration_s": DURATION_S_OF[kind]}
-        terms = self._terms[product["product_id"]]
-        names = ("delivery_duration_s", "activation_ticks", "activation_max_s")
-        return {"service": SERVICE_OF[kind], **{name: terms[name] for name in names}}
+
+def _reserve(product: dict[str, Any], scheduled: dict[str, Any], terms: dict[str, Any]) -> Any:
+    """Return the command that makes a block of reserve known; a gate within a second closes at its begin."""
+    return fleet_reserve.DefineReserve(
+        product_id=product["product_id"],
+        delivery_start_s=product["delivery_start_ns"] // SECOND_NS,
+        delivery_duration_s=terms["delivery_duration_s"],
+        gate_closure_s=scheduled["gate_closure_ns"] // SECOND_NS,
+        lot_power_w=LOT_POWER_W,
+        value_minor=product["value_minor"],
+        activation_ticks=terms["activation_ticks"],
+        activation_max_s=min(terms["activation_max_s"], ACTIVATION_S_MAX),
+        service=SERVICE_OF[product["product_kind"]],
+    )
 
 
 def _quarters(product: dict[str, Any]) -> range:

@@ -6,6 +6,7 @@ from ringmain.bridge.products import Products
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.reserve_messages import ReserveTermsSet
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.reserve_messages import RESERVE_DOWN, RESERVE_UP, DefineReserve
 
 START_NS, GATE_NS = 3_600_000_000_000 * 400_000, 3_600_000_000_000 * 400_000 - 300_000_000_000
 
@@ -80,7 +81,7 @@ def test_what_concerns_no_power_or_has_no_price_is_not_told():
 
 
 @pytest.mark.parametrize(
-    ("kind", "service"), [(exchange.RESERVE_UP, vpp.RESERVE_UP), (exchange.RESERVE_DOWN, vpp.RESERVE_DOWN)]
+    ("kind", "service"), [(exchange.RESERVE_UP, RESERVE_UP), (exchange.RESERVE_DOWN, RESERVE_DOWN)]
 )
 def test_a_block_of_reserve_is_told_with_its_terms_and_its_price_is_none_of_energy(kind, service):
     terms = event(
@@ -88,15 +89,12 @@ def test_a_block_of_reserve_is_told_with_its_terms_and_its_price_is_none_of_ener
         activation_max_s=1_800,
     )  # fmt: skip
     products = Products()
-    said = [products.command(e) for e in (defined(kind=kind, value_minor=4_000), terms, scheduled(), uncrossed())]
+    block = defined(kind=kind, value_minor=4_000)
+    said = [products.command(each) for each in (block, terms, scheduled(), uncrossed())]
     assert [command is None for command in said] == [True, True, False, True]
-    product = vpp.DefineProduct.unpack(said[2])
+    product = DefineReserve.unpack(said[2])
+    assert (product["delivery_start_s"], product["gate_closure_s"]) == (START_NS // 10**9, GATE_NS // 10**9)
     assert (product["service"], product["delivery_duration_s"]) == (service, 14_400)
     assert (product["activation_ticks"], product["activation_max_s"]) == (900, 1_800)
     assert (product["lot_power_w"], product["value_minor"]) == (100_000, 4_000)
     assert products.day_ahead_price(7, 400) is None
-
-
-def test_energy_is_no_reserve():
-    product = vpp.DefineProduct.unpack(told(defined(), scheduled())[1])
-    assert (product["service"], product["activation_ticks"], product["activation_max_s"]) == (vpp.ENERGY, 0, 0)

@@ -144,7 +144,7 @@ RESERVE_STAGES = [
 ]  # fmt: skip
 RESERVE_ORDERS = [(1, "PlaceOrder")]
 RESERVE_NEWS = [
-    (5, "DefineProduct"), (7, "RecordAward"), (13, "RecordActivation"), (15, "RecordActivation"),
+    (5, "DefineReserve"), (7, "RecordAward"), (13, "RecordActivation"), (15, "RecordActivation"),
     (19, "RecordReserveSettled"),
 ]  # fmt: skip
 
