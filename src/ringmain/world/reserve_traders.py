@@ -137,7 +137,7 @@ class ReserveCaller:
 
 
 DEMAND = ReserveLadder("reserve demand", BUY, 160, firm_lots=240, low=0.4, high=1.6)
-HYDRO = ReserveLadder("hydro reserve", SELL, 160)
-THERMAL = ReserveLadder("thermal reserve", SELL, 140, low=0.7, high=2.2)
-STORAGE = ReserveLadder("storage reserve", SELL, 80, low=0.4, high=1.4)
+HYDRO = ReserveLadder("hydro reserve", SELL, 200)
+THERMAL = ReserveLadder("thermal reserve", SELL, 180, low=0.7, high=2.2)
+STORAGE = ReserveLadder("storage reserve", SELL, 120, low=0.4, high=1.4)
 CALLS = ReserveCaller("reserve calls")
