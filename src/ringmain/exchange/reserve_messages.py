@@ -1,7 +1,7 @@
 """Reserve: capacity that is held ready over a block of hours, called upon by its one buyer, paid by energy.
 
 A reserve product is traded like others: a lot is 0.1 MW held over the whole block, a tick 0.01 EUR per MW
-and hour. Commands have the kinds 97 and 98, events 98 to 102, rejections the codes 230 to 236.
+and hour. Commands have the kinds 97 and 98, events 98 to 103, rejections the codes 230 to 236.
 """
 
 from ringmain.core.messages import ACCOUNT_ID
@@ -78,5 +78,13 @@ ReserveSettled = schema.event(
         Field("activated_lot_ms", "i8", "the energy: lots times milliseconds"),
         PRODUCT_ID,
         ACCOUNT_ID,
+    ),
+)  # fmt: skip
+ReserveBilled = schema.event(
+    103, "ReserveBilled", "Every seller has its money: what the buyer has paid in all.", (
+        AMOUNT,
+        Field("activated_lot_ms", "i8", "the energy: lots times milliseconds"),
+        PRODUCT_ID,
+        Field("account_id", "u4", "the buyer"),
     ),
 )  # fmt: skip
