@@ -125,14 +125,14 @@ class ReserveCaller:
     def act(self, seed: int, view: View) -> Any:
         """Begin what is to run now and does not; what was begun ends by itself."""
         now_ns = view.now_s * SECOND_NS
-        commands = []
-        for product_id, lots in view.idle_reserve.items():
-            for call in calls_of(seed, product_id):
-                if call.begin_ns <= now_ns < call.end_ns:
-                    commands.append(ActivateReserve(
-                        product_id=product_id, quantity_lots=max(1, int(lots * call.share)),
-                        until_ns=call.end_ns,
-                    ))  # fmt: skip
+        commands = [
+            ActivateReserve(
+                product_id=product_id, quantity_lots=max(1, int(lots * call.share)), until_ns=call.end_ns
+            )
+            for product_id, lots in view.idle_reserve.items()
+            for call in calls_of(seed, product_id)
+            if call.begin_ns <= now_ns < call.end_ns
+        ]
         return batch(commands) if commands else nothing()
 
 

@@ -127,8 +127,8 @@ def _reserve(reserve: ReserveNow) -> str:
         )
     )  # fmt: skip
     return (
-        f"reserve from {clock_text(reserve.begin_ns)}: {up:.1f} MW up (fleet {own_up:.1f}), {down:.1f} MW down "
-        f"(fleet {own_down:.1f}) · called {called:+.1f} MW (fleet {own_called:+.1f})"
+        f"reserve from {clock_text(reserve.begin_ns)}: {up:.1f} MW up (fleet {own_up:.1f}), "
+        f"{down:.1f} MW down (fleet {own_down:.1f}) · called {called:+.1f} MW (fleet {own_called:+.1f})"
     )
 
 

@@ -40,9 +40,9 @@ class Market:
 
     def client(self, lives):
         last = self.taken[-1][0] if self.taken else 0
-        return Session(self, SimpleNamespace(
-            session_id=self.session_id, next_number=last + 1, account_id=OWN
-        ), lives)
+        return Session(
+            self, SimpleNamespace(session_id=self.session_id, next_number=last + 1, account_id=OWN), lives
+        )
 
 
 class Session:
@@ -189,8 +189,7 @@ def test_refusals_are_counted(tmp_path):
     trading, telling = (market.client([9]) for market in markets)
     bridge = Bridge(tmp_path, trading, telling)
     refused = [
-        event(record)
-        for record in (vpp.PriceRejected, vpp.AwardRejected, vpp.PriceRecorded, ReserveRejected)
+        event(record) for record in (vpp.PriceRejected, vpp.AwardRejected, vpp.PriceRecorded, ReserveRejected)
     ]
     telling.poll = lambda: vpp.SCHEMA.batch(refused).view(np.recarray)
     bridge.back()

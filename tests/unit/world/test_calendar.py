@@ -44,9 +44,7 @@ def test_a_quarter_lies_in_its_hour():
 
 def test_no_two_products_of_a_week_share_a_slot():
     days = [DAY + timedelta(n) for n in range(7)]
-    ids = [
-        p.product_id for day in days for p in (*products_of(day), *quarters_of(day), *reserve_of(day))
-    ]
+    ids = [p.product_id for day in days for p in (*products_of(day), *quarters_of(day), *reserve_of(day))]
     assert len({n % PRODUCTS for n in ids}) == len(ids) == 7 * 132
 
 
