@@ -18,6 +18,13 @@ def reserve_ids(events: Rows) -> Any:
     return events.of(ReserveDefined)["product_id"]
 
 
+def held_minor(events: Rows) -> dict[int, int]:
+    """Return what holding reserve has brought, by start of quarter-hour, nanoseconds."""
+    kept = events.of(ReserveKept)
+    starts_ns = (kept["period_start_s"].astype(np.int64) * SECOND_NS).tolist()
+    return dict(zip(starts_ns, kept["availability_minor"].tolist(), strict=True))
+
+
 def fleet_reserve(events: Rows, metered: Any, baseline_wh: Mapping[int, int]) -> dict[str, Any]:
     """Return what the fleet held and gave, in all and by quarter-hour.
 
