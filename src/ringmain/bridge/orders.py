@@ -1,4 +1,4 @@
-"""The bridge: the fleet's bids become orders of the exchange; fills, products and prices come back.
+"""The bridge: the fleet's bids become orders of the exchange; fills, products, prices and calls come back.
 
 A bid for a product of a day-ahead auction that takes orders becomes a curve of one step there; any other
 becomes an order in the product's book.
@@ -18,11 +18,13 @@ import numpy as np
 
 from ringmain.bridge.auctions import SETTINGS, Auctions, Place, curve_of, withdrawal_of
 from ringmain.bridge.products import NEWS, Products
+from ringmain.bridge.reserve import CALLS, command_of
 from ringmain.client import Client
 from ringmain.core.tape import TapeReader
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.reserve_messages import ReserveRejected
 
 ENDING_OF = {
     exchange.CANCELLATIONS["BY_OWNER"]: vpp.CANCELLED,
@@ -147,6 +149,8 @@ class Bridge:
             found = [self._products.day_ahead_price(product_id, said["price_ticks"])]
         elif kind in NEWS:
             found = [self._products.command(event)]
+        elif kind in CALLS:
+            found = [command_of(event, self.trading.protocol.account_id)]
         elif kind in _CURVE_OUTCOMES:
             found = self._curve_outcome(event, _CURVE_OUTCOMES[kind].unpack(event))
         else:
@@ -196,9 +200,9 @@ _OUTCOMES = [
     dayahead.CurveSegmentAccepted.kind, dayahead.AuctionCommandRejected.kind,
 ]  # fmt: skip
 _CURVE_OUTCOMES = {record.kind: record for record in (dayahead.CurveAwarded, dayahead.AuctionOrderCancelled)}
-_PUBLIC = [*NEWS, *SETTINGS, dayahead.PriceSet.kind, *_CURVE_OUTCOMES]
+_PUBLIC = [*NEWS, *SETTINGS, *CALLS, dayahead.PriceSet.kind, *_CURVE_OUTCOMES]
 _PLACED = [exchange.PlaceOrder.kind, dayahead.SubmitCurveSegment.kind]
-_REFUSALS = [vpp.AwardRejected.kind, vpp.ProductRejected.kind, vpp.PriceRejected.kind]
+_REFUSALS = [vpp.AwardRejected.kind, vpp.ProductRejected.kind, vpp.PriceRejected.kind, ReserveRejected.kind]
 
 
 def _order(bid: dict[str, Any]) -> Any:

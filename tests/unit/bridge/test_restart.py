@@ -10,9 +10,12 @@ from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeWriter
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
+from ringmain.exchange.reserve_messages import ReserveActivated, ReserveSettled, ReserveTermsSet
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.reserve_messages import ReserveRejected
 
 TRADING, SOMEBODY = 3, 9  # sessions
+OWN, OTHER = 5, 6  # accounts
 HOUR_NS = 3_600_000_000_000
 
 
@@ -37,7 +40,9 @@ class Market:
 
     def client(self, lives):
         last = self.taken[-1][0] if self.taken else 0
-        return Session(self, SimpleNamespace(session_id=self.session_id, next_number=last + 1), lives)
+        return Session(
+            self, SimpleNamespace(session_id=self.session_id, next_number=last + 1, account_id=OWN), lives
+        )
 
 
 class Session:
@@ -125,11 +130,34 @@ DAY_AHEAD_ORDERS = [
 DAY_AHEAD_NEWS = [(17, "RecordPrice"), (21, "RecordAward"), (23, "RecordAward"), (24, "RecordOrderEnded")]
 
 
+RESERVE_STAGES = [
+    ("exchange", [event(exchange.ProductDefined, product_id=7, product_kind=exchange.RESERVE_UP),
+                  event(ReserveTermsSet, product_id=7, delivery_duration_s=14_400),
+                  event(exchange.ProductScheduled, product_id=7)]),
+    ("vpp", [bid(41)]),
+    ("exchange", [fill(1), event(exchange.AuctionUncrossed, product_id=7, volume_lots=2, price_ticks=900)]),
+    ("exchange", [event(ReserveActivated, product_id=7, account_id=OTHER, quantity_lots=3),
+                  event(ReserveActivated, product_id=7, account_id=OWN, quantity_lots=1)]),
+    ("exchange", [event(ReserveActivated, product_id=7, account_id=OWN),
+                  event(ReserveSettled, product_id=7, account_id=OTHER, amount_minor=9),
+                  event(ReserveSettled, product_id=7, account_id=OWN, amount_minor=9)]),
+]  # fmt: skip
+RESERVE_ORDERS = [(1, "PlaceOrder")]
+RESERVE_NEWS = [
+    (5, "DefineReserve"), (7, "RecordAward"), (13, "RecordActivation"), (15, "RecordActivation"),
+    (19, "RecordReserveSettled"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("lives", range(1, 12))
 @pytest.mark.parametrize(
     ("stages", "orders", "news"),
-    [(STAGES, ORDERS, NEWS), (DAY_AHEAD_STAGES, DAY_AHEAD_ORDERS, DAY_AHEAD_NEWS)],
-    ids=["books", "day-ahead"],
+    [
+        (STAGES, ORDERS, NEWS),
+        (DAY_AHEAD_STAGES, DAY_AHEAD_ORDERS, DAY_AHEAD_NEWS),
+        (RESERVE_STAGES, RESERVE_ORDERS, RESERVE_NEWS),
+    ],
+    ids=["books", "day-ahead", "reserve"],
 )
 def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
     """It dies each time after so many commands, wherever that is."""
@@ -160,7 +188,9 @@ def test_refusals_are_counted(tmp_path):
     ]  # fmt: skip
     trading, telling = (market.client([9]) for market in markets)
     bridge = Bridge(tmp_path, trading, telling)
-    refused = [event(vpp.PriceRejected), event(vpp.AwardRejected), event(vpp.PriceRecorded)]
+    refused = [
+        event(record) for record in (vpp.PriceRejected, vpp.AwardRejected, vpp.PriceRecorded, ReserveRejected)
+    ]
     telling.poll = lambda: vpp.SCHEMA.batch(refused).view(np.recarray)
     bridge.back()
-    assert bridge.rejected == 2
+    assert bridge.rejected == 3
