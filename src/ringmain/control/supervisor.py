@@ -157,13 +157,18 @@ class Supervisor:
         return running
 
     def watch(self, timeout_s: float) -> None:
-        """Sleep until a child dies or the timeout has passed; restart who is to be restarted.
+        """Sleep until a child dies or the timeout has passed; restart who is to be restarted; keep spares.
 
         Raises
         ------
         RingmainError
             RM501 when a child has died too often in a row.
         """
+        self._watch(timeout_s)
+        for running in self.children:
+            running.keep_spare()
+
+    def _watch(self, timeout_s: float) -> None:
         due = [running.restart_at_s for running in self.children if self._is_waiting(running)]
         poll = select.poll()
         for running in self.children:
@@ -179,16 +184,18 @@ class Supervisor:
             if self._is_waiting(running) and running.restart_at_s <= time.monotonic():
                 running.restarts += 1
                 running.start()
-            running.keep_spare()
 
     def wait_until(self, is_ready: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Watch until something is so; RM502 if it does not come in time."""
+        """Watch until something is so; RM502 if it does not come in time.
+
+        No spares are kept meanwhile: those of a start that compiles would compile the same beside it.
+        """
         deadline = time.monotonic() + timeout_s
         while not is_ready():
             if time.monotonic() > deadline:
                 raise RingmainError("RM502", "run", f"{what} within {timeout_s:g} s is not so",
                                     f"Look into {self.log_folder}")  # fmt: skip
-            self.watch(0.05)
+            self._watch(0.05)
 
     def stop(self) -> None:
         """Stop everyone, the last started first, each before the next; then unlock the folder."""

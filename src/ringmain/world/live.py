@@ -181,7 +181,7 @@ class World:
         self.plan, self.data = plan, Path(plan.data)
         markets = ("exchange", "vpp") if plan.fleet else ("exchange",)
         self.conductor = Conductor(self.data, markets, plan.speed)
-        self.view = MarketView(self.data)
+        self.view = MarketView(self.data, self.data / "world" / "market.checkpoint")
         self.operator = Operator(seats.connect(self.data, exchange.schema, "operator"), self.view)
         self.sessions = {p.name: seats.connect(self.data, exchange.schema, p.name) for p in PARTICIPANTS}
         self.fair = FairPrices(plan.seed, plan.days, plan.prices[1:])
@@ -311,9 +311,10 @@ class Fleet:
 
     def __init__(self, data: Path, plan: Plan) -> None:
         trading = seats.connect(data, exchange.schema, "fleet")
-        self.bridge = Bridge(data, trading, seats.connect(data, vpp.SCHEMA, "bridge"))
+        telling, memory = seats.connect(data, vpp.SCHEMA, "bridge"), data / "world"
+        self.bridge = Bridge(data, trading, telling, memory / "bridge.checkpoint")
         self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks(),
-                              plan.known_inputs())  # fmt: skip
+                              plan.known_inputs(), memory / "desk.checkpoint")  # fmt: skip
         self._batteries, self._others = plan.registrations(), others_of(plan.others)
         link = seats.connect(data, vpp.SCHEMA, "link")
         self.devices = Batteries(self._batteries, plan.seed, link, data / "world" / "batteries.npy")

@@ -191,8 +191,24 @@ async def _run(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with Service(options) as service:
-        await service.wait(stopping)
+    async with contextlib.AsyncExitStack() as stack:
+        service = Service(options)
+        starting = asyncio.create_task(stack.enter_async_context(service))
+        if await _begun(starting, stopping):
+            await service.wait(stopping)
+
+
+async def _begun(starting: "asyncio.Task[Service]", stopping: asyncio.Event) -> bool:
+    """Wait for the start, which may wait long for the fleet; False if it was told to stop before."""
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait([starting, told], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    return False
 
 
 def read_ports(data: Path) -> dict[str, int]:
