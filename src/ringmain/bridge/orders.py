@@ -20,7 +20,7 @@ import numpy as np
 from ringmain.bridge.auctions import SETTINGS, Auctions, Place, curve_of, withdrawal_of
 from ringmain.bridge.products import NEWS, Products
 from ringmain.client import Client
-from ringmain.core.checkpoint import Checkpoint
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.tape import TapeReader
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange

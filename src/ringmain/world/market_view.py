@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.core.checkpoint import Checkpoint
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.tape import TapeReader
 from ringmain.exchange.messages import (
     AUCTION,

@@ -8,7 +8,7 @@ import pytest
 
 from ringmain.bridge import orders as module
 from ringmain.bridge.orders import Bridge
-from ringmain.core.checkpoint import Checkpoint
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeWriter
 from ringmain.exchange import dayahead_messages as dayahead

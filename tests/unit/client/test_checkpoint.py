@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ringmain.core import checkpoint as module
-from ringmain.core.checkpoint import Checkpoint
+from ringmain.client import checkpoint as module
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeReader, TapeWriter
 from ringmain.vpp import messages as vpp
