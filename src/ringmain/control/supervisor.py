@@ -18,10 +18,11 @@ LOG = logging.getLogger("ringmain.supervisor")
 
 BACKOFF_FIRST_S = 0.2  # before the first restart; doubled for each further one
 BACKOFF_LONGEST_S = 10.0
-HEALTHY_S = 30.0  # who lived so long is counted as well again
+HEALTHY_S = 10.0  # who lived so long is counted as well again
 RESTARTS_IN_A_ROW = 8
 STOP_S = 20.0  # from SIGTERM to SIGKILL
-SPARE_AFTER_S = 5.0  # who lived so long gets a spare
+SPARE_AFTER_S = 2.0  # who lived so long gets a spare
+AT_ONCE = 3  # deaths in a row after which a spare takes over without a pause
 _DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None)
 
@@ -234,7 +235,7 @@ class Supervisor:
             what = f"{child.name} ended {running.failures} times in a row, last with {how}"
             raise RingmainError("RM501", "run", what, f"Read {running.log_path}")
         pause_s = min(BACKOFF_LONGEST_S, BACKOFF_FIRST_S * 2 ** (running.failures - 1))
-        if running.failures == 1 and running.has_spare_ready:
+        if running.failures <= AT_ONCE and running.has_spare_ready:
             pause_s = 0.0
         running.restart_at_s = time.monotonic() + pause_s
         LOG.warning("%s ended with %s; it starts again in %.1f s", child.name, how, pause_s)

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ringmain.client.devices.fleet_link import FleetLink
+from ringmain.client.devices.known_assets import warnings
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.broker import HOST as BROKER_HOST
@@ -111,6 +112,8 @@ class Service:
         ids |= {each.asset_id for each in speakers.all()}
         ids.update(chargers.bounds(), *(each.assets for each in links.all()))
         assets = Assets(link, data / METERS_FILE, _largest(ids))
+        for line in await asyncio.to_thread(warnings, data, ids, options.token):
+            LOG.warning("%s", line)
         csms = Csms(chargers, assets, options.csms)
         self._stack.push_async_callback(csms.stop)
         self.ports[OCPP] = await csms.start(options.host, options.ocpp_port, options.tls)
