@@ -8,7 +8,8 @@ command number n of the bridge's session with the exchange; coming back, what st
 the exchange's tape is number 2 p + 1 of its session with the fleet, and 2 p + 2 where it says two things:
 these numbers only have to rise. So whatever dies and whenever, the numbers that the two markets have seen
 tell where to go on: nothing is lost, and nothing is passed on twice. A bridge that is made anew reads
-both tapes from the first event that is kept, for what earlier events mean to later ones.
+both tapes from the first event that is kept, for what earlier events mean to later ones; or from where
+a checkpoint has that, unless the markets have forgotten what the checkpoint takes for passed on.
 """
 
 from pathlib import Path
@@ -20,6 +21,7 @@ from ringmain.bridge.auctions import SETTINGS, Auctions, Place, curve_of, withdr
 from ringmain.bridge.products import NEWS, Products
 from ringmain.bridge.reserve import CALLS, command_of
 from ringmain.client import Client
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.tape import TapeReader
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
@@ -45,6 +47,8 @@ class Bridge:
         A session with the exchange, STRICT, that nobody else uses and whose orders outlive it.
     telling : Client
         A session with the fleet as its operator, RISING, that nobody else uses.
+    memory : Path, optional
+        File of a checkpoint.
 
     Attributes
     ----------
@@ -52,7 +56,7 @@ class Bridge:
         How many of the commands to the fleet were refused.
     """
 
-    def __init__(self, data: Path, trading: Client, telling: Client) -> None:
+    def __init__(self, data: Path, trading: Client, telling: Client, memory: Path | None = None) -> None:
         self.trading, self.telling = trading, telling
         self.rejected = 0
         self._requests = TapeReader(data / "vpp", vpp.SCHEMA)
@@ -66,6 +70,24 @@ class Bridge:
         self._account_id = -1  # on the exchange; known by the first curve
         self._requested = 0
         self._waiting: list[tuple[int, dict[str, Any]]] = []  # what the exchange does not have, by number
+        self._told = 0  # the last number that the fleet was told anything under
+        self._memory = Checkpoint(memory, (self._requests, self._market)) if memory else None
+        self._recall()
+
+    def _recall(self) -> None:
+        """Go on from the checkpoint, if both markets have had all that it takes for passed on."""
+
+        def is_fit(state: dict[str, Any]) -> bool:
+            trading, telling = self.trading.protocol, self.telling.protocol
+            return trading.next_number > state["_requested"] and telling.next_number > state["_told"]
+
+        state = self._memory.load(is_fit) if self._memory else None
+        vars(self).update(state or {})
+
+    def _remember(self) -> None:
+        """Keep a checkpoint now and then: where nothing waits, and all that was sent is answered."""
+        if self._memory is not None and self._memory.is_due:
+            self._memory.save({name: value for name, value in vars(self).items() if name not in _NOT_KEPT})
 
     def forward(self) -> int:
         """Send the orders that the fleet asks for; return how many commands, after they are answered."""
@@ -77,6 +99,7 @@ class Bridge:
         if sent:
             self.trading.settle()
         self.trading.poll()
+        self._remember()
         return len(sent)
 
     def back(self) -> int:
@@ -135,6 +158,7 @@ class Bridge:
                 self.telling.protocol.next_number = number
                 self.telling.send(command)
                 sent += 1
+            self._told = max(self._told, number)
         return sent
 
     def _commands(self, event: Any) -> list[Any]:
@@ -194,6 +218,7 @@ class Bridge:
         return [award if lots else None, None if is_whole else _ended(bid["bid_id"], vpp.EXPIRED)]
 
 
+_NOT_KEPT = ("trading", "telling", "rejected", "_requests", "_market", "_waiting", "_memory")
 _REQUESTS = [vpp.BidSubmitted.kind, vpp.BidCancelRequested.kind]
 _OUTCOMES = [
     exchange.OrderFilled.kind, exchange.OrderCancelled.kind, exchange.OrderRejected.kind,

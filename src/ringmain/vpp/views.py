@@ -35,10 +35,12 @@ from ringmain.vpp.messages import (
     FleetMetered,
     FleetSettled,
     PlanAccepted,
+    PluggedIn,
     PriceRecorded,
     ProductDefined,
     RegisterBattery,
     SiteSettled,
+    Unplugged,
 )
 from ringmain.vpp.reserve_messages import ENERGY, ReserveDefined
 from ringmain.vpp.reserve_views import Reserves, Units
@@ -47,6 +49,7 @@ from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
 BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force", "unit_id")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
+TURNING = (AssetRetired.kind, PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
 
 
 ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])
@@ -415,9 +418,26 @@ class DeskView:
             self.prices.fold, self.track.fold, self.settlement.fold, self.reasons.fold, self.steps.fold,
             self.baselines.fold, self.homes.fold, self.nodes.fold, self.reserves.fold, self.units.fold,
         )  # fmt: skip
-        if len(events):
+        for piece in pieces(events):
             for fold in parts:
-                fold(events)
+                fold(piece)
+
+
+def pieces(events: Any) -> Iterator[Any]:
+    """Cut events so that it doesn't matter how they were batched: folds look at one record after the other.
+
+    Cut are before and behind each event of TURNING, and each census.
+    """
+    if not len(events):
+        return
+    kinds, times = events["kind"], events["time_ns"]
+    is_census = kinds == AssetMeasured.kind
+    turns = np.isin(kinds, TURNING)
+    cuts = turns[1:] | turns[:-1] | (is_census[1:] != is_census[:-1])
+    cuts |= is_census[1:] & (times[1:] != times[:-1])
+    borders = [0, *(np.flatnonzero(cuts) + 1).tolist(), len(events)]
+    for begin, end in pairwise(borders):
+        yield events[begin:end]
 
 
 def tracking_error(track: FleetTrack, capacity_w: int) -> float:

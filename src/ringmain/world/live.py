@@ -20,6 +20,7 @@ import numpy as np
 
 from ringmain.bridge.orders import Bridge
 from ringmain.client import Client, pick
+from ringmain.client.checkpoint import program_digest
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
@@ -182,13 +183,14 @@ class World:
         self.plan, self.data = plan, Path(plan.data)
         markets = ("exchange", "vpp") if plan.fleet else ("exchange",)
         self.conductor = Conductor(self.data, markets, plan.speed)
-        self.view = MarketView(self.data)
+        self.view = MarketView(self.data, self.data / "world" / "market.checkpoint")
         self.operator = Operator(seats.connect(self.data, exchange.schema, "operator"), self.view)
         self.sessions = {p.name: seats.connect(self.data, exchange.schema, p.name) for p in PARTICIPANTS}
         self.fair = FairPrices(plan.seed, plan.days, plan.prices[1:])
         self.fleet = Fleet(self.data, plan) if plan.fleet else None
         self.rejections: dict[str, int] = {}
         self.status = StatusFile(self.data)
+        self._is_stepping = self._is_leaving = False
 
     def live(self) -> None:
         """Live to the plan's end."""
@@ -198,12 +200,22 @@ class World:
             self.fleet.register()
         for now_ns in self._times():
             self.conductor.advance(now_ns)
+            self._is_stepping = True
             self.step(now_ns)
+            self._is_stepping = False
+            if self._is_leaving:
+                break
             if self.status.is_due:
                 self.status.write(self._status())
         self.status.write(self._status())
         for client in (self.operator.client, *self.sessions.values()):
             client.close()
+
+    def leave(self) -> None:
+        """End in order: behind the step that is under way, so that all bids are passed on; else at once."""
+        if not self._is_stepping:
+            raise SystemExit(0)
+        self._is_leaving = True
 
     def step(self, now_ns: int) -> None:
         """Let everyone act at one time."""
@@ -327,9 +339,10 @@ class Fleet:
 
     def __init__(self, data: Path, plan: Plan) -> None:
         trading = seats.connect(data, exchange.schema, "fleet")
-        self.bridge = Bridge(data, trading, seats.connect(data, vpp.SCHEMA, "bridge"))
+        telling, memory = seats.connect(data, vpp.SCHEMA, "bridge"), data / "world"
+        self.bridge = Bridge(data, trading, telling, memory / "bridge.checkpoint")
         self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks(),
-                              plan.known_inputs())  # fmt: skip
+                              plan.known_inputs(), memory / "desk.checkpoint")  # fmt: skip
         self._batteries, self._others = plan.registrations(), others_of(plan.others)
         link = seats.connect(data, vpp.SCHEMA, "link")
         self.devices = Batteries(self._batteries, plan.seed, link, data / "world" / "batteries.npy")
@@ -377,11 +390,14 @@ def main() -> int:
     """Live the plan that is given as the first argument; with --spare behind it, after a line of input."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     signal.signal(signal.SIGTERM, _leave)
+    program_digest()  # of checkpoints
     if "--spare" in sys.argv[2:] and not sys.stdin.readline():
         return 0
     plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
     began = time.monotonic()
-    World(plan).live()
+    world = World(plan)
+    signal.signal(signal.SIGTERM, lambda *_: world.leave())
+    world.live()
     LOG.info("the days were lived in %.1f s", time.monotonic() - began)
     return 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.tape import TapeReader
 from ringmain.exchange.messages import (
     AUCTION,
@@ -60,10 +61,19 @@ class Book:
 
 
 class MarketView:
-    """Follows the exchange's tape; :meth:`update` takes in all that is readable."""
+    """Follows the exchange's tape; :meth:`update` takes in all that is readable.
 
-    def __init__(self, data: Path) -> None:
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    memory : Path, optional
+        File of a checkpoint.
+    """
+
+    def __init__(self, data: Path, memory: Path | None = None) -> None:
         self._tape = TapeReader(data / "exchange", schema)
+        self._memory = Checkpoint(memory, (self._tape,)) if memory else None
         self.books: dict[int, Book] = defaultdict(Book)
         self.day_ahead, self.reserve = DayAheadView(), ReserveView()
         self.trades = self.traded_kwh = 0
@@ -79,6 +89,9 @@ class MarketView:
             PhaseChanged.kind: (PhaseChanged, self._phase_changed),
             AuctionUncrossed.kind: (AuctionUncrossed, self._uncrossed),
         }
+        if self._memory is not None and (state := self._memory.load()):
+            vars(self.day_ahead).update(state.pop("day_ahead"))
+            vars(self).update(state)
 
     def update(self) -> None:
         """Read on to the tape's end."""
@@ -89,6 +102,11 @@ class MarketView:
             for place in known.tolist():
                 kind = int(kinds[place])
                 self._folds[kind][1](views[kind][place])
+        if self._memory is not None and self._memory.is_due:
+            auction = {name: value for name, value in vars(self.day_ahead).items() if name != "folds"}
+            self._memory.save({
+                "books": self.books, "trades": self.trades, "traded_kwh": self.traded_kwh, "day_ahead": auction,
+            })  # fmt: skip
 
     def ids_in(self, phase: int) -> list[int]:
         """Return the products in a phase, in order."""

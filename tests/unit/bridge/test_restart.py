@@ -1,11 +1,14 @@
 """A bridge that dies anywhere and is made anew passes everything on, and nothing twice."""
 
+import random
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ringmain.bridge import orders as module
 from ringmain.bridge.orders import Bridge
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeWriter
 from ringmain.exchange import dayahead_messages as dayahead
@@ -180,6 +183,123 @@ def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
                 bridge = None
     assert markets["exchange"].taken == orders
     assert markets["vpp"].taken == news
+
+
+def a_day(dice):
+    """Return stages of a day with many products, an auction, bids, fills, cancellations and other people's."""
+    products = range(7, 19)
+    defined = [event(exchange.ProductDefined, product_id=n, product_kind=exchange.HOURLY,
+                     delivery_start_ns=n * HOUR_NS) for n in products]  # fmt: skip
+    auction = [
+        event(dayahead.AuctionDefined, auction_id=3, period_count=4, zone_count=1),
+        event(dayahead.ZoneDefined, auction_id=3, first_product_id=7),
+        event(dayahead.AuctionPhaseChanged, auction_id=3, phase=dayahead.OPEN),
+    ]
+    asked = [bid(40 + n, product_id=7 + n, time_in_force=vpp.REST) for n in range(4)]
+    curves = [curve(n + 1, period=n) for n in range(4)]
+    awards = [event(dayahead.CurveAwarded, auction_id=3, account_id=5, period=n, sold_lots=dice.randrange(6))
+              for n in range(4)]  # fmt: skip
+    cleared = [event(dayahead.AuctionPhaseChanged, auction_id=3, phase=dayahead.BOOKING),
+               event(dayahead.PriceSet, auction_id=3, price_ticks=-70)]  # fmt: skip
+    stages = [("exchange", [*defined, *(event(exchange.ProductScheduled, product_id=n) for n in products)]),
+              ("exchange", auction), ("vpp", asked), ("exchange", [*curves, *cleared, *awards])]  # fmt: skip
+    number = 4
+    for turn in range(12):
+        first = number + 1
+        requests = []
+        for _ in range(dice.randrange(1, 5)):
+            number += 1
+            requests.append(bid(100 + number, product_id=dice.choice(products)))
+        if turn % 3 == 2:
+            number += 1
+            requests.append(event(vpp.BidCancelRequested, bid_id=100 + first))
+        said = [fill(dice.randrange(first, number + 1), dice.choice((TRADING, TRADING, SOMEBODY)))
+                for _ in range(dice.randrange(6))]  # fmt: skip
+        said += [event(exchange.OrderCancelled, TRADING, first, reason=exchange.CANCELLATIONS["BY_OWNER"])]
+        stages += [("vpp", requests), ("exchange", said)]
+    return stages
+
+
+def live_through(folder, stages, dice, has_memory):
+    """Let bridges pass a day on that die at random, with checkpoints that are torn at times; return it all."""
+    folder.mkdir()
+    markets = {
+        "exchange": Market(folder / "exchange", exchange.schema, TRADING),
+        "vpp": Market(folder / "vpp", vpp.SCHEMA, 5),
+    }
+    memory = folder / "bridge.checkpoint" if has_memory else None
+    bridge, deaths = None, 0
+    for name, events in stages:
+        markets[name].say(*events)
+        while True:
+            try:
+                if bridge is None:
+                    left = [dice.randrange(1, 9) if dice else 10**9]
+                    clients = [markets[n].client(left) for n in ("exchange", "vpp")]
+                    bridge = Bridge(folder, *clients, memory)
+                bridge.back()
+                bridge.forward()
+                break
+            except DeathError:
+                bridge, deaths = None, deaths + 1
+                if has_memory and memory.exists() and dice.random() < 0.2:
+                    memory.write_bytes(memory.read_bytes()[: dice.randrange(200)])
+    return [market.taken for market in markets.values()], deaths
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A checkpoint at each event."""
+    monkeypatch.setattr(module, "Checkpoint", lambda path, tapes: Checkpoint(path, tapes, every_events=1))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_checkpoint_changes_nothing_of_what_is_passed_on(tmp_path, often, seed):
+    print(f"seed {seed}")
+    stages = a_day(random.Random(seed))
+    undisturbed, _ = live_through(tmp_path / "a", stages, None, has_memory=False)
+    assert len(undisturbed[0]) > 16 and len(undisturbed[1]) > 20
+    for n, has_memory in enumerate((False, True)):
+        passed_on, deaths = live_through(tmp_path / f"b{n}", stages, random.Random(seed + n), has_memory)
+        assert passed_on == undisturbed
+        assert deaths > 2
+
+
+def test_a_checkpoint_spares_the_reading(tmp_path, often, monkeypatch):
+    markets = {
+        "exchange": Market(tmp_path / "exchange", exchange.schema, TRADING),
+        "vpp": Market(tmp_path / "vpp", vpp.SCHEMA, 5),
+    }
+    memory = tmp_path / "bridge.checkpoint"
+    clients = [markets[n].client([99]) for n in ("exchange", "vpp")]
+    bridge = Bridge(tmp_path, *clients, memory)
+    for name, events in a_day(random.Random(1)):
+        markets[name].say(*events)
+        bridge.back()
+        bridge.forward()
+    resumed = Bridge(tmp_path, *(markets[n].client([0]) for n in ("exchange", "vpp")), memory)
+    assert resumed._market.position > 50 and resumed._requests.position > 20
+    assert resumed.back() == resumed.forward() == 0
+
+
+@pytest.mark.parametrize("forgetful", ["exchange", "vpp"])
+def test_a_market_that_has_forgotten_is_told_again(tmp_path, often, forgetful):
+    """As after a failure of the power, when a market's journal was not synced: the checkpoint is ahead of it."""
+    markets = {
+        "exchange": Market(tmp_path / "exchange", exchange.schema, TRADING),
+        "vpp": Market(tmp_path / "vpp", vpp.SCHEMA, 5),
+    }
+    memory, left = tmp_path / "bridge.checkpoint", [99]
+    bridge = Bridge(tmp_path, *(markets[n].client(left) for n in ("exchange", "vpp")), memory)
+    for name, events in STAGES:
+        markets[name].say(*events)
+        bridge.back()
+        bridge.forward()
+    del markets[forgetful].taken[-2:]
+    again = Bridge(tmp_path, *(markets[n].client(left) for n in ("exchange", "vpp")), memory)
+    again.back()
+    again.forward()
+    assert (markets["exchange"].taken, markets["vpp"].taken) == (ORDERS, NEWS)
 
 
 def test_refusals_are_counted(tmp_path):
