@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ringmain.bridge import orders as module
-from ringmain.bridge.orders import Bridge
+from ringmain.bridge.orders import MOST_SAID, Bridge
 from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeWriter
@@ -15,6 +15,7 @@ from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.reserve_messages import ReserveActivated, ReserveSettled, ReserveTermsSet
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.block_messages import BlockBidRun, BlockBidSubmitted
 from ringmain.vpp.reserve_messages import ReserveRejected
 
 TRADING, SOMEBODY = 3, 9  # sessions
@@ -92,6 +93,11 @@ def fill(number, session_id=TRADING):
     return event(exchange.OrderFilled, session_id, number, product_id=7, quantity_lots=2, side=exchange.SELL)
 
 
+def told(position, place=0):
+    """Return the number under which the bridge passes on what stands at a position of the exchange's tape."""
+    return MOST_SAID * position + 1 + place
+
+
 STAGES = [
     ("exchange", [event(exchange.ProductDefined, product_id=7, product_kind=exchange.HOURLY)]),
     ("exchange", [event(exchange.ProductScheduled, product_id=7)]),
@@ -103,8 +109,8 @@ STAGES = [
 ]  # fmt: skip
 ORDERS = [(1, "PlaceOrder"), (2, "PlaceOrder"), (3, "CancelOrder"), (4, "PlaceOrder")]
 NEWS = [
-    (3, "DefineProduct"), (5, "RecordAward"), (9, "RecordAward"), (11, "RecordPrice"),
-    (13, "RecordOrderEnded"), (15, "RecordAward"), (17, "RecordAward"),
+    (told(1), "DefineProduct"), (told(2), "RecordAward"), (told(4), "RecordAward"), (told(5), "RecordPrice"),
+    (told(6), "RecordOrderEnded"), (told(7), "RecordAward"), (told(8), "RecordAward"),
 ]  # fmt: skip
 
 
@@ -130,7 +136,7 @@ DAY_AHEAD_ORDERS = [
     (1, "SubmitCurveSegment"), (2, "SubmitCurveSegment"), (3, "PlaceOrder"), (4, "PlaceOrder"),
     (5, "PlaceOrder"),
 ]  # fmt: skip
-DAY_AHEAD_NEWS = [(17, "RecordPrice"), (21, "RecordAward"), (23, "RecordAward"), (24, "RecordOrderEnded")]
+DAY_AHEAD_NEWS = [(told(8), "RecordPrice"), (told(10), "RecordAward"), (told(11), "RecordAward"), (told(11, 1), "RecordOrderEnded")]
 
 
 RESERVE_STAGES = [
@@ -147,8 +153,49 @@ RESERVE_STAGES = [
 ]  # fmt: skip
 RESERVE_ORDERS = [(1, "PlaceOrder")]
 RESERVE_NEWS = [
-    (5, "DefineReserve"), (7, "RecordAward"), (13, "RecordActivation"), (15, "RecordActivation"),
-    (19, "RecordReserveSettled"),
+    (told(2), "DefineReserve"), (told(3), "RecordAward"), (told(6), "RecordActivation"), (told(7), "RecordActivation"),
+    (told(9), "RecordReserveSettled"),
+]  # fmt: skip
+
+
+def block(bid_id, lots, **terms):
+    values = {"first_product_id": 7, "side": vpp.BUY, "period_count": 2, "run_periods": 1}
+    return event(BlockBidSubmitted, bid_id=bid_id, quantity_lots=lots, **{**values, **terms})
+
+
+def accepted(number, block_id):
+    return event(dayahead.BlockAccepted, TRADING, number, block_id=block_id, account_id=5)
+
+
+def awarded(block_id, ratio=1_000_000_000):
+    return event(dayahead.BlockAwarded, auction_id=3, block_id=block_id, ratio_billionths=ratio)
+
+
+# Two families of an exclusive group, one child's parent being refused, and a block that is taken back.
+BLOCK_STAGES = [
+    DAY_AHEAD_STAGES[0],
+    ("vpp", [block(41, 2, exclusive_group=1), event(BlockBidRun, bid_id=41, quantity_lots=3, run_periods=1),
+             block(42, 4, side=vpp.SELL, parent_bid_id=41, run_periods=2), block(43, 6, run_periods=2),
+             block(44, 7, side=vpp.SELL, parent_bid_id=43, run_periods=2), block(45, 1, run_periods=2),
+             event(vpp.BidCancelRequested, bid_id=45, product_id=7)]),
+    ("exchange", [accepted(2, 901),
+                  event(dayahead.AuctionCommandRejected, TRADING, 4, rejected_kind=dayahead.SubmitBlock.kind)]),
+    ("exchange", [accepted(3, 902),
+                  event(dayahead.AuctionCommandRejected, TRADING, 5, rejected_kind=dayahead.SubmitBlock.kind),
+                  accepted(6, 903)]),
+    ("exchange", [event(dayahead.AuctionOrderCancelled, auction_id=3, block_id=903),
+                  event(dayahead.PriceSet, auction_id=3, price_ticks=-70),
+                  event(dayahead.PriceSet, auction_id=3, price_ticks=40, period=1),
+                  awarded(77), awarded(901), awarded(902, 0)]),
+]  # fmt: skip
+BLOCK_ORDERS = [
+    (1, "SubmitBlock"), (2, "ExtendBlock"), (3, "SubmitBlock"), (4, "SubmitBlock"), (5, "SubmitBlock"),
+    (6, "SubmitBlock"), (7, "CancelAuctionOrder"),
+]  # fmt: skip
+BLOCK_NEWS = [
+    (told(6), "RecordOrderEnded"), (told(8), "RecordOrderEnded"), (told(10), "RecordOrderEnded"),
+    (told(11), "RecordPrice"), (told(12), "RecordPrice"), (told(14), "RecordAward"),
+    (told(14, 1), "RecordAward"), (told(14, 2), "RecordOrderEnded"), (told(15), "RecordOrderEnded"),
 ]  # fmt: skip
 
 
@@ -159,8 +206,9 @@ RESERVE_NEWS = [
         (STAGES, ORDERS, NEWS),
         (DAY_AHEAD_STAGES, DAY_AHEAD_ORDERS, DAY_AHEAD_NEWS),
         (RESERVE_STAGES, RESERVE_ORDERS, RESERVE_NEWS),
+        (BLOCK_STAGES, BLOCK_ORDERS, BLOCK_NEWS),
     ],
-    ids=["books", "day-ahead", "reserve"],
+    ids=["books", "day-ahead", "reserve", "blocks"],
 )
 def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
     """It dies each time after so many commands, wherever that is."""
