@@ -1,6 +1,5 @@
 """What the world sees of reserve: who holds how much of each block, and what is called of it."""
 
-from collections import defaultdict
 from typing import Any
 
 from ringmain.exchange.messages import BUY, PositionDelivered
@@ -28,16 +27,17 @@ class ReserveView:
             ReserveLevelSet.kind: (ReserveLevelSet, self._level_set),
             PositionDelivered.kind: (PositionDelivered, self._delivered),
         }
-        self.lots: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        self.lots: dict[int, dict[int, int]] = {}
         self.called_lots: dict[int, int] = {}
-        self.active_lots: dict[int, dict[int, int]] = defaultdict(dict)
+        self.active_lots: dict[int, dict[int, int]] = {}
         self.ticks: dict[int, int] = {}
 
     def fill(self, event: Any) -> None:
         """Take in a fill in a block of reserve."""
         lots = int(event["quantity_lots"]) * (1 if event["side"] == BUY else -1)
         product_id = int(event["product_id"])
-        self.lots[product_id][int(event["account_id"])] += lots
+        held, account_id = self.lots.setdefault(product_id, {}), int(event["account_id"])
+        held[account_id] = held.get(account_id, 0) + lots
         self.ticks[product_id] = int(event["price_ticks"])
 
     def share_of(self, product_id: int, account_id: int) -> int:
@@ -50,7 +50,8 @@ class ReserveView:
             del self.ticks[product_id]
 
     def _activated(self, event: Any) -> None:
-        shares, account_id = self.active_lots[int(event["product_id"])], int(event["account_id"])
+        shares = self.active_lots.setdefault(int(event["product_id"]), {})
+        account_id = int(event["account_id"])
         if event["quantity_lots"]:
             shares[account_id] = int(event["quantity_lots"])
         else:

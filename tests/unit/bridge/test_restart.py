@@ -136,7 +136,12 @@ DAY_AHEAD_ORDERS = [
     (1, "SubmitCurveSegment"), (2, "SubmitCurveSegment"), (3, "PlaceOrder"), (4, "PlaceOrder"),
     (5, "PlaceOrder"),
 ]  # fmt: skip
-DAY_AHEAD_NEWS = [(told(8), "RecordPrice"), (told(10), "RecordAward"), (told(11), "RecordAward"), (told(11, 1), "RecordOrderEnded")]
+DAY_AHEAD_NEWS = [
+    (told(8), "RecordPrice"),
+    (told(10), "RecordAward"),
+    (told(11), "RecordAward"),
+    (told(11, 1), "RecordOrderEnded"),
+]
 
 
 RESERVE_STAGES = [

@@ -16,6 +16,7 @@ from ringmain.vpp.kernels import desk
 from ringmain.vpp.kernels.answers import REJECTION_RECORD, reject
 from ringmain.vpp.kernels.loop import submit_mode_of
 from ringmain.vpp.kernels.money import can_receive, receive
+from ringmain.vpp.kernels.obligations import commit, fits_fleet
 from ringmain.vpp.kernels.periods import period_cell
 from ringmain.vpp.loop_messages import LOOP_REASONS, SUBMIT_OFF, SUBMIT_SHADOW
 from ringmain.vpp.messages import (
@@ -35,6 +36,7 @@ from ringmain.vpp.messages import (
     UNKNOWN_PRODUCT,
     BidRejected,
 )
+from ringmain.vpp.reserve_messages import ENERGY
 from ringmain.vpp.state import (
     BLOCK_PERIODS,
     BLOCKS,
@@ -158,6 +160,8 @@ def products_fault(fleet: Any, first_product_id: int, period_count: int, now_ns:
         if not desk.knows_product(fleet, product_id):
             return UNKNOWN_PRODUCT
         product = fleet.products[product_id % PRODUCTS]
+        if product.service != ENERGY:
+            return BLOCK_OF_RESERVE
         if now_ns >= product.gate_closure_ns:
             return AFTER_GATE_CLOSURE
         if product.first_period < fleet.next_period:
@@ -258,7 +262,7 @@ def fits(fleet: Any, block: Any) -> bool:
         others = peak_lots(fleet, block.family_key, block.side, product_id)
         product = fleet.products[product_id % PRODUCTS]
         more_w = max(0, block.lots[k] - others) * product.lot_power_w
-        if not desk.fits_fleet(fleet, product, block.side, more_w):
+        if not fits_fleet(fleet, product, block.side, more_w):
             return False
     return True
 
@@ -395,8 +399,7 @@ def award_fault(fleet: Any, place: int, award: Any) -> int:
 def record_award(fleet: Any, place: int, award: Any, event: Any) -> None:
     """Turn a part of a block's award into commitments and money; the block stays open until it is ended."""
     amount_minor = desk.award_minor(fleet, award)
-    power_w = award.quantity_lots * fleet.products[award.product_id % PRODUCTS].lot_power_w
-    desk.commit(fleet, award.product_id, power_w if award.side == SELL else -power_w, amount_minor)
+    commit(fleet, award, amount_minor)
     receive(fleet, EXCHANGE, amount_minor)
     block = fleet.blocks[place]
     block.awarded_lots[award.product_id - block.first_product_id] += award.quantity_lots
