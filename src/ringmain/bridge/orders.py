@@ -6,10 +6,10 @@ a block; any other becomes an order in the product's book.
 It keeps nothing. Going out, the n-th request on the fleet's tape (a bid, a further run of a block bid, or
 a wish to cancel one) is command number n of the bridge's session with the exchange; coming back, what stands
 at position p of the exchange's tape has the numbers from 32 p + 1 on of its session with the fleet, one for
-each thing that it says: these numbers only have to rise. So whatever dies and whenever, the numbers that the two markets have seen
-tell where to go on: nothing is lost, and nothing is passed on twice. A bridge that is made anew reads
-both tapes from the first event that is kept, for what earlier events mean to later ones; or from where
-a checkpoint has that, unless the markets have forgotten what the checkpoint takes for passed on.
+each thing that it says: these numbers only have to rise. So whatever dies and whenever, the numbers that the
+two markets have seen tell where to go on: nothing is lost, and nothing is passed on twice. A bridge that is
+made anew reads both tapes from the first event that is kept, for what earlier events mean to later ones; or
+from where a checkpoint has that, unless the markets have forgotten what the checkpoint takes for passed on.
 """
 
 from pathlib import Path

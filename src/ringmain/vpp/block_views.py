@@ -13,7 +13,7 @@ SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
 
 @dataclass
 class BlockBid:
-    """A block bid; `lots` are of the products from the first on, `ending` is None while it may be accepted."""
+    """A block bid; `lots` are of its products in line, `ending` is None while it may be accepted."""
 
     bid_id: int
     first_product_id: int

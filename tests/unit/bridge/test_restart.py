@@ -158,8 +158,8 @@ RESERVE_STAGES = [
 ]  # fmt: skip
 RESERVE_ORDERS = [(1, "PlaceOrder")]
 RESERVE_NEWS = [
-    (told(2), "DefineReserve"), (told(3), "RecordAward"), (told(6), "RecordActivation"), (told(7), "RecordActivation"),
-    (told(9), "RecordReserveSettled"),
+    (told(2), "DefineReserve"), (told(3), "RecordAward"), (told(6), "RecordActivation"),
+    (told(7), "RecordActivation"), (told(9), "RecordReserveSettled"),
 ]  # fmt: skip
 
 
@@ -170,6 +170,10 @@ def block(bid_id, lots, **terms):
 
 def accepted(number, block_id):
     return event(dayahead.BlockAccepted, TRADING, number, block_id=block_id, account_id=5)
+
+
+def refused(number):
+    return event(dayahead.AuctionCommandRejected, TRADING, number, rejected_kind=dayahead.SubmitBlock.kind)
 
 
 def awarded(block_id, ratio=1_000_000_000):
@@ -184,9 +188,9 @@ BLOCK_STAGES = [
              block(44, 7, side=vpp.SELL, parent_bid_id=43, run_periods=2), block(45, 1, run_periods=2),
              event(vpp.BidCancelRequested, bid_id=45, product_id=7)]),
     ("exchange", [accepted(2, 901),
-                  event(dayahead.AuctionCommandRejected, TRADING, 4, rejected_kind=dayahead.SubmitBlock.kind)]),
+                  refused(4)]),
     ("exchange", [accepted(3, 902),
-                  event(dayahead.AuctionCommandRejected, TRADING, 5, rejected_kind=dayahead.SubmitBlock.kind),
+                  refused(5),
                   accepted(6, 903)]),
     ("exchange", [event(dayahead.AuctionOrderCancelled, auction_id=3, block_id=903),
                   event(dayahead.PriceSet, auction_id=3, price_ticks=-70),

@@ -345,15 +345,18 @@ def peak_lots(fleet: Any, key: int, side: int, product_id: int) -> int:
     most = 0
     for block in fleet.blocks:
         k = product_id - block.first_product_id
-        if block.status == OPEN and block.family_key == key and block.side == side:
-            if 0 <= k < block.period_count:
-                most = max(most, block.lots[k])
+        is_family = block.status == OPEN and block.family_key == key and block.side == side
+        if is_family and 0 <= k < block.period_count:
+            most = max(most, block.lots[k])
     return most
 
 
 @kernel
 def expose(fleet: Any, block: Any, sign: int) -> None:
-    """Count a block that is not OPEN in (1) or out (-1) of what may become owed: beyond its family's others."""
+    """Count what a block adds to its family's others into (1) or out of (-1) what may become owed.
+
+    The block itself is not OPEN meanwhile.
+    """
     for k in range(block.period_count):
         product_id = block.first_product_id + k
         others = peak_lots(fleet, block.family_key, block.side, product_id)
