@@ -39,12 +39,14 @@ from ringmain.vpp.messages import (
     RegisterBattery,
     SiteSettled,
 )
+from ringmain.vpp.reserve_messages import ENERGY, ReserveDefined
+from ringmain.vpp.reserve_views import Reserves, Units
 from ringmain.vpp.rows import rows_of, rows_of_any, values_of
 from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
 ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
 SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
-BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force")
+BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force", "unit_id")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
 
 
@@ -112,6 +114,7 @@ class Bid:
     price_ticks: int
     quantity_lots: int
     time_in_force: int
+    unit_id: int = 0
     awarded_lots: int = 0
     amount_minor: int = 0
     cancelling: bool = False
@@ -159,7 +162,7 @@ class Bids:
 
 @dataclass(frozen=True)
 class Product:
-    """A product of the exchange that the fleet may trade."""
+    """A product of the exchange that the fleet may trade: energy, or reserve, which it may sell."""
 
     product_id: int
     delivery_start_ns: int
@@ -167,6 +170,9 @@ class Product:
     gate_closure_ns: int
     lot_power_w: int
     value_minor: int
+    service: int = ENERGY
+    activation_ticks: int = 0
+    activation_max_s: int = 0
 
     @property
     def periods(self) -> range:
@@ -175,8 +181,17 @@ class Product:
         return range(first, first + self.delivery_duration_s * SECOND_NS // PERIOD_NS)
 
 
+def defined_product(row: Any) -> Product:
+    """Return the product that a ProductDefined or ReserveDefined tells of."""
+    said = values_of(row)
+    if "service" in said:
+        said["delivery_start_ns"] = said["delivery_start_s"] * SECOND_NS
+        said["gate_closure_ns"] = said["gate_closure_s"] * SECOND_NS
+    return Product(**{name: said[name] for name in Product.__dataclass_fields__ if name in said})
+
+
 class Commitments:
-    """Products, and the net power that awards oblige the fleet to, by quarter-hour."""
+    """Products, and the net power that awards of energy oblige the fleet to, by quarter-hour."""
 
     def __init__(self) -> None:
         self.products: dict[int, Product] = {}
@@ -184,11 +199,13 @@ class Commitments:
 
     def fold(self, events: Any) -> None:
         """Follow definitions and awards."""
-        for row in rows_of(events, ProductDefined):
-            product = Product(**{name: int(row[name]) for name in Product.__dataclass_fields__})
+        for _, row in rows_of_any(events, ProductDefined, ReserveDefined):
+            product = defined_product(row)
             self.products[product.product_id] = product
         for row in rows_of(events, AwardRecorded):
             product = self.products[int(row["product_id"])]
+            if product.service != ENERGY:
+                continue
             sign = -1 if row["side"] == BUY else 1
             for period in product.periods:
                 power_w = sign * int(row["quantity_lots"]) * product.lot_power_w
@@ -378,13 +395,15 @@ class DeskView:
     baselines: Baselines = field(default_factory=Baselines)
     homes: Homes = field(default_factory=Homes)
     nodes: Nodes = field(default_factory=Nodes)
+    reserves: Reserves = field(default_factory=Reserves)
+    units: Units = field(default_factory=Units)
 
     def fold(self, events: Any) -> None:
         """Fold the events into every part."""
         parts: tuple[Callable[[Any], None], ...] = (
             self.assets.fold, self.bids.fold, self.commitments.fold, self.plans.fold,
             self.prices.fold, self.track.fold, self.settlement.fold, self.reasons.fold, self.steps.fold,
-            self.baselines.fold, self.homes.fold, self.nodes.fold,
+            self.baselines.fold, self.homes.fold, self.nodes.fold, self.reserves.fold, self.units.fold,
         )  # fmt: skip
         if len(events):
             for fold in parts:
