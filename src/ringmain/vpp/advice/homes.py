@@ -89,8 +89,9 @@ class HomePlans:
 def plan_homes(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices) -> HomePlans:
     """Plan cars and heat stores; the parameters are those of :func:`plan_cars`."""
     cars = plan_cars(homes, start_ns, price_ticks, next_ticks)
-    stores, power_w = plan_heat(homes, price_ticks, next_ticks)
-    shifted_w = power_w.sum(axis=0) + homes.heat_demand_w(stores).sum()
+    stores, power_w = plan_heat(homes, start_ns, price_ticks, next_ticks)
+    hours = np.arange(len(price_ticks)) + start_ns // HOUR_NS
+    shifted_w = power_w.sum(axis=0) + homes.heat_demand_w(stores, hours).sum(axis=0)
     return HomePlans(
         np.concatenate([cars.asset_id, stores]),
         np.concatenate([cars.power_w, power_w]),
