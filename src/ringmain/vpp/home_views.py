@@ -271,4 +271,4 @@ class Homes:
 def _is_held_back(measured: Any, kinds: Any) -> Any:
     """Tell which roofs give less than they could because they were told to."""
     desired_w, power_w = measured["desired_power_w"], measured["power_w"]
-    return (kinds == SOLAR) & (desired_w > 0) & (power_w >= desired_w - HELD_BACK_W)
+    return (kinds == SOLAR) & (power_w >= desired_w - HELD_BACK_W)

@@ -17,7 +17,9 @@ from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders
 from ringmain.vpp.advice.fleet_plan import FleetPlan, plan_fleet, with_urgency
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, Prices
 from ringmain.vpp.advice.foretelling import Foreteller
+from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.advice.homes import baselines
+from ringmain.vpp.home_views import RUNS_BY_ITSELF
 from ringmain.vpp.loop_messages import (
     AUCTION_PRICE,
     BID_STEP,
@@ -27,6 +29,8 @@ from ringmain.vpp.loop_messages import (
     FORECAST,
     LAST_GOOD,
     MISSED,
+    MODEL_FORECAST,
+    NAIVE_FORECAST,
     PLAN,
     PLANNED,
     URGENT,
@@ -59,6 +63,7 @@ class Desk:
 
     times: DeskTimes = field(default_factory=DeskTimes)
     forecast: Foreteller = field(default_factory=Foreteller)
+    expected: HomeForecast = field(default_factory=HomeForecast)
     _last_bid_id: int = 0
     _asked_ns: int = 0
 
@@ -74,14 +79,25 @@ class Desk:
         now_ns : int
             Logical time.
         """
+        refreshed = self._expect(view, now_ns)
         answered = view.bids.last_answered_id >= self._last_bid_id
         if not answered and now_ns < self._asked_ns + self.times.answer_within_ns:
-            return SCHEMA.empty(0)
+            return SCHEMA.batch(refreshed)
         asked = self._last_bid_id
-        commands = self.day_ahead(view, history, now_ns) + self.intraday(view, history, now_ns)
+        commands = refreshed + self.day_ahead(view, history, now_ns) + self.intraday(view, history, now_ns)
         if self._last_bid_id != asked:
             self._asked_ns = now_ns
         return SCHEMA.batch(commands)
+
+    def _expect(self, view: DeskView, now_ns: int) -> list[Any]:
+        """Go on with the refresh of what is expected of the homes, and note it when it is through."""
+        due_ns = self.expected.step(view.homes, view.nodes, self.forecast.inputs, now_ns)
+        if not due_ns or is_done(view, "FORECAST", due_ns) or not view.homes.of(*RUNS_BY_ITSELF).size:
+            return []
+        count = self.expected.count
+        if not count:
+            return [note(FORECAST, due_ns, 0, FELL_BACK, NAIVE_FORECAST)]
+        return [note(FORECAST, due_ns, 0, DONE, MODEL_FORECAST, count)]
 
     def day_ahead(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> list[Any]:
         """Plan tomorrow against the forecast and bid for it, once, in the hour before the auction.
@@ -106,7 +122,7 @@ class Desk:
         if foretold.source == 0:
             missed = note(FORECAST, day_ns, gate_ns, MISSED)
             return [missed, note(BID_STEP, day_ns, gate_ns, MISSED)]
-        plan = plan_fleet(view, day_ns, foretold.price_ticks, foretold.price_ticks, now_ns)
+        plan = plan_fleet(view, day_ns, foretold.price_ticks, foretold.price_ticks, now_ns, self.expected)
         plans = plan.commands(view)
         sources = np.full(HOURS, foretold.source)
         bids = self._bids(view, plan, plan.wants(), products, REST, foretold.price_ticks, sources)
@@ -135,13 +151,14 @@ class Desk:
         slot_ns = slot * self.times.intraday_every_ns
         if passed_ns < self.times.intraday_offset_ns or is_done(view, "PLAN", slot_ns):
             return []
-        foretold = baselines(view.homes, now_ns)
+        foretold = baselines(view.homes, now_ns, self.expected)
         start_ns, prices, sources = self._prices_ahead(view, history, now_ns)
         if len(prices) == 0:
             return [foretold, note(PLAN, slot_ns, 0, MISSED)] if len(foretold) else []
         horizon_ns = start_ns + len(prices) * HOUR_NS
         last_day = known_prices(view.prices.price_ticks, horizon_ns - DAY_NS)
-        plan = plan_fleet(view, start_ns, prices, last_day if len(last_day) == HOURS else prices, now_ns)
+        day = last_day if len(last_day) == HOURS else prices
+        plan = plan_fleet(view, start_ns, prices, day, now_ns, self.expected)
         plans = plan.commands(view)
         gate_ns = slot_ns + self.times.intraday_every_ns
         outcome = DONE if sources[0] == AUCTION_PRICE else FELL_BACK

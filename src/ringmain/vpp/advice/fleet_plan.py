@@ -7,6 +7,7 @@ import numpy as np
 
 from ringmain.vpp.advice.bidding import Want
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
+from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.advice.homes import HomePlans, plan_homes
 from ringmain.vpp.advice.nodes import limits_of
 from ringmain.vpp.advice.planner import Planner
@@ -91,8 +92,9 @@ class FleetPlan:
 
 
 def plan_fleet(
-    view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int
-) -> FleetPlan:
+    view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int,
+    expected: HomeForecast | None = None,
+) -> FleetPlan:  # fmt: skip
     """Plan every battery from `start_ns` on, from the energy that it will have then."""
     fleet = view.assets.active
     census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
@@ -100,7 +102,7 @@ def plan_fleet(
     planned_w = view.plans.power_w(fleet.asset_id, periods)
     stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
     others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks)
-    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others)
+    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others, expected)
     hours = Planner(price_ticks, day_price_ticks, limits).plan(fleet, stored_wh)
     return FleetPlan(start_ns, fleet, hours, stored_wh, others)
 

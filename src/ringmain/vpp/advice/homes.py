@@ -1,7 +1,7 @@
 """What the homes beside their batteries are to do: baselines of what runs by itself, plans for cars and heat.
 
-A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they run
-evenly, and what its cars would draw if they were charged at once. The plan charges each car in the cheapest
+A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they draw
+what they are drained of, and what its cars would draw if they were charged at once. The plan charges each car in the cheapest
 hours before it leaves, and runs each heat store in the cheapest that keep it within comfort; the difference
 between the two is what the fleet trades.
 """
@@ -13,6 +13,7 @@ import numpy as np
 
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.heat import plan_heat
+from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.home_views import RUNS_BY_ITSELF, Car, Homes
 from ringmain.vpp.loop_messages import SubmitBaseline
 from ringmain.vpp.messages import CHARGER, SubmitPlan
@@ -22,8 +23,13 @@ BASELINE_PERIODS = 3  # so many quarter-hours ahead, until they are said anew
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
 
 
-def baselines(homes: Homes, now_ns: int) -> Any:
+def baselines(homes: Homes, now_ns: int, forecast: HomeForecast | None = None) -> Any:
     """Return what each site would run by itself in the next quarter-hours that have not begun.
+
+    Parameters
+    ----------
+    forecast : HomeForecast, optional
+        Without it, or where it has nothing better, the profiles tell.
 
     Returns
     -------
@@ -35,7 +41,7 @@ def baselines(homes: Homes, now_ns: int) -> Any:
                              return_inverse=True)  # fmt: skip
     power_w = np.zeros((sites.size, periods.size))
     if ids.size:
-        np.add.at(power_w, place[: ids.size], homes.foretold_w(ids, periods))
+        np.add.at(power_w, place[: ids.size], foretold_w(homes, ids, periods, forecast))
     for row, asset_id in zip(place[ids.size :].tolist(), homes.of(CHARGER).tolist(), strict=True):
         for car in homes.cars.get(asset_id, ()):
             power_w[row] += homes.charging_w(car, periods)
@@ -46,6 +52,13 @@ def baselines(homes: Homes, now_ns: int) -> Any:
     commands["delivery_start_ns"] = np.tile(periods * PERIOD_NS, sites.size)
     commands["delivery_duration_s"] = PERIOD_NS // SECOND_NS
     return commands
+
+
+def foretold_w(homes: Homes, asset_ids: Any, periods: Any, forecast: HomeForecast | None) -> Any:
+    """Return what assets will run by themselves, by the forecast if there is one; float array, (n, m)."""
+    if forecast is None:
+        return homes.foretold_w(asset_ids, periods)
+    return forecast.foretold_w(homes, asset_ids, periods)
 
 
 @dataclass(frozen=True)
