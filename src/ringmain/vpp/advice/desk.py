@@ -22,10 +22,12 @@ from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders, s
 from ringmain.vpp.advice.fleet_plan import FleetPlan, plan_fleet, reserve_offers, with_urgency
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, Prices
 from ringmain.vpp.advice.foretelling import Foreteller
+from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.advice.homes import baselines
 from ringmain.vpp.advice.parts import Part, fleet_part, shadow_parts
 from ringmain.vpp.advice.reserve import ReserveRules
 from ringmain.vpp.advice.reserve_supply import Offered
+from ringmain.vpp.home_views import RUNS_BY_ITSELF
 from ringmain.vpp.loop_messages import (
     AUCTION_PRICE,
     BID_STEP,
@@ -35,6 +37,8 @@ from ringmain.vpp.loop_messages import (
     FORECAST,
     LAST_GOOD,
     MISSED,
+    MODEL_FORECAST,
+    NAIVE_FORECAST,
     PLAN,
     PLANNED,
     RESERVE_STEP,
@@ -72,6 +76,7 @@ class Desk:
     times: DeskTimes = field(default_factory=DeskTimes)
     forecast: Foreteller = field(default_factory=Foreteller)
     reserve_rules: ReserveRules = field(default_factory=ReserveRules)
+    expected: HomeForecast = field(default_factory=HomeForecast)
     _last_bid_id: int = 0
     _asked_ns: int = 0
 
@@ -87,12 +92,13 @@ class Desk:
         now_ns : int
             Logical time.
         """
+        refreshed = self._expect(view, now_ns)
         answered = view.bids.last_answered_id >= self._last_bid_id
         if not answered and now_ns < self._asked_ns + self.times.answer_within_ns:
-            return SCHEMA.empty(0)
+            return SCHEMA.batch(refreshed)
         asked = self._last_bid_id
         steps = (self.reserve, self.day_ahead, self.intraday)
-        commands = [command for step in steps for command in step(view, history, now_ns)]
+        commands = [*refreshed, *(command for step in steps for command in step(view, history, now_ns))]
         if self._last_bid_id != asked:
             self._asked_ns = now_ns
         return SCHEMA.batch(commands)
@@ -119,7 +125,7 @@ class Desk:
         outcome = DONE_LATE if is_late else FELL_BACK if foretold.source == LAST_GOOD else DONE
         bids: list[Any] = []
         rules, prices = self.reserve_rules, foretold.price_ticks
-        for product, steps in reserve_offers(view, day_ns, prices, now_ns, products, rules):
+        for product, steps in reserve_offers(view, day_ns, prices, now_ns, products, rules, self.expected):
             hours = slice(*((ns - day_ns) // HOUR_NS for ns in delivery_ns(product)))
             expected_ticks = int(prices[hours].mean())
             bids += self._offers(view, product, steps, offered, expected_ticks, foretold.source)
@@ -154,6 +160,16 @@ class Desk:
             ]
         return commands
 
+    def _expect(self, view: DeskView, now_ns: int) -> list[Any]:
+        """Go on with the refresh of what is expected of the homes, and note it when it is through."""
+        due_ns = self.expected.step(view.homes, view.nodes, self.forecast.inputs, now_ns)
+        if not due_ns or is_done(view, "FORECAST", due_ns) or not view.homes.of(*RUNS_BY_ITSELF).size:
+            return []
+        count = self.expected.count
+        if not count:
+            return [note(FORECAST, due_ns, 0, FELL_BACK, NAIVE_FORECAST)]
+        return [note(FORECAST, due_ns, 0, DONE, MODEL_FORECAST, count)]
+
     def day_ahead(self, view: DeskView, history: Mapping[int, int], now_ns: int) -> list[Any]:
         """Plan tomorrow against the forecast and bid for it, once, in the hour before the auction.
 
@@ -184,7 +200,7 @@ class Desk:
         prices, sources = foretold.price_ticks, np.full(HOURS, foretold.source)
         plans, bids = [], []
         for part in parts:
-            plan = plan_fleet(view, day_ns, prices, prices, now_ns, part)
+            plan = plan_fleet(view, day_ns, prices, prices, now_ns, part, self.expected)
             plans.append(plan.commands(view) if not part.unit_id else [])
             own = products[part.unit_id]
             bids += self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
@@ -213,14 +229,16 @@ class Desk:
         slot_ns = slot * self.times.intraday_every_ns
         if passed_ns < self.times.intraday_offset_ns or is_done(view, "PLAN", slot_ns):
             return []
-        foretold = baselines(view.homes, now_ns)
+        foretold = baselines(view.homes, now_ns, self.expected)
         start_ns, prices, sources = self._prices_ahead(view, history, now_ns)
         if len(prices) == 0:
             return [foretold, note(PLAN, slot_ns, 0, MISSED)] if len(foretold) else []
         horizon_ns = start_ns + len(prices) * HOUR_NS
         last_day = known_prices(view.prices.price_ticks, horizon_ns - DAY_NS)
-        day_prices = last_day if len(last_day) == HOURS else prices
-        plan, *units = (plan_fleet(view, start_ns, prices, day_prices, now_ns, p) for p in parts_of(view))
+        day = last_day if len(last_day) == HOURS else prices
+        plan, *units = (
+            plan_fleet(view, start_ns, prices, day, now_ns, part, self.expected) for part in parts_of(view)
+        )
         plans = plan.commands(view)
         gate_ns = slot_ns + self.times.intraday_every_ns
         outcome = DONE if sources[0] == AUCTION_PRICE else FELL_BACK

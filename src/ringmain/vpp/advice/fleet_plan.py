@@ -7,6 +7,7 @@ import numpy as np
 
 from ringmain.vpp.advice.bidding import Want
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
+from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.advice.homes import HomePlans, plan_homes
 from ringmain.vpp.advice.nodes import limits_of
 from ringmain.vpp.advice.parts import Part, fleet_part
@@ -106,7 +107,7 @@ class FleetPlan:
 
 def plan_fleet(
     view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int,
-    part: Part | None = None,
+    part: Part | None = None, expected: HomeForecast | None = None,
 ) -> FleetPlan:  # fmt: skip
     """Plan every battery from `start_ns` on, from the energy that it will have then.
 
@@ -116,11 +117,13 @@ def plan_fleet(
     ----------
     part : Part, optional
         Who is planned, and the others idle; else all who take part in the fleet's own bids.
+    expected : HomeForecast, optional
+        Of what loads and roofs will run.
     """
     part = part or fleet_part(view.units)
     fleet, idle, stored_wh = stores_ahead(view, start_ns, now_ns, part)
     others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part)
-    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others)
+    limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others, expected)
     planner = Planner(price_ticks, day_price_ticks, limits)
     owed = None if part.unit_id else owed_of(view.reserves, start_ns, len(price_ticks))
     hours, holding = planner.plan_holding(fleet, stored_wh, owed)
@@ -143,7 +146,7 @@ def stores_ahead(view: DeskView, start_ns: int, now_ns: int, part: Part) -> tupl
 
 def reserve_offers(
     view: DeskView, day_ns: int, price_ticks: Prices, now_ns: int, products: list[Product],
-    rules: ReserveRules,
+    rules: ReserveRules, expected: HomeForecast | None = None,
 ) -> list[tuple[Product, list[Offered]]]:  # fmt: skip
     """Return what the fleet offers of a day's reserve products.
 
@@ -155,7 +158,7 @@ def reserve_offers(
     part = fleet_part(view.units)
     fleet, _, stored_wh = stores_ahead(view, day_ns, now_ns, part)
     others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part)
-    limits = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), others)
+    limits = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), others, expected)
     problem = Planner(price_ticks, price_ticks, limits).problem(fleet, stored_wh)
     return offers(problem, price_ticks, day_ns, products, rules)
 
