@@ -80,9 +80,16 @@ class Batteries:
         self._listen(self.link.poll())
         for sheet in self._sheets.read(self.link.poll_data()):
             self.plans.hear(sheet)
-        self.act(now_ns)
+        self._act(now_ns)
 
-    def act(self, now_ns: int) -> None:
+    def live_alone(self, now_ns: int) -> None:
+        """Run on until now while nobody can be reached; the meters go on, and the next report has it all."""
+        self._run_until(now_ns)
+        self.devices.report_number += 1
+        self._remember()
+        self._act(now_ns)
+
+    def _act(self, now_ns: int) -> None:
         """Set the power that is wanted now, as nearly as devices do."""
         devices = self.devices
         is_free = devices.lease_ns <= now_ns
