@@ -197,7 +197,8 @@ def test_whatever_is_taken_of_it_asks_for_what_it_costs_and_can_be_held(offered)
     alone = programme.at(np.zeros(12)).worth
     for _ in range(30):
         clearing = dice.uniform(0, 1_500, 12)
-        taken = [[s for s in steps if s.price_ticks <= price] for (_, steps), price in zip(found, clearing)]
+        pairs = zip(found, clearing, strict=True)
+        taken = [[s for s in steps if s.price_ticks <= price] for (_, steps), price in pairs]
         level = np.array([10_000.0 * sum(s.lots for s in steps) for steps in taken])
         asked = sum(4 * 10_000.0 * s.lots * s.price_ticks for steps in taken for s in steps)
         held = programme.at(level)
