@@ -340,7 +340,11 @@ FleetDispatched = SCHEMA.event(
     "What a dispatch tick asks of the fleet.",
     (
         PERIOD_START_NS,
-        Field("committed_power_w", "i4", "net of all awards for this quarter-hour"),
+        Field(
+            "committed_power_w",
+            "i4",
+            "net of all awards for this quarter-hour, and of reserve that is active",
+        ),
         Field("target_power_w", "i4", "what meets the commitment by the end of the quarter-hour"),
         Field("allocated_power_w", "i4", "sum of the set-points: the target within head-room"),
         Field("delivered_wh", "i4", "net energy in the quarter-hour so far"),

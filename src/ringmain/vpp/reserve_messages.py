@@ -1,8 +1,8 @@
 """Reserve's own records: power that is held ready, called on, paid for.
 
-Up reserve is power that the fleet can give beyond what it owes of energy, down reserve what it can give less
-or take more. A product of reserve is sold as energy is, by SubmitBid and RecordAward; its price is 0.01 EUR per
-MW held for an hour. What is activated of it is energy that the fleet owes from that moment on.
+Up reserve is power that the fleet can give beyond what it owes of energy, down reserve what it can give
+less or take more. A product of reserve is sold as energy is, by SubmitBid and RecordAward; its price is
+0.01 EUR per MW held for an hour. What is activated of it is energy that the fleet owes from then on.
 
 Commands have the kinds 27 to 29, events 52 to 57.
 """
@@ -15,7 +15,8 @@ SERVICES = {"ENERGY": ENERGY, "RESERVE_UP": RESERVE_UP, "RESERVE_DOWN": RESERVE_
 
 # fmt: off
 RESERVE_REASONS = {
-    "SERVICE_UNKNOWN": 56, "ACTIVATION_TERMS_OUT_OF_RANGE": 57, "NOT_A_RESERVE": 58, "RESERVE_IS_SOLD_ONLY": 59,
+    "SERVICE_UNKNOWN": 56, "ACTIVATION_TERMS_OUT_OF_RANGE": 57,
+    "NOT_A_RESERVE": 58, "RESERVE_IS_SOLD_ONLY": 59,
     "MODE_OF_PRODUCT_AND_UNIT": 79, "UNKNOWN_UNIT": 88,
     "ACTIVATION_ABOVE_AWARD": 93, "ACTIVATION_OUTSIDE_DELIVERY": 94, "ACTIVATIONS_FULL": 95,
     "AMOUNT_OUT_OF_RANGE": 96, "RESERVE_ALREADY_PAID": 97,
@@ -32,7 +33,7 @@ _RESERVE = (
     Field("lot_power_w", "i4", "power of one lot, held over the whole delivery"),
     Field("value_minor", "i4", "money of one tick on one lot"),
     Field("activation_ticks", "i4", "what activated energy is paid with, 0.01 EUR/MWh", None, 0),
-    Field("activation_max_s", "u2", "at full power, activations in the delivery last no longer in all", None, 0),
+    Field("activation_max_s", "u2", "activations last no longer in all, at full power", None, 0),
     Field("service", "u1", "which way the power is held ready", SERVICES),
 )
 _UNTIL = Field("until_ns", "i8", "when the activation ends by itself")
@@ -56,7 +57,7 @@ RecordReserveSettled = SCHEMA.command(
     ),
 )  # fmt: skip
 DefineReserve = SCHEMA.command(
-    29, "DefineReserve", "Make an exchange's product of reserve known (operator). Refused as DefineProduct is.",
+    29, "DefineReserve", "Make an exchange's product of reserve known (operator).",
     _RESERVE,
 )  # fmt: skip
 

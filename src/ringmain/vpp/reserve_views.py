@@ -151,8 +151,8 @@ class Units:
     def mode_of(self, node_id: Any) -> Any:
         """Return the mode of a node, or an int64 array of those of many.
 
-        It is that of the nearest node, at or above it, that has one; else SUBMIT_ON. The modes of products and
-        of the whole fleet don't show here.
+        It is that of the nearest node, at or above it, that has one; else SUBMIT_ON. The modes of
+        products and of the whole fleet don't show here.
         """
         if self._counts is None:
             self._counts = self._handed_down()

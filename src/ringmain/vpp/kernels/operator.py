@@ -4,7 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels import baselines, desk, hierarchy, loop, registry, resettle, rhythm
+from ringmain.vpp.kernels import baselines, desk, hierarchy, loop, registry, reserve, resettle, rhythm
 from ringmain.vpp.kernels.answers import BODY_RECORD, REJECTION_RECORD, echo, reject
 from ringmain.vpp.loop_messages import (
     BaselineAccepted,
@@ -68,6 +68,15 @@ from ringmain.vpp.messages import (
     Unplug,
     Unplugged,
 )
+from ringmain.vpp.reserve_messages import (
+    DefineReserve,
+    RecordActivation,
+    RecordReserveSettled,
+    ReserveActivated,
+    ReserveDefined,
+    ReservePaid,
+    ReserveRejected,
+)
 from ringmain.vpp.state import PLAN_STEP_W
 
 REGISTER_BATTERY, REGISTER_BATTERY_RECORD = RegisterBattery.kind, RegisterBattery.dtype
@@ -97,6 +106,13 @@ SUBMIT_BASELINE, SUBMIT_BASELINE_RECORD = SubmitBaseline.kind, SubmitBaseline.dt
 CORRECT_METER, CORRECT_METER_RECORD = CorrectMeter.kind, CorrectMeter.dtype
 BID_EXPLAINED, BID_SHADOWED, SUBMIT_MODE_SET = BidExplained.kind, BidShadowed.kind, SubmitModeSet.kind
 STEP_RECORDED, BASELINE_ACCEPTED = StepRecorded.kind, BaselineAccepted.kind
+
+DEFINE_RESERVE, DEFINE_RESERVE_RECORD = DefineReserve.kind, DefineReserve.dtype
+RECORD_ACTIVATION, RECORD_ACTIVATION_RECORD = RecordActivation.kind, RecordActivation.dtype
+RECORD_RESERVE_SETTLED, RECORD_RESERVE_SETTLED_RECORD = RecordReserveSettled.kind, RecordReserveSettled.dtype
+RESERVE_DEFINED, RESERVE_REJECTED = ReserveDefined.kind, ReserveRejected.kind
+RESERVE_ACTIVATED, RESERVE_ACTIVATED_RECORD = ReserveActivated.kind, ReserveActivated.dtype
+RESERVE_PAID, RESERVE_PAID_RECORD = ReservePaid.kind, ReservePaid.dtype
 
 BATTERY_REGISTERED, ASSET_RETIRED, ASSET_REJECTED = (
     BatteryRegistered.kind,
@@ -157,6 +173,8 @@ def operate(fleet: Any, commands: Any, i: int, events: Any, n: int) -> int:
         return set_up(fleet, commands, i, events, n, fault)
     if EXPLAIN_BID <= kind <= CORRECT_METER:
         return run_loop(fleet, commands, i, events, n, fault)
+    if RECORD_ACTIVATION <= kind <= DEFINE_RESERVE:
+        return run_reserve(fleet, commands, i, events, n, fault)
     return change_assets(fleet, commands, i, events, n, fault)
 
 
@@ -243,6 +261,32 @@ def run_loop(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int)
     if fault:
         return refuse(commands, i, events, n, SETTING_REJECTED, kind, fault)
     return resettle.resettle(fleet, commands[i], correction, events, n)
+
+
+@kernel
+def run_reserve(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
+    """Answer a command about reserve; return n + 1."""
+    kind = commands[i].kind
+    if kind == DEFINE_RESERVE:
+        asked = commands.view(DEFINE_RESERVE_RECORD)[i]
+        fault = fault or reserve.define_reserve(fleet, asked)
+        return answer(commands, i, events, n, RESERVE_DEFINED, PRODUCT_REJECTED, asked.product_id, fault)
+    if kind == RECORD_ACTIVATION:
+        activation = commands.view(RECORD_ACTIVATION_RECORD)[i]
+        fault = fault or reserve.activation_fault(fleet, activation)
+        if fault:
+            return refuse(commands, i, events, n, RESERVE_REJECTED, activation.product_id, fault)
+        head_event(events[n], commands[i], RESERVE_ACTIVATED)
+        reserve.activate(fleet, activation, events.view(RESERVE_ACTIVATED_RECORD)[n])
+        return n + 1
+    assert kind == RECORD_RESERVE_SETTLED
+    paid = commands.view(RECORD_RESERVE_SETTLED_RECORD)[i]
+    fault = fault or reserve.payment_fault(fleet, paid)
+    if fault:
+        return refuse(commands, i, events, n, RESERVE_REJECTED, paid.product_id, fault)
+    head_event(events[n], commands[i], RESERVE_PAID)
+    reserve.record_payment(fleet, paid, events.view(RESERVE_PAID_RECORD)[n])
+    return n + 1
 
 
 @kernel
