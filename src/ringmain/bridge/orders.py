@@ -147,7 +147,8 @@ class Bridge:
     def _note_request(self, event: Any) -> None:
         """Number a request, and keep it if the exchange does not have it."""
         self._requested += 1
-        kind, said = int(event["kind"][0]), None
+        kind = int(event["kind"][0])
+        said: Any
         if kind in blocks.REQUESTS:
             said = self._blocks.note(event, self._requested)
         elif kind == vpp.BidCancelRequested.kind:

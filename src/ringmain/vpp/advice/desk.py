@@ -18,15 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.advice import block_bidding
 from ringmain.vpp.advice.bidding import Order, Want, expected_power_w, orders, shadow_power_w
 from ringmain.vpp.advice.fleet_plan import FleetPlan, plan_fleet, reserve_offers, with_urgency
-from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, Prices
+from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, Foretold, Prices
 from ringmain.vpp.advice.foretelling import Foreteller
 from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.advice.homes import baselines
 from ringmain.vpp.advice.parts import Part, fleet_part, shadow_parts
+from ringmain.vpp.advice.planner import end_value_ticks
 from ringmain.vpp.advice.reserve import ReserveRules
 from ringmain.vpp.advice.reserve_supply import Offered
+from ringmain.vpp.advice.scenarios import Scenarios
 from ringmain.vpp.home_views import RUNS_BY_ITSELF
 from ringmain.vpp.loop_messages import (
     AUCTION_PRICE,
@@ -52,6 +55,8 @@ from ringmain.vpp.state import PERIOD_NS, PRICE_LIMIT_TICKS, SECOND_NS
 from ringmain.vpp.views import DeskView, Product
 
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
+LEAST_PROFILES = 2  # below that there is nothing to choose from
+LEAST_SCENARIOS, SCENARIO_BATTERIES = 4, 400_000  # so many are planned for, but of no more batteries in all
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Desk:
 
     times: DeskTimes = field(default_factory=DeskTimes)
     forecast: Foreteller = field(default_factory=Foreteller)
+    scenarios: Scenarios = field(default_factory=Scenarios)
     reserve_rules: ReserveRules = field(default_factory=ReserveRules)
     expected: HomeForecast = field(default_factory=HomeForecast)
     _last_bid_id: int = 0
@@ -187,7 +193,8 @@ class Desk:
         if not any(products.values()) and not is_begun(view, day_ns):
             return []
         if now_ns >= gate_ns:
-            return [note(BID_STEP, day_ns, gate_ns, MISSED)] if any(products.values()) else []
+            outcome = DONE_LATE if blocks_of(view, day_ns) else MISSED
+            return [note(BID_STEP, day_ns, gate_ns, outcome)] if any(products.values()) else []
         is_late = time_of_day_ns >= self.times.day_ahead_end_ns
         if not is_late and is_reserve_open(view, day_ns, now_ns):
             return []
@@ -203,11 +210,49 @@ class Desk:
             plan = plan_fleet(view, day_ns, prices, prices, now_ns, part, self.expected)
             plans.append(plan.commands(view) if not part.unit_id else [])
             own = products[part.unit_id]
-            bids += self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
+            choice = [] if part.unit_id else self._choice(view, history, plan, own, foretold, now_ns, part)
+            bids += choice or self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
         return [
             forecast_step, plans[0], note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans[0])),
-            *bids, note(BID_STEP, day_ns, gate_ns, outcome, foretold.source, len(bids) // 2),
+            *bids, note(BID_STEP, day_ns, gate_ns, outcome, foretold.source, count_bids(bids)),
         ]  # fmt: skip
+
+    def _choice(
+        self, view: DeskView, history: Mapping[int, int], plan: FleetPlan, products: list[Product],
+        foretold: Foretold, now_ns: int, part: Part,
+    ) -> list[Any]:  # fmt: skip
+        """Return block bids that leave to the auction which profile of the day the fleet runs.
+
+        None, if the courses that the prices may take call for no choice, or bids of another kind are made
+        already. A desk that was made anew goes on with the blocks that are missing.
+        """
+        ids = [product.product_id for product in products]
+        is_whole = len(ids) == HOURS and ids == list(range(ids[0], ids[0] + HOURS)) and plan.fleet.size
+        if not is_whole:
+            return []
+        day_ns, prices = plan.start_ns, foretold.price_ticks
+        courses = self.scenarios.around(prices, history, self.forecast.inputs, day_ns, now_ns)
+        courses = courses[-max(LEAST_SCENARIOS, SCENARIO_BATTERIES // plan.fleet.size) :]
+        if len(courses) < LEAST_SCENARIOS:
+            return []
+        owed_w = expected_power_w(view.commitments, view.bids)
+        plans = [plan]
+        for course in courses:
+            ticks = np.rint(course).astype(np.int64)
+            plans.append(plan_fleet(view, day_ns, ticks, prices, now_ns, part, self.expected))
+        profiles = [block_bidding.profile_of(list(orders(p.wants(), owed_w, products)), ids) for p in plans]
+        limits = block_bidding.limits_of(plan.fleet, end_value_ticks(plan.fleet, prices))
+        chosen = block_bidding.choose(profiles, courses, limits)
+        if len(chosen) < LEAST_PROFILES:
+            return []
+        known_ids = blocks_of(view, day_ns)
+        next_id = max(self._last_bid_id, view.bids.last_bid_id) + 1
+        made = block_bidding.block_orders(chosen, limits, ids[0], known_ids, next_id)
+        commands: list[Any] = []
+        for block in made[len(known_ids) :]:
+            self._last_bid_id = max(self._last_bid_id, block.bid_id)
+            commands += [why_block(block, foretold, products), *block.commands(day_ns // DAY_NS)]
+        return commands
 
     def _unbidden(self, view: DeskView, day_ns: int, now_ns: int, unit_id: int) -> list[Product]:
         """Return the hours of a day that can be bid for, and were not."""
@@ -247,9 +292,10 @@ class Desk:
         products = [p for p in open_products(view, now_ns) if self._is_continuous(p, now_ns)]
         if not products:
             return [foretold, plans, others, planned]
+        tradable = {product.product_id for product in products}
         cancels = [
             CancelBid(bid_id=bid.bid_id) for bid in view.bids.open()
-            if not bid.cancelling and view.commitments.products[bid.product_id].service == ENERGY
+            if not bid.cancelling and bid.product_id in tradable
         ]  # fmt: skip
         wants = with_urgency(plan, view, prices)
         bids = self._bids(view, plan, wants, products, IMMEDIATE_OR_CANCEL, prices, sources)
@@ -329,6 +375,34 @@ def note(step: int, about_ns: int, gate_ns: int, outcome: int, source: int = 0, 
     return RecordStep(
         step=step, about_ns=about_ns, gate_ns=gate_ns, outcome=outcome, price_source=source, count=count
     )
+
+
+def blocks_of(view: DeskView, day_ns: int) -> list[int]:
+    """Return the block bids that were made for a day, by their ids, the first first."""
+    products = view.commitments.products
+    return [
+        block.bid_id
+        for block in view.bids.blocks.by_id.values()
+        if day_ns <= products[block.first_product_id].delivery_start_ns < day_ns + DAY_NS
+    ]
+
+
+def why_block(block: block_bidding.BlockOrder, foretold: Foretold, products: list[Product]) -> Any:
+    """Return the reason of a block bid: its largest power, the mean price that is expected of its hours."""
+    lots = np.repeat([lots for _, lots in block.runs], [periods for periods, _ in block.runs])
+    first = block.first_product_id - products[0].product_id
+    expected = np.average(foretold.price_ticks[first : first + lots.size], weights=lots)
+    power_w = block.most_lots * products[0].lot_power_w
+    return ExplainBid(
+        bid_id=block.bid_id, wanted_power_w=power_w if block.side == SELL else -power_w, owed_power_w=0,
+        expected_price_ticks=bounded(int(expected)), worth_ticks=bounded(block.price_ticks),
+        purpose=PLANNED, price_source=foretold.source,
+    )  # fmt: skip
+
+
+def count_bids(commands: list[Any]) -> int:
+    """Return how many bids there are among commands: each has one reason."""
+    return sum(int(command["kind"][0]) == ExplainBid.kind for command in commands)
 
 
 def is_done(view: DeskView, step: str, about_ns: int) -> bool:

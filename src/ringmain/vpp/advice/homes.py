@@ -13,8 +13,8 @@ import numpy as np
 
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.heat import plan_heat
-from ringmain.vpp.advice.parts import WHOLE, Part
 from ringmain.vpp.advice.home_forecast import HomeForecast
+from ringmain.vpp.advice.parts import WHOLE, Part
 from ringmain.vpp.home_views import RUNS_BY_ITSELF, Car, Homes
 from ringmain.vpp.loop_messages import SubmitBaseline
 from ringmain.vpp.messages import CHARGER, SubmitPlan
