@@ -346,3 +346,21 @@ def test_a_desk_that_wakes_after_the_gate_has_missed_it() -> None:
     assert found["outcome"] == 2  # DONE_LATE
     missed = SCHEMA.unpack_command(Desk().advise(day.view, day.history, late)[:1])
     assert (missed["record"], missed["outcome"]) == ("RecordStep", 4)
+
+
+def test_trading_today_leaves_the_bids_for_tomorrow_alone() -> None:
+    day = Day(seed=9)
+    day.history = {ns: p for ns, p in day.history.items() if ns >= MIDNIGHT_NS - 3 * 24 * HOUR_NS}
+    day.send(BRIDGE, [product(90, -4 * HOUR_NS, 3_600, 30)])
+    for hour in range(11, 24):
+        day.send(BRIDGE, [
+            RecordPrice(
+                delivery_start_ns=MIDNIGHT_NS + (hour - 24) * HOUR_NS, delivery_duration_s=3_600,
+                price_ticks=PRICE_TICKS[hour], price_kind=REFERENCE,
+            )
+        ])  # fmt: skip
+    while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 5 * MINUTE_NS:
+        day.minute()
+    tomorrow = [bid for bid in day.view.bids.by_id.values() if bid.product_id >= 100]
+    assert day.view.steps.done["BID", MIDNIGHT_NS - 12 * HOUR_NS - 30 * MINUTE_NS].outcome == "DONE"
+    assert tomorrow and not any(bid.cancelling for bid in tomorrow), "too little was known for a choice"
