@@ -3,9 +3,9 @@
 Belgian day-ahead prices of 2019, a fleet of batteries that all differ, half full at midnight, each day by
 itself. Plans and offers know the naive forecast; what they earn is counted at the day's prices. Prices of
 reserve are not in the data: they are **assumed**, drawn anew for each block of four hours, log-normal around
-6 EUR/MW and hour for up and 4 for down reserve, 1.6 times that from 16 to 20 h. Of what is held, 4 % is called
-on; up reserve is paid 1.3 times the day's mean price for it, down reserve is paid nothing and keeps the
-energy. It may be called on for half an hour in all, which has to be in store.
+6 EUR/MW and hour for up and 4 for down reserve, 1.6 times that from 16 to 20 h. Of what is held, 4 % is
+called on; up reserve is paid 1.3 times the day's mean price for it, down reserve is paid nothing and keeps
+the energy. It may be called on for half an hour in all, which has to be in store.
 
 - energy alone: the plan of :mod:`ringmain.vpp.advice.fleet_optimum`.
 - afterwards: the same plan; what it leaves of power and energy in all hours of a block is sold at any price.
@@ -65,7 +65,7 @@ def run(scale: float = 1.0) -> list[Row]:
     """Measure ``scale`` times the days, and the programme's time."""
     days = list(_days(max(3, round(DAYS * scale))))
     earned = np.array([_earned(day) for day in days])
-    alone, afterwards, together, known = earned.mean(axis=0)
+    alone, afterwards, together, known = earned.mean(axis=0).tolist()
     what = "reserve and energy together, income"
     unit = "EUR a day and MW"
     return [
@@ -147,7 +147,7 @@ def _earned(day: _Day) -> tuple[float, float, float, float]:
     known = _all_known(fleet, day)
     size_mw = float((fleet.stores.discharge_wh * fleet.stores.discharge_efficiency).sum()) / 1e6
     eur = np.array([energy, afterwards, together, known]) / TICKS_WH_PER_EUR / size_mw
-    return eur[0], eur[1], eur[2], eur[3]
+    return float(eur[0]), float(eur[1]), float(eur[2]), float(eur[3])
 
 
 def _worth(fleet: Fleet, day: _Day, given_wh: Any) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-GROUPS = 20
+GROUPS = 12
 GRAIN = 1e-9
 
 
