@@ -179,7 +179,7 @@ def test_the_same_fleet_is_planned_the_same_each_time():
 
 
 def holding(dice, fleet, periods):
-    """Return own limits: most stores hold a share of their power and energy ready in the middle of the day."""
+    """Return own limits: most stores hold some power and energy ready in the middle of the day."""
     own = np.tile(UNLIMITED_WH, (len(fleet.stores), periods, 1))
     share = np.where(dice.random(len(fleet.stores)) < 0.8, 0.4, 0.0)
     middle = slice(periods // 4, periods // 2)

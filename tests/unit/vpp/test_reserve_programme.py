@@ -50,8 +50,8 @@ def by_hand(stores, held, prices, claims, level_w, give_w, take_w):
             for near in (t - 1, t):  # both the hour that ends and the one that begins
                 up = [k for k, c in enumerate(claims) if c.is_up and near in c.hours]
                 down = [k for k, c in enumerate(claims) if not c.is_up and near in c.hours]
-                solver.addConstr(0.0 + stored >= sum(parts[i][k] * (claims[k].activation_hours / out) for k in up)
-                                 + 0 * short[0])  # fmt: skip
+                ready = sum(parts[i][k] * (claims[k].activation_hours / out) for k in up)
+                solver.addConstr(stored >= ready + 0 * short[0])
                 room = sum(parts[i][k] * (claims[k].activation_hours * into) for k in down)
                 solver.addConstr(stored + room + 0 * short[0] <= store.capacity_wh)
             if t == HOURS:
@@ -71,7 +71,7 @@ def by_hand(stores, held, prices, claims, level_w, give_w, take_w):
                 stored = stored + part * (claim.activated_share * (-1 / out if claim.is_up else into))
         worth = worth + store.end_value_ticks * (stored - float(held[i]))
     for t in range(HOURS):
-        up = [parts[i][k] for i in range(len(stores)) for k, c in enumerate(claims) if c.is_up and t in c.hours]
+        up = [p[k] for p in parts for k, c in enumerate(claims) if c.is_up and t in c.hours]
         down = [p[k] for p in parts for k, c in enumerate(claims) if not c.is_up and t in c.hours]
         solver.addConstr(net[t] + sum(up) <= give_w[t])
         solver.addConstr(sum(down) - net[t] <= take_w[t])

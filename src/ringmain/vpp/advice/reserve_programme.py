@@ -2,8 +2,8 @@
 
 Each group buys, sells, holds energy, and holds its part of each claim of reserve: power that it does not use
 for energy in those hours, and at their ends energy, or room for it, for as long as the claim may be
-called on. What is expected to be called on flows, wears and is paid. A claim that can't be held whole is short
-at a high price, so that there is always a solution.
+called on. What is expected to be called on flows, wears and is paid. A claim that can't be held whole is
+short at a high price, so that there is always a solution.
 
 What the fleet holds of a claim is a column of its own: fixed at a level, its reduced cost is what a W more
 would cost; free with a price, it is how much is best sold.
@@ -53,11 +53,6 @@ class Claim:
         """The hours in which it is held."""
         return range(self.first, self.first + self.count)
 
-    @property
-    def boundaries(self) -> range:
-        """The ends of hours at which its energy is held, counted from the plan's begin."""
-        return range(self.first, self.first + self.count + 1)
-
 
 @dataclass(frozen=True)
 class Held:
@@ -96,8 +91,9 @@ class Programme:
     """
 
     def __init__(
-        self, groups: Groups, price_ticks: Any, claims: Sequence[Claim], give_w: Any = None, take_w: Any = None
-    ) -> None:
+        self, groups: Groups, price_ticks: Any, claims: Sequence[Claim],
+        give_w: Any = None, take_w: Any = None,
+    ) -> None:  # fmt: skip
         self.groups, self.claims = groups, claims
         n, hours, n_claims = len(groups.capacity_wh), len(price_ticks), len(claims)
         self._unit_w = max(1.0, float(groups.give_w.max(initial=1.0)))
@@ -156,9 +152,7 @@ class Programme:
         solution = solver.getSolution()
         values, duals = np.array(solution.col_value), np.array(solution.col_dual)
         level, short = values[self._level], values[self._short]
-        earned = -float(values[: self._short[0]] @ self._cost[: self._short[0]]) if count else -float(
-            values @ self._cost
-        )
+        earned = -float(values @ self._cost)
         base = float(self.groups.end_value_ticks @ self.groups.stored_wh)
         marginal = (duals[self._level] - level_cost) / self._span_hours * self._unit_ticks
         return Held(
@@ -200,12 +194,15 @@ class Programme:
         ):  # fmt: skip
             self._upper[moved] = most_w / self._unit_w
             for hour in range(hours):
-                held = [k for k, claim in enumerate(self.claims) if claim.is_up == is_up and hour in claim.hours]
+                held = self._claims_in(hour, is_up)
                 if held:
                     row = self._rows.add(None, most_w[:, hour] / self._unit_w)
                     self._rows.put(row, moved[:, hour], 1.0)
                     for k in held:
                         self._rows.put(row, self._part[:, k], 1.0)
+
+    def _claims_in(self, hour: int, is_up: bool) -> list[int]:
+        return [k for k, claim in enumerate(self.claims) if claim.is_up == is_up and hour in claim.hours]
 
     def _energy(self, hours: int) -> None:
         """At both ends of each hour the energy is there that may be called on, or the room."""
@@ -229,12 +226,9 @@ class Programme:
     def _held_at(self, is_up: bool, end: int) -> set[tuple[int, ...]]:
         """Return the sets of claims that are held together up to the end of an hour, or from it on."""
         sides = (
-            tuple(
-                k for k, claim in enumerate(self.claims)
-                if claim.is_up == is_up and claim.activation_hours > 0 and hour in claim.hours
-            )
+            tuple(k for k in self._claims_in(hour, is_up) if self.claims[k].activation_hours > 0)
             for hour in (end - 1, end)
-        )  # fmt: skip
+        )
         return {side for side in sides if side}
 
     def _whole(self, hours: int, give_w: Any, take_w: Any) -> None:
@@ -248,9 +242,8 @@ class Programme:
                 row = self._rows.add(None, np.array([max(0.0, most_w[hour]) / self._unit_w]))
                 self._rows.put(row, out[:, hour], 1.0)
                 self._rows.put(row, back[:, hour], -1.0)
-                for k, claim in enumerate(self.claims):
-                    if claim.is_up == is_up and hour in claim.hours:
-                        self._rows.put(row, self._part[:, k], 1.0)
+                for k in self._claims_in(hour, is_up):
+                    self._rows.put(row, self._part[:, k], 1.0)
 
     def _levels(self) -> None:
         """The groups' parts and what is short add up to the level."""

@@ -11,10 +11,10 @@ Analysis, section 16, for why it sorts slopes.)
 At a price below zero, charging and discharging at once would pay. That is not allowed; there the value is
 that of the least concave function above, and the plan takes the better of the moves that are possible.
 
-A store that has to hold something ready has a floor and a ceiling at each period's end. What is missing at them
-costs a price for each Wh, which is added to the slopes below the floor and taken off those above the ceiling: the
-value stays concave, a store that holds too little is steered there at the best hours, and there is always a
-plan, the one that misses least.
+A store that has to hold something ready has a floor and a ceiling at each period's end. What is missing at
+them costs a price for each Wh, which is added to the slopes below the floor and taken off those above the
+ceiling: the value stays concave, a store that holds too little is steered there at the best hours, and there
+is always a plan, the one that misses least.
 """
 
 from typing import Any
@@ -96,8 +96,8 @@ def plan_store(
     Parameters
     ----------
     limits_wh : float64 array of shape (n, 4) or (0, 4)
-        By period, all from zero up: what the grid may be given (`GIVE`), what be taken from it (`TAKE`), and the
-        least and the most to be stored at its end (`FLOOR`, `CEILING`).
+        By period, all from zero up: what the grid may be given (`GIVE`), what be taken from it (`TAKE`), and
+        the least and the most to be stored at its end (`FLOOR`, `CEILING`).
     """
     held_wh = min(max(stored_wh, 0.0), store.capacity_wh)
     bound = value_store(store, price_ticks, limits_wh, room) + area(room[0], held_wh)
