@@ -70,7 +70,7 @@ def _quarters(kept: Any, metered: Any, baseline_wh: Mapping[int, int]) -> list[d
             "time_ns": start_ns,
             **{f"{name}_mw": int(row[f"{name}_w"]) / 1e6 for name in powers},
             "called_mwh": called_wh / 1e6,
-            "given_mwh": (beyond.get(start_ns, 0) + called_wh) / 1e6,  # committed_wh includes the call
+            "given_mwh": (beyond[start_ns] + called_wh) / 1e6,  # committed_wh includes the call
             "availability_eur": int(row["availability_minor"]) / MINOR_PER_EURO,
         })  # fmt: skip
     return rows

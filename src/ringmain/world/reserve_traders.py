@@ -32,7 +32,6 @@ STEPS_NS = 5 * MINUTE_NS  # calls begin and end on these
 GAP_STEPS_MEAN = 9.0  # between two calls, in either direction
 CALL_STEPS = (1, 4)  # how long one lasts, the last not included
 SHARES = (0.2, 1.0)  # of what is held
-USED_MAX = 0.9  # of the energy that a block's lots may be asked for
 
 
 def fair_reserve_ticks(seed: int, product_id: int) -> int:
@@ -96,19 +95,20 @@ def calls_of(seed: int, product_id: int) -> tuple[Call, ...]:
     """Return when a block is called on, and on how much of it.
 
     The grid lacks power or has too much of it, never both: so both directions of a block come from the
-    same dice. What a call would take beyond the energy that was sold is not called.
+    same dice. All calls of a block together last no longer than its lots may give, be their shares large
+    or small: a seller of few lots may have all of them called each time.
     """
     product = Product(product_id)
     up_id = product_id if product.is_upward else product_id - BLOCKS
     dice = dice_of(seed, "imbalance", up_id)
-    found, used_s, step = [], {True: 0.0, False: 0.0}, 2
+    found, used_ns, step = [], {True: 0, False: 0}, 2
     steps = product.duration_ns // STEPS_NS
     while (step := step + int(dice.exponential(GAP_STEPS_MEAN))) < steps:
         is_upward, share = bool(dice.random() < 0.5), float(dice.uniform(*SHARES))
         end = min(step + int(dice.integers(*CALL_STEPS)), steps)
-        full_s = (end - step) * STEPS_NS / SECOND_NS * share
-        if used_s[is_upward] + full_s <= USED_MAX * ACTIVATION_MAX_S:
-            used_s[is_upward] += full_s
+        lasts_ns = (end - step) * STEPS_NS
+        if used_ns[is_upward] + lasts_ns <= ACTIVATION_MAX_S * SECOND_NS:
+            used_ns[is_upward] += lasts_ns
             if is_upward == product.is_upward:
                 begin_ns = product.delivery_start_ns + step * STEPS_NS
                 found.append(Call(begin_ns, product.delivery_start_ns + end * STEPS_NS, share))
