@@ -5,7 +5,8 @@ import os
 import shutil
 
 import numpy as np
-from live_fleet import LINK, fleet, status, wait
+import pytest
+from live_fleet import LINK, Fleet, status, wait
 
 from ringmain.client import Client
 from ringmain.client.devices.local_plan import COMMANDED, PLANNING
@@ -18,19 +19,27 @@ from ringmain.gateway.sheets import HOUR_NS, SheetReader
 from ringmain.vpp.messages import REFERENCE, SCHEMA, RecordPrice, SetRhythm
 from ringmain.world.street import Counts, Street, register, start_gateways
 
-__all__ = ["fleet"]  # a fixture
 SEED = 8
 SILENT_MS = 6_000
+UNTIL_HOUR_S = 40.0  # prices are told before their hours begin
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    made = Fleet(tmp_path, UNTIL_HOUR_S)
+    yield made
+    made.close()
 
 
 def record_prices(fleet, ticks) -> int:
-    """Make the prices of the hours from now on known; return the first one's start."""
-    first_ns = Clock(fleet.data / "clock").now_ns() // HOUR_NS * HOUR_NS
+    """Make the prices of the hours from the next one on known; return its start."""
+    first_ns = (Clock(fleet.data / "clock").now_ns() // HOUR_NS + 1) * HOUR_NS
     for place, price_ticks in enumerate(ticks):
-        fleet.operator.wait_answer(fleet.operator.send(RecordPrice(
+        answer = fleet.operator.wait_answer(fleet.operator.send(RecordPrice(
             delivery_start_ns=first_ns + place * HOUR_NS, price_ticks=price_ticks,
             delivery_duration_s=3_600, price_kind=REFERENCE,
         )))  # fmt: skip
+        assert fleet.operator.unpack(answer[0])["record"] == "PriceRecorded"
     return first_ns
 
 
@@ -74,7 +83,7 @@ def test_a_street_that_is_cut_off_goes_by_the_prices_and_comes_back(fleet, tmp_p
     """Over websockets and, where mosquitto is installed, MQTT; the gateways are killed."""
     print(f"seed {SEED}")
     quicken(fleet)
-    record_prices(fleet, [1_000, 1_100, 20_000, 19_000])  # worth to charge in this hour and the next
+    first_ns = record_prices(fleet, [1_000, 1_100, 20_000, 19_000])  # worth to charge at first
     on_mqtt = 2 if shutil.which("mosquitto", path=f"{os.environ['PATH']}:{PLACES}") else 0
     street = Street(tmp_path, SEED, Counts(0, 0, 0, 0, linked=2, mqtt=on_mqtt), every_s=0.2)
     register(fleet.operator, street, LINK)
@@ -102,9 +111,11 @@ def test_a_street_that_is_cut_off_goes_by_the_prices_and_comes_back(fleet, tmp_p
 
     try:
         street.connect(json.loads((tmp_path / "devices-ports.json").read_bytes()))
+        lives_until(lambda: street.clock.now_ns() > first_ns, UNTIL_HOUR_S + 10)
         fleet.want(2_000)
         lives_until(lambda: phases() == {COMMANDED})
         lives_until(lambda: all(battery.power_w > 100 for battery in batteries))
+        lives_until(lambda: status(tmp_path)["prices"] is not None)
         assert status(tmp_path)["prices"]["price_ticks"][:2] == [1_000, 1_100]
         gateways.kill()
         gateways.wait(20)
