@@ -48,7 +48,7 @@ ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
 SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
 BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
-TURNING = (AssetRetired.kind, PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
+TURNING = (PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
 
 
 ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])
