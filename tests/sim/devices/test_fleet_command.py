@@ -153,7 +153,7 @@ def test_any_command_is_sent_and_its_answer_told(fleet, send):
     (event,) = json.loads(out)
     assert (event["record"], event["submit_mode"]) == ("SubmitModeSet", 1)
     ends = "2100-01-01T00:00:00Z"
-    target = ("set-target", "--valid-until-ns", ends, "--power-w", "-2_000", "--ramp-w-per-s", 0)
+    target = ("set-target", "--valid-until-ns", ends, "--power-w=-2_000", "--ramp-w-per-s", 0)
     code, out, _ = send("--dry-run", *target)
     assert code == 0 and json.loads(out)["power_w"] == -2_000
     code, out, err = send(*target, is_agreed=False)
@@ -165,7 +165,7 @@ def test_any_command_is_sent_and_its_answer_told(fleet, send):
 
 def test_a_command_that_changes_nothing_says_why(fleet, send):
     for arguments, reason in (
-        (("retire-asset", "--asset-id", 777), "UNKNOWN_ASSET"),
+        (("retire-asset", "--asset-id", 16_000), "UNKNOWN_ASSET"),
         (("set-submit-mode", "--product-id", 77, "--submit-mode", "on"), "UNKNOWN_PRODUCT"),
         (("set-target", "--valid-until-ns", "2001-01-01T00:00:00Z", "--power-w", 1, "--ramp-w-per-s", 0), ""),
     ):
