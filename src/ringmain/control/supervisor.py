@@ -58,7 +58,7 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.spare: subprocess.Popen[bytes] | None = None
         self.pidfd = -1
-        self.started_s = 0.0
+        self.started_s = self._spared_s = 0.0
         self.restart_at_s = 0.0
         self.failures = 0  # in a row
         self.restarts = 0  # in all
@@ -95,8 +95,10 @@ class Running:
 
     def keep_spare(self) -> None:
         """Start a spare if one is wanted and none waits, once the process itself is well on its way."""
-        is_due = self.process is not None and time.monotonic() - self.started_s > SPARE_AFTER_S
+        newest_s = max(self.started_s, self._spared_s)
+        is_due = self.process is not None and time.monotonic() - newest_s > SPARE_AFTER_S
         if self.child.has_spare and is_due and not self.has_spare_ready:
+            self._spared_s = time.monotonic()
             self.drop_spare()
             self.spare = self._launch([*self.child.command, "--spare"], subprocess.PIPE)
 

@@ -49,7 +49,7 @@ from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
 BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force", "unit_id")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
-TURNING = (AssetRetired.kind, PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
+TURNING = (PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
 
 
 ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])

@@ -22,7 +22,7 @@ TIMES = DeskTimes(
     day_ahead_ns=DAY_NS + OPENING_NS + 20 * MINUTE_NS
 )  # a census has been taken since the opening
 
-KEPT_EVERY = 65_536  # events: most of them are set-points, which are folded many at once
+KEPT_EVERY = 32_768  # events: most of them are set-points, which are folded many at once
 
 
 class FleetDesk:

@@ -20,7 +20,6 @@ import numpy as np
 
 from ringmain.bridge.orders import Bridge
 from ringmain.client import Client, pick
-from ringmain.client.checkpoint import program_digest
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
@@ -53,6 +52,7 @@ from ringmain.world.participants import PARTICIPANTS, QUOTERS
 from ringmain.world.prices import Prices
 from ringmain.world.status import FleetNow, Status, StatusFile
 from ringmain.world.traders import Auction, View
+from ringmain.world.warming import warm
 
 LOG = logging.getLogger("ringmain.world")
 LAST_CALL_NS = 30 * MINUTE_NS  # before a call or an auction ends, orders are sent to it
@@ -390,10 +390,11 @@ def main() -> int:
     """Live the plan that is given as the first argument; with --spare behind it, after a line of input."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     signal.signal(signal.SIGTERM, _leave)
-    program_digest()  # of checkpoints
-    if "--spare" in sys.argv[2:] and not sys.stdin.readline():
-        return 0
     plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
+    if "--spare" in sys.argv[2:]:
+        warm(Path(plan.data), bool(plan.fleet), len(plan.history))
+        if not sys.stdin.readline():
+            return 0
     began = time.monotonic()
     world = World(plan)
     signal.signal(signal.SIGTERM, lambda *_: world.leave())

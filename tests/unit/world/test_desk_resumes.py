@@ -70,7 +70,7 @@ def rows():
             rig.apply(DESK, [bid(bid_id=bid_id, product_id=bid_id + 30)])
             rig.apply(BRIDGE, [award(bid_id=bid_id, product_id=bid_id + 30)])
         if minute == 600:
-            rig.apply(DESK, [RetireAsset(asset_id=3), battery(3, charge_limit_w=4_000)])
+            rig.apply(DESK, [RetireAsset(asset_id=3)])
     return rig.rows()
 
 
