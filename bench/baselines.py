@@ -19,7 +19,7 @@ from ringmain.vpp.messages import HEAT_STORE, LOAD, SCHEMA, SOLAR
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
 
-HOMES, SEED, DAYS = 60, 11, 28
+HOMES, SEED, DAYS = 50, 11, 24
 LEFT_OUT_DAYS = 10
 TIMES = DeskTimes()
 AHEAD_HOURS = 12

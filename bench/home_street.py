@@ -15,7 +15,7 @@ from ringmain.core.engine import Machine
 from ringmain.core.messages import STRICT, record_of
 from ringmain.vpp.engine import MARKET
 from ringmain.vpp.fleets import seeded_homes
-from ringmain.vpp.messages import SCHEMA, BatteryRegistered, RegisterBattery, RegisterCharger, SetNode
+from ringmain.vpp.messages import SCHEMA, RegisterBattery, RegisterCharger, SetNode
 from ringmain.vpp.state import PERIOD_NS, SECOND_NS
 from ringmain.vpp.views import DeskView
 from ringmain.world.batteries import Batteries
@@ -51,7 +51,7 @@ class Lane:
     def poll(self) -> Any:
         """Return the events of the last minutes for this session."""
         events = self._street.told[self._session]
-        self._street.told[self._session] = SCHEMA.batch([])[:0].view(SCHEMA.header)
+        self._street.told[self._session] = events[:0]
         return events
 
 
@@ -85,8 +85,10 @@ class Street:
             np.concatenate(batteries), seed, Lane(self, BATTERIES), folder / "batteries.npy"
         )
         self.devices = Devices(others, seed, Lane(self, HOMES), folder / "homes.npy")
+        for each in (self.batteries, self.devices):  # nobody is restarted here
+            each._remember = lambda: None  # type: ignore[method-assign]
         self._fold()
-        assert self.view.assets.active.size == count, BatteryRegistered
+        assert self.view.assets.active.size == count
 
     def apply(self, session: int, records: Any) -> None:
         """Apply commands of a session."""

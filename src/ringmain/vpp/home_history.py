@@ -15,14 +15,13 @@ PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
 HISTORY_DAYS = 35
 HISTORY_HOURS = HISTORY_DAYS * 24
 FIRST_ROWS = 64
-SAMPLES = 8  # of the census, that are kept
-WEIGHTS = np.array([0.5, 1.0, 1.0, 1.0, 0.5])  # of an hour's samples: power runs straight between them
+SAMPLES = 8  # quarter-hours that are kept until their hour is over
 
 
 class History:
     """Mean power by asset and hour over the last HISTORY_DAYS days: a ring, 3.4 kB an asset.
 
-    An hour with a sample missing is unknown, and so is one that the asset was held back in.
+    An hour with a quarter-hour missing is unknown, and so is one that the asset was held back in.
     """
 
     def __init__(self) -> None:
@@ -30,23 +29,18 @@ class History:
         self._power_w = np.full((0, HISTORY_HOURS), np.nan, np.float32)
         self._sampled_w = np.full((0, SAMPLES), np.nan, np.float32)
         self._rows = 0
-        self._period = -1  # of the last sample
+        self._period = -1  # the last that is over
         self.end_hour = 0  # one beyond the last that is over
 
-    def fold(self, asset_ids: Any, periods: Any, power_w: Any) -> None:
-        """Take samples of power at the begin of quarter-hours; NaN where none is to be trusted."""
-        for period in np.unique(periods).tolist():
-            of_period = periods == period
-            self._sample(asset_ids[of_period], period, power_w[of_period])
-
-    def _sample(self, asset_ids: Any, period: int, power_w: Any) -> None:
+    def fold(self, asset_ids: Any, period: int, power_w: Any) -> None:
+        """Take the mean powers of a quarter-hour that is over; NaN where none is to be trusted."""
         rows = self._rows_of(asset_ids)
         self._move_on(period)
         self._sampled_w[rows, period % SAMPLES] = power_w
-        if period % PERIODS_PER_HOUR == 0:
-            columns = np.arange(period - PERIODS_PER_HOUR, period + 1) % SAMPLES
-            means = self._sampled_w[np.ix_(rows, columns)] @ WEIGHTS / WEIGHTS.sum()
-            self._power_w[rows, (period // PERIODS_PER_HOUR - 1) % HISTORY_HOURS] = means
+        if (period + 1) % PERIODS_PER_HOUR == 0:
+            columns = np.arange(period + 1 - PERIODS_PER_HOUR, period + 1) % SAMPLES
+            means = self._sampled_w[np.ix_(rows, columns)].mean(axis=1)
+            self._power_w[rows, period // PERIODS_PER_HOUR % HISTORY_HOURS] = means
 
     def _move_on(self, period: int) -> None:
         """Clear what the quarter-hours up to this one will be written over."""
@@ -55,7 +49,7 @@ class History:
         begun = max(self._period + 1, period - SAMPLES + 1)
         self._sampled_w[:, np.arange(begun, period + 1) % SAMPLES] = np.nan
         self._period = period
-        end_hour = period // PERIODS_PER_HOUR
+        end_hour = (period + 1) // PERIODS_PER_HOUR
         begun = max(self.end_hour, end_hour - HISTORY_HOURS)
         self._power_w[:, np.arange(begun, end_hour) % HISTORY_HOURS] = np.nan
         self.end_hour = end_hour
@@ -109,28 +103,28 @@ class Fading:
         self._squares, self._products = np.zeros((LEADS, 2, 2)), np.zeros((LEADS, 2))
         self._past: list[tuple[int, Any, Any]] = []  # quarter-hour, power, usual power; the newest last
 
-    def learn(self, period: int, power_w: Any, usual_w: Any) -> None:
-        """Take what all assets of a kind did when a quarter-hour began, beside their usual.
+    def learn(self, period: int, power_w: Any, usual_w: Any, mean_w: Any, usual_mean_w: Any) -> None:
+        """Take what all assets of a kind did when a quarter-hour began, and in the one before it.
 
         Parameters
         ----------
         power_w, usual_w : float arrays of shape (n,)
-            In the order of the ids; NaN where unknown.
+            When it began, beside the usual, in the order of the ids; NaN where unknown.
+        mean_w, usual_mean_w : float arrays of shape (n,)
+            In the mean of the quarter-hour before, beside what that had been taken to be.
         """
         if self._past and (self._past[-1][0] != period - 1 or self._past[-1][1].size != power_w.size):
             self._past.clear()
+        for lead in range(1, min(LEADS, len(self._past) - 1) + 1):
+            self._learn(lead, mean_w, usual_mean_w)
         self._past.append((period, power_w, usual_w))
-        del self._past[: -LEADS - 2]
-        for lead in range(1, LEADS + 1):
-            if len(self._past) >= lead + 2:
-                self._learn(lead)
+        del self._past[: -LEADS - 1]
 
-    def _learn(self, lead: int) -> None:
-        """Compare the mean of the quarter-hour that has just ended with what was seen `lead` before it."""
-        (_, seen, usual_then), begin, end = self._past[-2 - lead], self._past[-2], self._past[-1]
-        usual = (begin[2] + end[2]) / 2
-        off = (begin[1] + end[1]) / 2 - usual
-        x = np.stack([seen - usual_then, share_off(seen, usual_then) * usual], axis=1)
+    def _learn(self, lead: int, mean_w: Any, usual_mean_w: Any) -> None:
+        """Compare the quarter-hour that has just ended with what was seen `lead` before it."""
+        _, seen, usual_then = self._past[-1 - lead]
+        off = mean_w - usual_mean_w
+        x = np.stack([seen - usual_then, share_off(seen, usual_then) * usual_mean_w], axis=1)
         is_known = ~np.isnan(x).any(axis=1) & ~np.isnan(off)
         x, off = x[is_known], off[is_known]
         self._squares[lead - 1] = FORGETTING * self._squares[lead - 1] + x.T @ x

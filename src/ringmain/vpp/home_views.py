@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.vpp.home_history import PERIODS_PER_HOUR, Fading, History
+from ringmain.vpp.home_history import HOUR_NS, PERIODS_PER_HOUR, Fading, History
 from ringmain.vpp.messages import (
     CHARGER,
     HEAT_STORE,
@@ -107,6 +107,9 @@ class Homes:
         self._profile_w = np.full((ASSETS, PERIODS_PER_DAY), np.nan, np.float32)
         self.history, self.fading = History(), {kind: Fading() for kind in FADING_KINDS}
         self._is_heard, self._usual_w = np.zeros(ASSETS, np.bool_), np.full(ASSETS, np.nan)
+        self._meter_wh, self._metered_ns = np.zeros(ASSETS, np.int32), np.zeros(ASSETS, np.int64)
+        self._mean_w, self._usual_mean_w = np.full((2, ASSETS), np.nan)
+        self._mean_profile_w = np.full((ASSETS, PERIODS_PER_DAY), np.nan, np.float32)
         self._heat_wh, self._heat_could_wh = np.zeros((2, HOURS_PER_DAY))  # by hour of the day
 
     def fold(self, events: Any) -> None:
@@ -171,30 +174,57 @@ class Homes:
         self._usual_w[ids] = old
         learnt = np.where(np.isnan(old), power_w, old + LEARNING * (power_w - old))
         self._profile_w[ids, period % PERIODS_PER_DAY] = np.where(is_heard, learnt, old)
-        is_free = is_heard & ~_is_held_back(measured, self.kind[ids])
-        runs = np.isin(self.kind[ids], FADING_KINDS)
-        periods = np.full(int(runs.sum()), period)
-        self.history.fold(ids[runs], periods, np.where(is_free, power_w, np.nan)[runs])
+        self._learn_means(measured, period, is_heard)
+
+    def _learn_means(self, measured: Any, period: int, is_heard: Any) -> None:
+        """Learn what loads and roofs ran in the mean since the last census, by their meters."""
+        runs = np.isin(self.kind[measured["asset_id"]], FADING_KINDS)
+        measured, is_heard = measured[runs], is_heard[runs]
+        ids = measured["asset_id"]
+        given_wh = self._given_wh(measured)
+        elapsed_ns = measured["measured_ns"] - self._metered_ns[ids]
+        is_known = is_heard & (np.abs(elapsed_ns - PERIOD_NS) <= PERIOD_NS // 3)
+        mean_w = given_wh * HOUR_NS / np.maximum(elapsed_ns, 1)
+        self._metered_ns[ids] = measured["measured_ns"]
+        self._mean_w[ids] = mean_w = np.where(is_known, mean_w, np.nan)
+        place = (period - 1) % PERIODS_PER_DAY
+        self._usual_mean_w[ids] = old = self._mean_profile_w[ids, place]
+        learnt = np.where(np.isnan(old), mean_w, old + LEARNING * (mean_w - old))
+        self._mean_profile_w[ids, place] = np.where(is_known, learnt, old)
+        held_back = _is_held_back(measured, self.kind[ids])
+        self.history.fold(ids, period - 1, np.where(held_back, np.nan, mean_w))
 
     def _settle(self) -> None:
         """Learn from the whole census of the quarter-hour before, now that the next one has come."""
         for kind, fading in self.fading.items():
             ids = self.of(kind)
             power_w = np.where(self._is_heard[ids], self.power_w[ids], np.nan)
-            fading.learn(self.measured_period, power_w, self._usual_w[ids])
+            fading.learn(
+                self.measured_period, power_w, self._usual_w[ids], self._mean_w[ids], self._usual_mean_w[ids]
+            )
+
+    def _given_wh(self, measured: Any) -> Any:
+        """Return what assets gave since their meters were last seen, and see them; below zero: took."""
+        ids, meter_wh = measured["asset_id"], measured["metered_wh"]
+        given_wh = meter_wh - self._meter_wh[ids]  # of int32: right where a meter has run over
+        self._meter_wh[ids] = meter_wh
+        return given_wh.astype(np.int64)
 
     def _learn_heat(self, measured: Any, period: int) -> None:
         """Learn what heat stores were drained of since the last census: what they drew less what they kept."""
         ids = measured["asset_id"]
-        counts = (self.kind[ids] == HEAT_STORE) & self._is_heard[ids] & (period == self.measured_period + 1)
-        ids, rows = ids[counts], measured[counts]
-        if ids.size:
-            drawn_wh = -(self.power_w[ids] + rows["power_w"]) / 2 / PERIODS_PER_HOUR
-            kept_wh = rows["energy_wh"] - self.energy_wh[ids]
+        stores = self.kind[ids] == HEAT_STORE
+        ids, rows = ids[stores], measured[stores]
+        drawn_wh = -self._given_wh(rows)
+        elapsed_ns = rows["measured_ns"] - self._metered_ns[ids]
+        counts = self._is_heard[ids] & (np.abs(elapsed_ns - PERIOD_NS) <= PERIOD_NS // 3)
+        drained_wh = drawn_wh - (rows["energy_wh"] - self.energy_wh[ids])
+        self._metered_ns[ids] = rows["measured_ns"]
+        if counts.any():
             hour = (period - 1) % PERIODS_PER_DAY // PERIODS_PER_HOUR
             keep = 1 - HEAT_LEARNING / PERIODS_PER_HOUR
-            self._heat_wh[hour] = keep * self._heat_wh[hour] + (drawn_wh - kept_wh).sum()
-            could_wh = self.import_limit_w[ids].sum() / PERIODS_PER_HOUR
+            self._heat_wh[hour] = keep * self._heat_wh[hour] + drained_wh[counts].sum()
+            could_wh = self.import_limit_w[ids[counts]] @ elapsed_ns[counts] / HOUR_NS
             self._heat_could_wh[hour] = keep * self._heat_could_wh[hour] + could_wh
 
     def of(self, *kinds: int) -> Any:
@@ -245,8 +275,12 @@ class Homes:
         return -float(np.nansum(seen_w)) / could_w if could_w else 0.0
 
     def profile_w(self, asset_ids: Any, periods: Any) -> Any:
-        """Return the profiles in some quarter-hours, float array of shape (n, m); NaN where unknown."""
+        """Return the profiles when quarter-hours begin, float array of shape (n, m); NaN where unknown."""
         return self._profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)
+
+    def mean_profile_w(self, asset_ids: Any, periods: Any) -> Any:
+        """Return loads' and roofs' profiles in the mean of quarter-hours, (n, m); NaN where unknown."""
+        return self._mean_profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)
 
     def charging_w(self, car: Car, periods: Any) -> Any:
         """Return what a car would draw by itself, at once and at full power, int64 array of shape (m,).

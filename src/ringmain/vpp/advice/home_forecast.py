@@ -26,7 +26,7 @@ from ringmain.vpp.advice.metered import Metered, mean_known
 from ringmain.vpp.home_history import PERIODS_PER_HOUR
 from ringmain.vpp.home_views import LEARNING, PERIODS_PER_DAY, Homes, Nodes
 from ringmain.vpp.messages import LOAD, SOLAR
-from ringmain.vpp.state import SECOND_NS
+from ringmain.vpp.state import PERIOD_NS, SECOND_NS
 
 KINDS = {LOAD: LOADS, SOLAR: ROOFS}
 SIGNS = {LOAD: -1.0, SOLAR: 1.0}  # of their power; models reckon in what is drawn, or given
@@ -42,6 +42,7 @@ GROUPS, LEAST_MEMBERS = 32, 5  # feeders that are forecast alone, and with so ma
 LEAST_KNOWN = 0.5  # of a group's assets, for its hour to be known
 WORTH_MORE = 0.99  # the forecast's absolute error has to be below this share of the profile's
 AFTER_NS = 180 * SECOND_NS  # the hour's last census is in by then
+PROFILE, MEDIAN = -1, QUANTILES.index(0.5)
 REST = 0  # the node of the group of all others
 
 
@@ -87,7 +88,7 @@ class Outlook:
     def expected_w(self, rows: Any, hours: Any) -> Any:
         """Return the mean power that is expected of assets, (n, m); NaN where the profile is better."""
         leads, is_known = self.leads(hours)
-        group_w = SIGNS[self.kind] * 1_000 * self.power_kw[:, :, self.power_kw.shape[2] // 2][:, leads]
+        group_w = SIGNS[self.kind] * 1_000 * self.power_kw[:, leads, MEDIAN]
         sums_w = np.zeros((self.node_id.size, HOURS))
         np.add.at(sums_w, self.group, self.usual_w)
         usual_w = sums_w[:, hours % HOURS]
@@ -100,8 +101,7 @@ class Outlook:
         """Return how far each group's lower and upper quantile are from its median, W, (n_groups, m) each."""
         leads, is_known = self.leads(hours)
         off_w = 1_000 * np.where(is_known[:, None], self.power_kw[:, leads], np.nan)
-        median = off_w.shape[2] // 2
-        low, high = (np.abs(off_w[:, :, n] - off_w[:, :, median]) for n in (0, -1))
+        low, high = (np.abs(off_w[:, :, n] - off_w[:, :, MEDIAN]) for n in (0, -1))
         return (high, low) if self.kind == LOAD else (low, high)
 
 
@@ -176,20 +176,21 @@ class HomeForecast:
         known = np.flatnonzero(~np.isnan(sums_kw).all(axis=0))
         first_ns = max(due_ns - LEARNT_DAYS * DAY_NS, begin_ns + (int(known[0]) // HOURS + 2) * DAY_NS)
         origins = np.arange(first_ns, due_ns, ORIGIN_EVERY_NS)
-        said = []
         for day in range(0, -(-(due_ns - first_ns) // DAY_NS), FIT_EVERY_DAYS):
             yield from forecast.fit_in_steps(first_ns + day * DAY_NS, day >= GLOBAL_FROM_DAY)
             within = (origins - first_ns) // DAY_NS // FIT_EVERY_DAYS == day // FIT_EVERY_DAYS
             for begin in origins[within][::HOURS]:
                 part = origins[within & (origins >= begin) & (origins < begin + HOURS * ORIGIN_EVERY_NS)]
-                said.append(forecast.run(part))
+                forecast.run(part)
                 yield
         yield from forecast.fit_in_steps(due_ns)
-        judged = np.concatenate(said, axis=1)
-        now_kw = forecast.run(np.array([due_ns]))[:, 0]
+        best = best_medians(sums_kw, begin_ns, origins, forecast.said()[..., MEDIAN])
+        power_kw = forecast.run(np.array([due_ns]))[:, 0]
+        rows, leads = np.ogrid[: node_id.size, : LEADS.size]
+        median_kw = forecast.said()[rows, np.maximum(best, 0), -1, leads, MEDIAN]
+        power_kw = np.maximum(power_kw + (median_kw - power_kw[..., MEDIAN])[..., None], 0.0)
         usual = usual_of(power_w, homes, ids, due_ns)
-        is_better = better(sums_kw, begin_ns, origins, judged)
-        return Outlook(kind, ids, group, node_id, due_ns // HOUR_NS, now_kw, *usual, is_better)
+        return Outlook(kind, ids, group, node_id, due_ns // HOUR_NS, power_kw, *usual, best != PROFILE)
 
     @property
     def count(self) -> int:
@@ -198,9 +199,9 @@ class HomeForecast:
 
     # What is asked of it.
 
-    def source_w(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
-        """Return which forecasts are from models, bool array of shape (n, m)."""
-        return ~np.isnan(self._usual(homes, asset_ids, periods))
+    def is_modelled(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
+        """Tell which forecasts are from models, bool array of shape (n, m); the others are from profiles."""
+        return ~np.isnan(self._expected(homes, asset_ids, periods))
 
     def foretold_w(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
         """Return what assets will run by themselves, float array of shape (n, m), W.
@@ -214,14 +215,15 @@ class HomeForecast:
         """
         foretold = homes.foretold_w(asset_ids, periods)
         now = homes.measured_period
-        usual = self._usual(homes, asset_ids, np.append(periods, now))
-        for kind, fading in homes.fading.items():
-            rows = np.flatnonzero((homes.kind[asset_ids] == kind) & ~np.isnan(usual).all(axis=1))
-            if rows.size:
-                here = homes.power_w[asset_ids[rows]]
-                found = fading.foretold_w(periods - now, here, usual[rows, -1], usual[rows, :-1])
-                found = np.maximum(found, 0.0) if kind == SOLAR else np.minimum(found, 0.0)
-                foretold[rows] = np.where(np.isnan(found), foretold[rows], found)
+        for kind, outlook in self.outlooks.items():
+            rows = np.flatnonzero(np.isin(asset_ids, outlook.asset_id) & (homes.kind[asset_ids] == kind))
+            ids = asset_ids[rows]
+            expected = self._expected(homes, ids, periods)
+            usual = np.where(np.isnan(expected), homes.mean_profile_w(ids, periods), expected)
+            here = homes.profile_w(ids, np.array([now]))[:, 0]
+            found = homes.fading[kind].foretold_w(periods - now, homes.power_w[ids], here, usual)
+            found = np.maximum(found, 0.0) if kind == SOLAR else np.minimum(found, 0.0)
+            foretold[rows] = np.where(np.isnan(found), foretold[rows], found)
         return foretold
 
     def margins_w(
@@ -253,7 +255,7 @@ class HomeForecast:
             for found in (sites, groups)
         )  # type: ignore[return-value]
 
-    def _usual(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
+    def _expected(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
         """Return what assets are expected to run whatever they do now; NaN where the profile is listened to."""
         usual = np.full((len(asset_ids), len(periods)), np.nan)
         for outlook in self.outlooks.values():
@@ -265,12 +267,8 @@ class HomeForecast:
 
 
 def within_hour(homes: Homes, asset_ids: Any, periods: Any) -> Any:
-    """Return how quarter-hours stand to their hours, by the profiles of all assets of a kind, (m,).
-
-    A profile tells what was so when the quarter-hour began: its mean lies between two of them.
-    """
-    day = np.nansum(homes.profile_w(asset_ids, np.arange(PERIODS_PER_DAY)), axis=0)
-    means = (day + np.roll(day, -1)) / 2
+    """Return how quarter-hours stand to their hours, by the profiles of all assets of a kind, (m,)."""
+    means = np.nansum(homes.mean_profile_w(asset_ids, np.arange(PERIODS_PER_DAY)), axis=0)
     hourly = np.repeat(means.reshape(HOURS, PERIODS_PER_HOUR).mean(axis=1), PERIODS_PER_HOUR)
     with np.errstate(divide="ignore", invalid="ignore"):
         shape = np.where(np.abs(hourly) > 1.0, np.clip(means / hourly, 0.0, 4.0), 1.0)
@@ -336,7 +334,7 @@ def usual_of(power_w: Any, homes: Homes, ids: Any, due_ns: int) -> tuple[Any, An
     """
     days = power_w[:, -USUAL_DAYS * HOURS :].reshape(len(ids), USUAL_DAYS, HOURS)
     days = np.roll(days, due_ns // HOUR_NS % HOURS, axis=2).astype(float)  # each begins at midnight
-    profile = np.nan_to_num(homes.profile_w(ids, np.arange(PERIODS_PER_DAY)))
+    profile = np.nan_to_num(homes.mean_profile_w(ids, np.arange(PERIODS_PER_DAY)))
     profile = profile.reshape(len(ids), HOURS, PERIODS_PER_HOUR).mean(axis=2)
     means = mean_known(days, axis=1)
     means = np.where(np.isnan(means), profile, means)
@@ -345,28 +343,29 @@ def usual_of(power_w: Any, homes: Homes, ids: Any, due_ns: int) -> tuple[Any, An
     return means, np.minimum(low, 0.0), np.maximum(high, 0.0)
 
 
-def better(sums_kw: Any, begin_ns: int, origins: Any, said: Any) -> Any:
-    """Tell where the forecast's median was off by less than the profile's mean, (n_groups, n_leads).
+def best_medians(sums_kw: Any, begin_ns: int, origins: Any, median_kw: Any) -> Any:
+    """Return whose median was off by least, (n_groups, n_leads): PROFILE, or a place among CANDIDATES.
 
-    Both are judged on the same origins, by group and group of leads; neither had seen the hours.
+    All are judged on the same origins, by group and group of leads; none had seen the hours. The profile is
+    listened to unless another is off by less than WORTH_MORE of what it is off by.
 
     Parameters
     ----------
     sums_kw : float array of shape (n_groups, n_hours)
         From `begin_ns` on.
-    said : float array of shape (n_groups, n_origins, n_leads, len(QUANTILES))
+    median_kw : float array of shape (n_groups, len(CANDIDATES), n_origins, n_leads)
     """
     hours = ((origins - begin_ns) // HOUR_NS)[:, None] + LEADS
-    is_over = hours < sums_kw.shape[1]
-    actual = np.where(is_over, sums_kw[:, np.minimum(hours, sums_kw.shape[1] - 1)], np.nan)
-    profile = profiles_of(sums_kw)[:, np.minimum(hours - (LEADS // HOURS + 1) * HOURS, sums_kw.shape[1] - 1)]
-    off, profile_off = np.abs(said[..., QUANTILES.index(0.5)] - actual), np.abs(profile - actual)
-    is_judged = ~np.isnan(off) & ~np.isnan(profile_off)
-    found = np.zeros((sums_kw.shape[0], LEADS.size), np.bool_)
+    last = sums_kw.shape[1] - 1
+    actual = np.where(hours <= last, sums_kw[:, np.minimum(hours, last)], np.nan)
+    profile = profiles_of(sums_kw)[:, np.minimum(hours - (LEADS // HOURS + 1) * HOURS, last)]
+    off = np.abs(np.concatenate([profile[:, None], median_kw], axis=1) - actual[:, None])
+    off = np.where(np.isnan(off).any(axis=1, keepdims=True), 0.0, off)
+    off[:, 0] *= WORTH_MORE
+    found = np.zeros((sums_kw.shape[0], LEADS.size), np.int64)
     for lead in np.unique(lead_group(LEADS)).tolist():
         leads = lead_group(LEADS) == lead
-        sums = [np.where(is_judged, each, 0.0)[:, :, leads].sum(axis=(1, 2)) for each in (off, profile_off)]
-        found[:, leads] = (sums[0] < WORTH_MORE * sums[1])[:, None]
+        found[:, leads] = off[..., leads].sum(axis=(2, 3)).argmin(axis=1)[:, None] - 1
     return found
 
 
