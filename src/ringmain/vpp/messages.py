@@ -409,6 +409,7 @@ AssetMeasured = SCHEMA.event(
         Field("measured_ns", "i8", "time of the report, 0: never heard of"),
         Field("energy_wh", "i4", "reported stored energy"),
         Field("desired_power_w", "i4", "what it was last wished to do"),
+        Field("metered_wh", "i4", "its meters at that time: energy given less energy taken, modulo 2**32"),
         Field("quality", "u1", "what is known of it", QUALITIES),
     ),
 )
@@ -476,5 +477,6 @@ SettingRejected = _rejection(
     "The setting stays as it was.",
 )
 
+import ringmain.vpp.block_messages  # noqa: E402
 import ringmain.vpp.loop_messages  # noqa: E402
 import ringmain.vpp.reserve_messages  # noqa: E402, F401  whoever has the schema has all of it

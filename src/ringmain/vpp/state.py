@@ -23,6 +23,8 @@ KEPT_PERIODS = 288  # quarter-hours whose meters may be corrected: three days; a
 MANY_KEPT_PERIODS = 8  # ... in a fleet of MANY_ASSETS: two hours
 PRODUCTS = 4_096
 BIDS = 4_096
+BLOCKS = 64  # block bids at a time
+BLOCK_PERIODS = 30  # products that a block bid spans at most
 ACTIVATIONS = 64  # products of reserve that run at one time
 SETPOINTS_PER_TIMER = 512
 SITES_PER_TIMER = 512
@@ -242,6 +244,23 @@ BID = np.dtype(
     align=True,
 )
 
+BLOCK_BID = np.dtype(
+    [
+        ("bid_id", "i8"),
+        ("parent_bid_id", "i8"),
+        ("exclusive_group", "i8"),
+        ("family_key", "i8"),  # of those of which the auction accepts one; a child has its parent's
+        ("first_product_id", "i8"),
+        ("price_ticks", "i8"),
+        ("period_count", "i8"),
+        ("lots", "i4", (BLOCK_PERIODS,)),
+        ("awarded_lots", "i4", (BLOCK_PERIODS,)),
+        ("side", "u1"),
+        ("status", "u1"),  # FREE or OPEN
+    ],
+    align=True,
+)
+
 SESSION = np.dtype([("account_id", "u4"), ("open", "u1")], align=True)
 
 
@@ -297,6 +316,9 @@ def fleet_dtype(assets: int, nodes: int, plan_periods: int, kept_periods: int) -
             ("periods", PERIOD, (PERIODS,)),
             ("products", PRODUCT, (PRODUCTS,)),
             ("bids", BID, (BIDS,)),
+            ("blocks", BLOCK_BID, (BLOCKS,)),
+            ("begun", BLOCK_BID, (1,)),  # the block bid that waits for its other quantities
+            ("begun_periods", "i8"),  # how many of its products have theirs; 0: none has begun
             ("activations", ACTIVATION, (ACTIVATIONS,)),
             ("errors", ERROR, (KINDS, AGES)),
             ("assets", ASSET, (assets,)),

@@ -204,10 +204,9 @@ def open_bid_fault(fleet: Any, bid_id: int) -> int:
 
 
 @kernel
-def request_cancel(fleet: Any, bid_id: int, event: Any) -> None:
-    """Ask for the order's cancellation; the bid stays open until the exchange says so."""
-    event.bid_id = bid_id
-    event.product_id = fleet.bids[bid_id % BIDS].product_id
+def product_of(fleet: Any, bid_id: int) -> int:
+    """Return the product of a bid that is kept."""
+    return int(fleet.bids[bid_id % BIDS].product_id)
 
 
 @kernel
@@ -225,11 +224,10 @@ def end_bid(fleet: Any, bid_id: int, ending: int, event: Any) -> None:
 
 
 @kernel
-def ending_fault(fleet: Any, command: Any) -> int:
-    """Return the reason why the bid can't end like this, or 0."""
-    if command.ending < FILLED or command.ending > REFUSED:
-        return ENDING_UNKNOWN
-    return open_bid_fault(fleet, command.bid_id)
+def ending_fault(command: Any) -> int:
+    """Return the reason why no bid can end like this, or 0."""
+    is_known = FILLED <= command.ending <= REFUSED
+    return 0 if is_known else ENDING_UNKNOWN
 
 
 # Awards.
