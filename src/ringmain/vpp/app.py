@@ -62,6 +62,31 @@ def plan(options: Namespace) -> None:
     _show(options, title, rows)
 
 
+def reserve(options: Namespace) -> None:
+    """Print the reserve of each quarter-hour, settled and to come, or what is called on now."""
+    fleet = _look(options)
+    if options.active:
+        _show(options, f"Active reserve at {times.time_text(fleet.time_ns)}", seen.activations(fleet))
+        return
+    kept = list(_view(options).reserves.kept.items())
+    rows = [
+        {
+            "period_start_ns": period * PERIOD_NS,
+            "up_mw": told.up_w / 1e6,
+            "down_mw": told.down_w / 1e6,
+            "offered_up_mw": 0.0,
+            "offered_down_mw": 0.0,
+            "activated_kwh": told.activated_wh / 1e3,
+            "short_up_mw": told.short_up_w / 1e6,
+            "short_down_mw": told.short_down_w / 1e6,
+            "availability_eur": told.availability_minor / 1e6,
+            "settled": True,
+        }
+        for period, told in kept[len(kept) - min(len(kept), max(0, options.last)) :]
+    ]
+    _show(options, "Reserve by quarter-hour", rows + seen.reserves(fleet))
+
+
 # What the tape says.
 
 
@@ -142,6 +167,8 @@ def _bid_row(view: DeskView, bid: Bid) -> dict[str, Any]:
     return {
         "bid_id": bid.bid_id,
         "product_id": bid.product_id,
+        "service": seen.SERVICE_NAMES[product.service] if product else "",
+        "unit_id": bid.unit_id,
         "delivery_ns": product.delivery_start_ns if product else 0,
         "minutes": product.delivery_duration_s // 60 if product else None,
         "side": SIDES.get(bid.side, str(bid.side)),
@@ -174,13 +201,16 @@ def _why(options: Namespace, view: DeskView) -> None:
         show(options, "", (), [row])
         return
     verb, bound = ("sell", "from") if bid.side == SELL else ("buy", "up to")
+    is_energy = row["service"] in ("", "energy")
+    what, unit = ("", "EUR/MWh") if is_energy else (f" of {row['service']}", "EUR for a MW and an hour")
+    worth = "the energy is worth" if is_energy else "holding it costs"
     say(
-        f"Bid {bid.bid_id} asks to {verb} {row['quantity_mw']:g} MW from "
+        f"Bid {bid.bid_id} asks to {verb} {row['quantity_mw']:g} MW{what} from "
         f"{times.time_text(row['delivery_ns'])} for {row['minutes']} minutes: the plan wants "
         f"{row['wanted_mw']:g} MW there, and {row['owed_before_mw']:g} MW were owed. A price of "
-        f"{row['expected_price_eur_mwh']:.2f} EUR/MWh was expected ({reason.price_source.lower()}); to the "
-        f"fleet the energy is worth {row['worth_eur_mwh']:.2f}, so it {verb}s {bound} "
-        f"{row['limit_eur_mwh']:.2f} EUR/MWh."
+        f"{row['expected_price_eur_mwh']:.2f} {unit} was expected ({reason.price_source.lower()}); to the "
+        f"fleet {worth} {row['worth_eur_mwh']:.2f}, so it {verb}s {bound} "
+        f"{row['limit_eur_mwh']:.2f} {unit}."
     )
     if reason.purpose == "URGENT":
         say("It is urgent: without it the fleet can't deliver what it owes, and the imbalance costs more.")
