@@ -248,7 +248,8 @@ class Desk:
         plans = [plan]
         for course in courses:
             ticks = np.rint(course).astype(np.int64)
-            plans.append(plan_fleet(view, day_ns, ticks, prices, now_ns, part, self.expected))
+            held = plan.holding  # shared out once for all courses
+            plans.append(plan_fleet(view, day_ns, ticks, prices, now_ns, part, self.expected, held))
         profiles = [block_bidding.profile_of(list(orders(p.wants(), owed_w, products)), ids) for p in plans]
         limits = block_bidding.limits_of(plan.fleet, end_value_ticks(plan.fleet, prices))
         chosen = block_bidding.choose(profiles, courses, limits)
