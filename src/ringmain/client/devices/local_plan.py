@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.core.jit import kernel
 from ringmain.gateway.sheets import HOUR_NS, Sheet
-from ringmain.vpp.advice.store import STORE_LIMITS, plan_store, rooms
+from ringmain.vpp.advice.store import STORE_LIMITS, plan_each, rooms
 from ringmain.vpp.state import SECOND_NS
 
 LEAST_MOVE_W = 1.0  # as the fleet's plans
@@ -207,17 +206,3 @@ def _plan(stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any) -> Any:
     given_wh = np.zeros((stores.size, price_ticks.size))
     plan_each(stores, price_ticks, stored_wh, limits_wh, rooms(price_ticks.size), given_wh)
     return given_wh
-
-
-@kernel
-def plan_each(
-    stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any, room: Any, given_wh: Any
-) -> None:
-    """Plan each store for itself; see :func:`ringmain.vpp.advice.store.plan_store`.
-
-    Parameters
-    ----------
-    limits_wh : float64 array of shape (n, n_periods, 2)
-    """
-    for i in range(stores.size):
-        plan_store(stores[i], price_ticks, stored_wh[i], limits_wh[i], room, given_wh[i])

@@ -11,6 +11,7 @@ from ringmain.vpp.advice.homes import HomePlans, plan_homes
 from ringmain.vpp.advice.nodes import limits_of
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
+from ringmain.vpp.advice.silence import stored_when
 from ringmain.vpp.messages import SubmitPlan
 from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
 from ringmain.vpp.views import DeskView
@@ -95,10 +96,7 @@ def plan_fleet(
 ) -> FleetPlan:
     """Plan every battery from `start_ns` on, from the energy that it will have then."""
     fleet = view.assets.active
-    census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
-    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
-    planned_w = view.plans.power_w(fleet.asset_id, periods)
-    stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
+    stored_wh = stored_when(view, fleet, start_ns, now_ns)
     others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks)
     limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others)
     hours = Planner(price_ticks, day_price_ticks, limits).plan(fleet, stored_wh)
