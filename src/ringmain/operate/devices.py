@@ -106,6 +106,17 @@ def _command(commands: Any, name: str, help: str, function: Any) -> argparse.Arg
     return added
 
 
+def _warn(data: Path, *asset_ids: int) -> None:
+    """Say which assets the fleet does not know; they may be taken in later."""
+    import sys
+
+    from ringmain.client.devices.known_assets import warnings
+    from ringmain.core.terminal import say
+
+    for line in warnings(data, asset_ids):
+        say(f"mind: {line}", to=sys.stderr)
+
+
 def _serve(options: argparse.Namespace) -> str:
     from ringmain.client.devices.serve import Options, run
 
@@ -139,7 +150,9 @@ def _charger(options: argparse.Namespace) -> str:
         )
         for number, asset_id in enumerate(options.assets, 1)
     }  # fmt: skip
-    return add_charger(options.data, options.id, connectors, options.tag)
+    password = add_charger(options.data, options.id, connectors, options.tag)
+    _warn(options.data, *options.assets)
+    return password
 
 
 def _inverter(options: argparse.Namespace) -> str:
@@ -151,6 +164,7 @@ def _inverter(options: argparse.Namespace) -> str:
         options.capacity_wh, port, options.unit, options.poll_s,
     )  # fmt: skip
     add_inverter(options.data, inverter)
+    _warn(options.data, inverter.asset_id)
     return f"asset {inverter.asset_id} is polled from the next start on"
 
 
@@ -165,13 +179,13 @@ def _address(text: str, where: str, default_port: int) -> tuple[str, int]:
 def _ven(options: argparse.Namespace) -> str:
     from ringmain.gateway.devices.vens import Ven, add_ven
 
-    return add_ven(
-        options.data,
-        Ven(
-            options.id, options.asset, options.import_w, "", options.certificate, options.export_w,
-            options.capacity_wh, options.signal,
-        ),
+    ven = Ven(
+        options.id, options.asset, options.import_w, "", options.certificate, options.export_w,
+        options.capacity_wh, options.signal,
     )  # fmt: skip
+    token = add_ven(options.data, ven)
+    _warn(options.data, options.asset)
+    return token
 
 
 def _link(options: argparse.Namespace) -> str:
@@ -189,7 +203,9 @@ def _link(options: argparse.Namespace) -> str:
         return f"{options.id} is let in no longer"
     asset = LinkAsset(options.import_w, options.export_w, options.capacity_wh)
     assets = dict.fromkeys(options.assets, asset)
-    return add_links(options.data, [Link(options.id, assets, "", options.certificate)])[0]
+    token = add_links(options.data, [Link(options.id, assets, "", options.certificate)])[0]
+    _warn(options.data, *options.assets)
+    return token
 
 
 def _mqtt(options: argparse.Namespace) -> str:
@@ -206,7 +222,9 @@ def _mqtt(options: argparse.Namespace) -> str:
         remove_speaker(options.data, options.asset)
         return f"asset {options.asset} is let in no longer"
     speaker = Speaker(options.asset, options.import_w, options.export_w, options.capacity_wh)
-    return add_speakers(options.data, [speaker])[0]
+    password = add_speakers(options.data, [speaker])[0]
+    _warn(options.data, options.asset)
+    return password
 
 
 def _status(options: argparse.Namespace) -> str:

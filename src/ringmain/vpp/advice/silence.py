@@ -20,7 +20,7 @@ PERIODS_CARRIED = PLAN_PERIODS // 2  # the ring of plans has the ones ahead too
 PERMILLE = 1_000
 
 
-def stored_when(view: DeskView, fleet: Any, start_ns: int, now_ns: int) -> Any:
+def stored_when(view: DeskView, fleet: Any, start_ns: int, now_ns: int, is_asked: bool = True) -> Any:
     """Return what batteries will have stored: int64 array of shape (n,).
 
     Who is heard of is walked on from the last census as dispatch does it, which asks them for what the others
@@ -31,6 +31,8 @@ def stored_when(view: DeskView, fleet: Any, start_ns: int, now_ns: int) -> Any:
     fleet : recarray of shape (n,), ASSET
     start_ns : int
         The begin of a quarter-hour to come.
+    is_asked : bool
+        Whether dispatch asks them for anything; else who is heard of keeps what it has.
     """
     twins = view.assets.twins[fleet.asset_id]
     stored_wh = twins.energy_wh.copy()
@@ -43,6 +45,8 @@ def stored_when(view: DeskView, fleet: Any, start_ns: int, now_ns: int) -> Any:
         )
         stored_wh[is_silent], run_w = carried_on(view, fleet[is_silent], stored_wh[is_silent], since_ns, start)
         alone_w = run_w[:, max(0, run_w.shape[1] - periods.size) :].sum(axis=0)
+    if not is_asked:
+        return stored_wh
     heard = fleet[~is_silent]
     planned_w = view.plans.power_w(heard.asset_id, periods)
     stored_wh[~is_silent], _ = project(view, heard, periods, planned_w, stored_wh[~is_silent], alone_w)
