@@ -1,4 +1,4 @@
-"""What devices would do by themselves from now on, were the fleet to fall silent, as the terminal shows it."""
+"""What devices would do by themselves, were the fleet to fall silent now, as the terminal shows it."""
 
 import argparse
 from datetime import UTC, datetime
@@ -28,8 +28,8 @@ class Known(msgspec.Struct):
 def show_plan(options: argparse.Namespace, assets: dict[int, Bounds]) -> str:
     """Print the plans of some of these assets; return the line below.
 
-    RM779 if the devices' gateways have told no prices, or what they told last has ended; or for a battery that
-    can't be.
+    RM779 if the devices' gateways were told no prices, or the last ones have ended; or for a battery that can't
+    be.
     """
     shown = dict(sorted(assets.items())[:ASSETS_SHOWN])
     plans, energy_wh = LocalPlans(_own_of(options, shown)), _stored_wh(options, shown)
@@ -40,7 +40,8 @@ def show_plan(options: argparse.Namespace, assets: dict[int, Bounds]) -> str:
         raise _missing(f"the prices of sheet {sheet.number} do not hold now")
     table(f"Sheet {sheet.number}", ["from", "price_ticks", *map(_column, shown)], _rows(course, list(shown)))
     ends = (sheet.commanded_until_ns, sheet.valid_until_ns)
-    return "without a set-point they rest until {}, go by this plan until {}, then rest".format(*map(_time, ends))
+    commanded, valid = map(_time, ends)
+    return f"without a set-point they rest until {commanded}, go by this plan until {valid}, then rest"
 
 
 def _sheet_of(options: argparse.Namespace) -> Sheet:

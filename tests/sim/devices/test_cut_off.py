@@ -1,4 +1,4 @@
-"""A fleet that is cut off for hours: its batteries go by the prices that they were sent, and the engine knows."""
+"""A fleet that is cut off for hours: its batteries go by the prices that they have, and the engine knows."""
 
 from dataclasses import dataclass, field
 
@@ -23,14 +23,14 @@ SHAPE = np.array([
 
 
 class Wire:
-    """Stands for the session between devices and engine, until it is cut."""
+    """Stands for the session between devices and engine."""
 
     def __init__(self, rig) -> None:
         self.rig, self.book, self.told, self.waiting = rig, PriceBook(), 0, []
         self.setpoints = self.prices = SCHEMA.empty(0)
 
     def hear(self, events) -> None:
-        """Take what the engine decided: set-points of the link's session, and prices as its feed tells them."""
+        """Take what the engine decided: set-points of the link's session, and prices as the feed has them."""
         is_own = (events["kind"] == SetpointIssued.kind) & (events["session_id"] == LINK)
         self.setpoints = np.concatenate([self.setpoints, events[is_own]]).view(SCHEMA.header)
         is_other = self.book.fold(events)
@@ -161,7 +161,8 @@ def test_for_hours_the_fleet_knows_what_they_do(seed, tmp_path):
     true_w = np.stack(night.powers).sum(axis=1)[alone_at:]
     estimated_w = np.array(night.estimates)[alone_at:]
     capacity_w = night.own["discharge_limit_w"].sum()
-    off, moved = (float(np.sqrt(np.mean(np.square(each)))) / capacity_w for each in (estimated_w - true_w, true_w))
+    both = (estimated_w - true_w, true_w)
+    off, moved = (float(np.sqrt(np.mean(np.square(each)))) / capacity_w for each in both)
     print(f"off {off:.4f} of capacity, while they moved {moved:.4f}")
     assert off < 0.05 * moved + 0.01 and moved > 0.2
 
@@ -185,7 +186,7 @@ def test_who_comes_back_rests_at_once_and_is_dispatched_again(seed, tmp_path):
     assert night.powers[-30].any()
     back_at = len(night.times)
     night.live(CUT_HOUR + 3, CUT_HOUR + 4, is_cut=False)
-    settled_w = np.stack(night.powers[back_at + 20 :]).sum(axis=1)  # in a quarter-hour without their own doing
+    settled_w = np.stack(night.powers[back_at + 20 :]).sum(axis=1)  # when their own doing is settled
     assert np.abs(settled_w).max() < 0.01 * night.own["discharge_limit_w"].sum()  # nothing is owed
     assert night.view.track.last.fresh_count == COUNT
     owned = night.rig.fleet.twins["energy_wh"][night.rows["asset_id"]]

@@ -110,7 +110,7 @@ class LocalPlans:
         return COMMANDED if now_ns < sheet.commanded_until_ns else PLANNING
 
     def power_w(self, now_ns: int, energy_wh: Any, is_free: Any, site_w: Any = 0.0) -> Any:
-        """Return what devices do by themselves, 0 for those that have a set-point: float64 array of shape (n,).
+        """Return what devices do by themselves, 0 for who has a set-point: float64 array of shape (n,).
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ def _prices_of(sheet: Sheet) -> tuple[object, ...]:
 
 
 def _cheapest_ticks(sheet: Sheet) -> int:
-    """Return what a stored Wh is bought for again: the cheapest price of the last day, as the fleet has it."""
+    """Return what a stored Wh is bought for again: the last day's cheapest price, as the fleet has it."""
     return max(0, min(sheet.price_ticks[-(DAY_NS // (sheet.period_s * SECOND_NS)) :]))
 
 

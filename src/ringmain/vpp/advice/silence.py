@@ -43,7 +43,8 @@ def stored_when(view: DeskView, fleet: Any, start_ns: int, now_ns: int, is_asked
         since_ns = np.maximum(
             twins.measured_ns[is_silent] + SILENT_AFTER_NS, (census - PERIODS_CARRIED) * PERIOD_NS
         )
-        stored_wh[is_silent], run_w = carried_on(view, fleet[is_silent], stored_wh[is_silent], since_ns, start)
+        silent = fleet[is_silent]
+        stored_wh[is_silent], run_w = carried_on(view, silent, stored_wh[is_silent], since_ns, start)
         alone_w = run_w[:, max(0, run_w.shape[1] - periods.size) :].sum(axis=0)
     if not is_asked:
         return stored_wh

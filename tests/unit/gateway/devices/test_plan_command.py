@@ -1,4 +1,4 @@
-"""`ringmain devices link|mqtt --plan`: what a device would do by itself, by what the gateways were told last."""
+"""`ringmain devices link|mqtt --plan`: what a device would do by itself, by the prices of the gateways."""
 
 import dataclasses
 import json
