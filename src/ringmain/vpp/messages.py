@@ -306,7 +306,8 @@ PriceRecorded = SCHEMA.event(9, "PriceRecorded", "The price stands for its quart
 SetpointIssued = SCHEMA.event(
     10,
     "SetpointIssued",
-    "Run at this power until the lease ends, then idle. Goes to the session of the asset's link.",
+    "Run at this power until the lease ends, then rest; who hears nobody any more goes by its own plan. "
+    "Goes to the session of the asset's link.",
     (
         ASSET_ID,
         Field("power_w", "i4", "wanted power"),

@@ -110,6 +110,23 @@ def plan_store(
 
 
 @kernel
+def plan_each(
+    stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any, room: Any, given_wh: Any
+) -> None:
+    """Plan each of n stores for itself, as :func:`plan_store` does.
+
+    Parameters
+    ----------
+    stored_wh : float64 array of shape (n,)
+    limits_wh : float64 array of shape (n, n_periods, 2)
+    given_wh : float64 array of shape (n, n_periods)
+        Written.
+    """
+    for i in range(stores.size):
+        plan_store(stores[i], price_ticks, stored_wh[i], limits_wh[i], room, given_wh[i])
+
+
+@kernel
 def movable_wh(store: Any, limits_wh: Any, period: int) -> Any:
     """Return what a period can put into the store, and what it can take out."""
     if limits_wh.shape[0] == 0:
