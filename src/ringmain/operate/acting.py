@@ -22,7 +22,7 @@ from ringmain.vpp.messages import ReportTelemetry
 
 ANSWER_S = 30.0
 TOKEN_VARIABLE = "RINGMAIN_TOKEN"
-OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 112)])
+OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 98)])
 CORE_KINDS = 0xFF00  # of the core's own commands, and above
 SCHEMAS: dict[str, Schema] = {"exchange": exchange_schema, "vpp": VPP_SCHEMA}
 RECORDS: dict[str, dict[str, Record]] = {

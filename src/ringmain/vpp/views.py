@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.block_messages import BlockBidShadowed, BlockBidSubmitted
+from ringmain.vpp.block_views import ENDING_NAMES, SHADOWED, BlockBids
 from ringmain.vpp.home_views import Homes, Nodes
 from ringmain.vpp.loop_messages import BidShadowed, FleetResettled, SiteResettled
 from ringmain.vpp.loop_views import Baselines, Reasons, Steps
 from ringmain.vpp.messages import (
     BUY,
-    ENDINGS,
     REFERENCE,
     AssetMeasured,
     AssetRetired,
@@ -41,12 +42,12 @@ from ringmain.vpp.messages import (
     SiteSettled,
     Unplugged,
 )
+from ringmain.vpp.reserve_messages import ENERGY, ReserveDefined
+from ringmain.vpp.reserve_views import Reserves, Units
 from ringmain.vpp.rows import rows_of, rows_of_any, values_of
 from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
-ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
-SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
-BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force")
+BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force", "unit_id")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
 TURNING = (PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
 
@@ -115,6 +116,7 @@ class Bid:
     price_ticks: int
     quantity_lots: int
     time_in_force: int
+    unit_id: int = 0
     awarded_lots: int = 0
     amount_minor: int = 0
     cancelling: bool = False
@@ -125,12 +127,26 @@ class Bid:
         """What may still be filled."""
         return 0 if self.ending else self.quantity_lots - self.awarded_lots
 
+    def follow(self, record: Any, row: Any) -> None:
+        """Take in a BidCancelRequested, an AwardRecorded or a BidEnded of this bid."""
+        if record is BidCancelRequested:
+            self.cancelling = True
+        elif record is AwardRecorded:
+            self.awarded_lots += int(row["quantity_lots"])
+            self.amount_minor += int(row["amount_minor"])
+        else:
+            self.ending = ENDING_NAMES[int(row["ending"])]
+
+
+_ANSWERS = (BidSubmitted, BidShadowed, BlockBidSubmitted, BlockBidShadowed, BidRejected)
+
 
 class Bids:
-    """Every bid by its id: what the bridge needs to go on after a restart."""
+    """Every bid by its id; those for several products as one are in `blocks`."""
 
     def __init__(self) -> None:
         self.by_id: dict[int, Bid] = {}
+        self.blocks = BlockBids()
         self.last_answered_id = 0
 
     def fold(self, events: Any) -> None:
@@ -139,21 +155,18 @@ class Bids:
             asked: dict[str, Any] = {name: int(row[name]) for name in BID_FIELDS}
             bid = Bid(**asked, ending=SHADOWED if record is BidShadowed else None)
             self.by_id[bid.bid_id] = bid
-        for row in rows_of(events, BidCancelRequested):
-            self.by_id[int(row["bid_id"])].cancelling = True
-        for _, row in rows_of_any(events, BidSubmitted, BidShadowed, BidRejected):
+        self.blocks.fold(events)
+        for _, row in rows_of_any(events, *_ANSWERS):
             self.last_answered_id = max(self.last_answered_id, int(row["bid_id"]))
-        for row in rows_of(events, AwardRecorded):
-            bid = self.by_id[int(row["bid_id"])]
-            bid.awarded_lots += int(row["quantity_lots"])
-            bid.amount_minor += int(row["amount_minor"])
-        for row in rows_of(events, BidEnded):
-            self.by_id[int(row["bid_id"])].ending = ENDING_NAMES[int(row["ending"])]
+        for record, row in rows_of_any(events, BidCancelRequested, AwardRecorded, BidEnded):
+            followed = self.by_id.get(int(row["bid_id"]))
+            if followed is not None:
+                followed.follow(record, row)
 
     @property
     def last_bid_id(self) -> int:
         """The highest id so far; the next bid takes one above it."""
-        return max(self.by_id, default=0)
+        return max(max(self.by_id, default=0), max(self.blocks.by_id, default=0))
 
     def open(self) -> Iterator[Bid]:
         """Iterate over the bids that may still be filled."""
@@ -162,7 +175,7 @@ class Bids:
 
 @dataclass(frozen=True)
 class Product:
-    """A product of the exchange that the fleet may trade."""
+    """A product of the exchange that the fleet may trade: energy, or reserve, which it may sell."""
 
     product_id: int
     delivery_start_ns: int
@@ -170,6 +183,9 @@ class Product:
     gate_closure_ns: int
     lot_power_w: int
     value_minor: int
+    service: int = ENERGY
+    activation_ticks: int = 0
+    activation_max_s: int = 0
 
     @property
     def periods(self) -> range:
@@ -178,8 +194,17 @@ class Product:
         return range(first, first + self.delivery_duration_s * SECOND_NS // PERIOD_NS)
 
 
+def defined_product(row: Any) -> Product:
+    """Return the product that a ProductDefined or ReserveDefined tells of."""
+    said = values_of(row)
+    if "service" in said:
+        said["delivery_start_ns"] = said["delivery_start_s"] * SECOND_NS
+        said["gate_closure_ns"] = said["gate_closure_s"] * SECOND_NS
+    return Product(**{name: said[name] for name in Product.__dataclass_fields__ if name in said})
+
+
 class Commitments:
-    """Products, and the net power that awards oblige the fleet to, by quarter-hour."""
+    """Products, and the net power that awards of energy oblige the fleet to, by quarter-hour."""
 
     def __init__(self) -> None:
         self.products: dict[int, Product] = {}
@@ -187,11 +212,13 @@ class Commitments:
 
     def fold(self, events: Any) -> None:
         """Follow definitions and awards."""
-        for row in rows_of(events, ProductDefined):
-            product = Product(**{name: int(row[name]) for name in Product.__dataclass_fields__})
+        for _, row in rows_of_any(events, ProductDefined, ReserveDefined):
+            product = defined_product(row)
             self.products[product.product_id] = product
         for row in rows_of(events, AwardRecorded):
             product = self.products[int(row["product_id"])]
+            if product.service != ENERGY:
+                continue
             sign = -1 if row["side"] == BUY else 1
             for period in product.periods:
                 power_w = sign * int(row["quantity_lots"]) * product.lot_power_w
@@ -381,13 +408,15 @@ class DeskView:
     baselines: Baselines = field(default_factory=Baselines)
     homes: Homes = field(default_factory=Homes)
     nodes: Nodes = field(default_factory=Nodes)
+    reserves: Reserves = field(default_factory=Reserves)
+    units: Units = field(default_factory=Units)
 
     def fold(self, events: Any) -> None:
         """Fold the events into every part."""
         parts: tuple[Callable[[Any], None], ...] = (
             self.assets.fold, self.bids.fold, self.commitments.fold, self.plans.fold,
             self.prices.fold, self.track.fold, self.settlement.fold, self.reasons.fold, self.steps.fold,
-            self.baselines.fold, self.homes.fold, self.nodes.fold,
+            self.baselines.fold, self.homes.fold, self.nodes.fold, self.reserves.fold, self.units.fold,
         )  # fmt: skip
         for piece in pieces(events):
             for fold in parts:

@@ -23,6 +23,7 @@ from ringmain.client import Client, pick
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
+from ringmain.exchange.reserve_messages import ActivationRejected
 from ringmain.vpp import messages as vpp
 from ringmain.vpp.advice.known import Known
 from ringmain.vpp.fleets import FIELDS, KINDS
@@ -59,7 +60,7 @@ QUARTERS_AHEAD_NS = 8 * HOUR_NS  # quarter-hours are traded so long before deliv
 FORETOLD_BEFORE_NS = 14 * HOUR_NS
 HISTORY_DAYS = 400  # what the forecast is made of at most when the fleet begins
 FLEET_STEP_NS = MINUTE_NS
-REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected)
+REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected, ActivationRejected)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -244,8 +245,11 @@ class World:
             session = self.sessions[participant.name]
             account_id = seats.TRADER_ACCOUNTS[participant.name]
             seen = dataclasses.replace(
-                view, auction=self._own(auction, account_id), call_ids=self._uncalled(view, session)
-            )
+                view, auction=self._own(auction, account_id),
+                call_ids=self._without_orders(view.call_ids, session),
+                reserve_ids=self._without_orders(view.reserve_ids, session),
+                idle_reserve=self._idle_reserve(now_ns, account_id),
+            )  # fmt: skip
             commands = participant.act(self.plan.seed, seen)
             if commands.size:
                 session.send_batch(commands)
@@ -256,6 +260,7 @@ class World:
     def _look(self, now_ns: int) -> View:
         """Return what everybody sees."""
         fair = self.fair.at(now_ns)
+        reserve_ids = [n for n in self.view.ids_in(exchange.CALL) if Product(n).is_reserve]
         call_ids, open_ids = (
             [Product(n) for n in self.view.ids_in(phase) if n in fair]
             for phase in (exchange.CALL, exchange.CONTINUOUS)
@@ -274,6 +279,7 @@ class World:
             {n: ticks for n, ticks in self.view.day_ahead.prices.items() if n in fair},
             {n: book.last_ticks for n, book in books.items() if book.last_ticks is not None},
             self.view.tops(books),
+            reserve_ids,
         )
 
     def _auction(self, now_ns: int, fair: Mapping[int, int]) -> Auction | None:
@@ -296,10 +302,20 @@ class World:
             block_ids=tuple(seen.blocks.get(account_id, ())),
         )
 
-    def _uncalled(self, view: View, session: Client) -> list[int]:
-        """Return the products in their last call where a session has no orders."""
+    def _without_orders(self, product_ids: Sequence[int], session: Client) -> list[int]:
+        """Return the products in their call where a session has no orders."""
         own = session.protocol.session_id
-        return [n for n in view.call_ids if own not in self.view.books[n].resting]
+        return [n for n in product_ids if own not in self.view.books[n].resting]
+
+    def _idle_reserve(self, now_ns: int, account_id: int) -> dict[int, int]:
+        """Return what an account has bought of each block that is held now and of which nothing is called."""
+        reserve, found = self.view.reserve, {}
+        for product_id, lots in sorted(reserve.lots.items()):
+            product = Product(product_id)
+            is_held = product.delivery_start_ns <= now_ns < product.delivery_end_ns
+            if is_held and lots.get(account_id, 0) > 0 and product_id not in reserve.called_lots:
+                found[product_id] = lots[account_id]
+        return found
 
     def _settle(self, client: Client) -> None:
         """Wait for the answers, and count what was turned away."""

@@ -27,6 +27,7 @@ from ringmain.exchange.messages import (
 )
 from ringmain.world.calendar import Product
 from ringmain.world.dayahead_view import DayAheadView
+from ringmain.world.reserve_view import ReserveView
 
 NO_PRICE = None
 
@@ -74,10 +75,11 @@ class MarketView:
         self._tape = TapeReader(data / "exchange", schema)
         self._memory = Checkpoint(memory, (self._tape,)) if memory else None
         self.books: dict[int, Book] = defaultdict(Book)
-        self.day_ahead = DayAheadView()
+        self.day_ahead, self.reserve = DayAheadView(), ReserveView()
         self.trades = self.traded_kwh = 0
         self._folds = {
             **self.day_ahead.folds,
+            **self.reserve.folds,
             OrderAccepted.kind: (OrderAccepted, self._accepted),
             OrderFilled.kind: (OrderFilled, self._filled),
             OrderCancelled.kind: (OrderCancelled, self._cancelled),
@@ -124,6 +126,7 @@ class MarketView:
         """Drop the books of products that were delivered long ago."""
         for product_id in [n for n in self.books if n < before_id]:
             del self.books[product_id]
+        self.reserve.forget(before_id)
 
     def _accepted(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
@@ -135,7 +138,9 @@ class MarketView:
         book = self.books[product_id]
         lots, side, role = int(event["quantity_lots"]), int(event["side"]), int(event["role"])
         book.add(int(event["session_id"]), side, int(event["limit_ticks"]), -int(event["shown_lots"]))
-        if role == TAKER or (role == AUCTION and side == BUY):
+        if Product(product_id).is_reserve:
+            self.reserve.fill(event)
+        elif role == TAKER or (role == AUCTION and side == BUY):
             book.last_ticks = int(event["price_ticks"])
             energy_kwh = lots * Product(product_id).lot_kwh
             book.traded_kwh += energy_kwh

@@ -7,15 +7,19 @@ import numpy as np
 import pytest
 
 from ringmain.bridge import orders as module
-from ringmain.bridge.orders import Bridge
+from ringmain.bridge.orders import MOST_SAID, Bridge
 from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeWriter
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
+from ringmain.exchange.reserve_messages import ReserveActivated, ReserveSettled, ReserveTermsSet
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.block_messages import BlockBidRun, BlockBidSubmitted
+from ringmain.vpp.reserve_messages import ReserveRejected
 
 TRADING, SOMEBODY = 3, 9  # sessions
+OWN, OTHER = 5, 6  # accounts
 HOUR_NS = 3_600_000_000_000
 
 
@@ -40,7 +44,9 @@ class Market:
 
     def client(self, lives):
         last = self.taken[-1][0] if self.taken else 0
-        return Session(self, SimpleNamespace(session_id=self.session_id, next_number=last + 1), lives)
+        return Session(
+            self, SimpleNamespace(session_id=self.session_id, next_number=last + 1, account_id=OWN), lives
+        )
 
 
 class Session:
@@ -87,6 +93,11 @@ def fill(number, session_id=TRADING):
     return event(exchange.OrderFilled, session_id, number, product_id=7, quantity_lots=2, side=exchange.SELL)
 
 
+def told(position, place=0):
+    """Return the number under which the bridge passes on what stands at a position of the exchange's tape."""
+    return MOST_SAID * position + 1 + place
+
+
 STAGES = [
     ("exchange", [event(exchange.ProductDefined, product_id=7, product_kind=exchange.HOURLY)]),
     ("exchange", [event(exchange.ProductScheduled, product_id=7)]),
@@ -98,8 +109,8 @@ STAGES = [
 ]  # fmt: skip
 ORDERS = [(1, "PlaceOrder"), (2, "PlaceOrder"), (3, "CancelOrder"), (4, "PlaceOrder")]
 NEWS = [
-    (3, "DefineProduct"), (5, "RecordAward"), (9, "RecordAward"), (11, "RecordPrice"),
-    (13, "RecordOrderEnded"), (15, "RecordAward"), (17, "RecordAward"),
+    (told(1), "DefineProduct"), (told(2), "RecordAward"), (told(4), "RecordAward"), (told(5), "RecordPrice"),
+    (told(6), "RecordOrderEnded"), (told(7), "RecordAward"), (told(8), "RecordAward"),
 ]  # fmt: skip
 
 
@@ -125,14 +136,88 @@ DAY_AHEAD_ORDERS = [
     (1, "SubmitCurveSegment"), (2, "SubmitCurveSegment"), (3, "PlaceOrder"), (4, "PlaceOrder"),
     (5, "PlaceOrder"),
 ]  # fmt: skip
-DAY_AHEAD_NEWS = [(17, "RecordPrice"), (21, "RecordAward"), (23, "RecordAward"), (24, "RecordOrderEnded")]
+DAY_AHEAD_NEWS = [
+    (told(8), "RecordPrice"),
+    (told(10), "RecordAward"),
+    (told(11), "RecordAward"),
+    (told(11, 1), "RecordOrderEnded"),
+]
+
+
+RESERVE_STAGES = [
+    ("exchange", [event(exchange.ProductDefined, product_id=7, product_kind=exchange.RESERVE_UP),
+                  event(ReserveTermsSet, product_id=7, delivery_duration_s=14_400),
+                  event(exchange.ProductScheduled, product_id=7)]),
+    ("vpp", [bid(41)]),
+    ("exchange", [fill(1), event(exchange.AuctionUncrossed, product_id=7, volume_lots=2, price_ticks=900)]),
+    ("exchange", [event(ReserveActivated, product_id=7, account_id=OTHER, quantity_lots=3),
+                  event(ReserveActivated, product_id=7, account_id=OWN, quantity_lots=1)]),
+    ("exchange", [event(ReserveActivated, product_id=7, account_id=OWN),
+                  event(ReserveSettled, product_id=7, account_id=OTHER, amount_minor=9),
+                  event(ReserveSettled, product_id=7, account_id=OWN, amount_minor=9)]),
+]  # fmt: skip
+RESERVE_ORDERS = [(1, "PlaceOrder")]
+RESERVE_NEWS = [
+    (told(2), "DefineReserve"), (told(3), "RecordAward"), (told(6), "RecordActivation"),
+    (told(7), "RecordActivation"), (told(9), "RecordReserveSettled"),
+]  # fmt: skip
+
+
+def block(bid_id, lots, **terms):
+    values = {"first_product_id": 7, "side": vpp.BUY, "period_count": 2, "run_periods": 1}
+    return event(BlockBidSubmitted, bid_id=bid_id, quantity_lots=lots, **{**values, **terms})
+
+
+def accepted(number, block_id):
+    return event(dayahead.BlockAccepted, TRADING, number, block_id=block_id, account_id=5)
+
+
+def refused(number):
+    return event(dayahead.AuctionCommandRejected, TRADING, number, rejected_kind=dayahead.SubmitBlock.kind)
+
+
+def awarded(block_id, ratio=1_000_000_000):
+    return event(dayahead.BlockAwarded, auction_id=3, block_id=block_id, ratio_billionths=ratio)
+
+
+# Two families of an exclusive group, one child's parent being refused, and a block that is taken back.
+BLOCK_STAGES = [
+    DAY_AHEAD_STAGES[0],
+    ("vpp", [block(41, 2, exclusive_group=1), event(BlockBidRun, bid_id=41, quantity_lots=3, run_periods=1),
+             block(42, 4, side=vpp.SELL, parent_bid_id=41, run_periods=2), block(43, 6, run_periods=2),
+             block(44, 7, side=vpp.SELL, parent_bid_id=43, run_periods=2), block(45, 1, run_periods=2),
+             event(vpp.BidCancelRequested, bid_id=45, product_id=7)]),
+    ("exchange", [accepted(2, 901),
+                  refused(4)]),
+    ("exchange", [accepted(3, 902),
+                  refused(5),
+                  accepted(6, 903)]),
+    ("exchange", [event(dayahead.AuctionOrderCancelled, auction_id=3, block_id=903),
+                  event(dayahead.PriceSet, auction_id=3, price_ticks=-70),
+                  event(dayahead.PriceSet, auction_id=3, price_ticks=40, period=1),
+                  awarded(77), awarded(901), awarded(902, 0)]),
+]  # fmt: skip
+BLOCK_ORDERS = [
+    (1, "SubmitBlock"), (2, "ExtendBlock"), (3, "SubmitBlock"), (4, "SubmitBlock"), (5, "SubmitBlock"),
+    (6, "SubmitBlock"), (7, "CancelAuctionOrder"),
+]  # fmt: skip
+BLOCK_NEWS = [
+    (told(6), "RecordOrderEnded"), (told(8), "RecordOrderEnded"), (told(10), "RecordOrderEnded"),
+    (told(11), "RecordPrice"), (told(12), "RecordPrice"), (told(14), "RecordAward"),
+    (told(14, 1), "RecordAward"), (told(14, 2), "RecordOrderEnded"), (told(15), "RecordOrderEnded"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("lives", range(1, 12))
 @pytest.mark.parametrize(
     ("stages", "orders", "news"),
-    [(STAGES, ORDERS, NEWS), (DAY_AHEAD_STAGES, DAY_AHEAD_ORDERS, DAY_AHEAD_NEWS)],
-    ids=["books", "day-ahead"],
+    [
+        (STAGES, ORDERS, NEWS),
+        (DAY_AHEAD_STAGES, DAY_AHEAD_ORDERS, DAY_AHEAD_NEWS),
+        (RESERVE_STAGES, RESERVE_ORDERS, RESERVE_NEWS),
+        (BLOCK_STAGES, BLOCK_ORDERS, BLOCK_NEWS),
+    ],
+    ids=["books", "day-ahead", "reserve", "blocks"],
 )
 def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
     """It dies each time after so many commands, wherever that is."""
@@ -158,7 +243,7 @@ def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
 
 
 def a_day(dice):
-    """Return stages of a day with many products, an auction, bids, fills, cancellations and other people's."""
+    """Return stages of a day: products, an auction, bids, fills, cancellations, and other people's."""
     products = range(7, 19)
     defined = [event(exchange.ProductDefined, product_id=n, product_kind=exchange.HOURLY,
                      delivery_start_ns=n * HOUR_NS) for n in products]  # fmt: skip
@@ -193,7 +278,7 @@ def a_day(dice):
 
 
 def live_through(folder, stages, dice, has_memory):
-    """Let bridges pass a day on that die at random, with checkpoints that are torn at times; return it all."""
+    """Let bridges that die at random pass a day on, with checkpoints that are torn at times."""
     folder.mkdir()
     markets = {
         "exchange": Market(folder / "exchange", exchange.schema, TRADING),
@@ -256,7 +341,7 @@ def test_a_checkpoint_spares_the_reading(tmp_path, often, monkeypatch):
 
 @pytest.mark.parametrize("forgetful", ["exchange", "vpp"])
 def test_a_market_that_has_forgotten_is_told_again(tmp_path, often, forgetful):
-    """As after a failure of the power, when a market's journal was not synced: the checkpoint is ahead of it."""
+    """As when the power failed and its journal was not synced: the checkpoint is ahead of it."""
     markets = {
         "exchange": Market(tmp_path / "exchange", exchange.schema, TRADING),
         "vpp": Market(tmp_path / "vpp", vpp.SCHEMA, 5),
@@ -280,7 +365,9 @@ def test_refusals_are_counted(tmp_path):
     ]  # fmt: skip
     trading, telling = (market.client([9]) for market in markets)
     bridge = Bridge(tmp_path, trading, telling)
-    refused = [event(vpp.PriceRejected), event(vpp.AwardRejected), event(vpp.PriceRecorded)]
+    refused = [
+        event(record) for record in (vpp.PriceRejected, vpp.AwardRejected, vpp.PriceRecorded, ReserveRejected)
+    ]
     telling.poll = lambda: vpp.SCHEMA.batch(refused).view(np.recarray)
     bridge.back()
-    assert bridge.rejected == 2
+    assert bridge.rejected == 3

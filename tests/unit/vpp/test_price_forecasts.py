@@ -80,7 +80,7 @@ def test_an_input_that_is_late_is_yesterdays():
 
 @pytest.mark.parametrize("silent_days", [1, 2, 3])
 def test_a_provider_that_is_silent_for_days_leaves_a_forecast_from_what_was_known_last(silent_days):
-    """Of load and wind: the model goes on with the last day that came. Of prices: the last good ones, by name."""
+    """Of wind: the model goes on with the last day that came. Of prices: the last good ones, by name."""
     prices, inputs, ticks = market(80)
     day = FIRST + 79
     now_ns = day * DAY_NS + backtest.DECISION_NS

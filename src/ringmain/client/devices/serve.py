@@ -123,7 +123,7 @@ class Service:
         sockets = Sockets(links, assets, options.sockets)
         self._stack.push_async_callback(sockets.stop)
         self.ports[SOCKETS] = await sockets.start(options.host, options.sockets_port, options.tls)
-        works = [*await self._start_mqtt(speakers, assets), assets.deal(), self._tell()]
+        works = [*await self._start_mqtt(speakers, assets), assets.deal(), assets.deal_prices(), self._tell()]
         bus = Fieldbus(inverters, assets, options.polls)
         self._gateways = assets, csms, bus, sockets
         _write(data / PORTS_FILE, self.ports)
@@ -164,7 +164,7 @@ class Service:
         return {
             "chargers": csms.connected, "inverters": states, "links": sockets.connected,
             "mqtt": self._mqtt is not None and self._mqtt.is_connected,
-            "counts": dict(assets.counts), "fleet": dict(self.link.counts),
+            "counts": dict(assets.counts), "fleet": dict(self.link.counts), "prices": assets.sheet,
         }  # fmt: skip
 
     async def _tell(self) -> None:
