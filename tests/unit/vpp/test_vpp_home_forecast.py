@@ -19,6 +19,7 @@ from ringmain.vpp.advice.homes import foretold_w
 from ringmain.vpp.advice.nodes import NodeLimits, limits_of
 from ringmain.vpp.home_history import HISTORY_HOURS, Fading, History
 from ringmain.vpp.home_views import Homes, Nodes
+from ringmain.vpp.loop_messages import FELL_BACK, FORECAST, NAIVE_FORECAST
 from ringmain.vpp.messages import FRESH, LOAD, SCHEMA, SOLAR, AssetMeasured, NodeSet
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
@@ -247,7 +248,9 @@ def test_the_desk_notes_where_its_forecast_comes_from_once(homes: Homes) -> None
         commands = desk.advise(view, {}, now_of(view.homes) // (30 * MINUTE_NS) * 30 * MINUTE_NS + n)
         notes += [SCHEMA.unpack_command(row) for row in commands]
     steps = [step for step in notes if step["record"] == "RecordStep"]
-    assert [(s["step"], s["outcome"], s["price_source"]) for s in steps] == [("FORECAST", "FELL_BACK", "NAIVE")]
+    assert [(s["step"], s["outcome"], s["price_source"]) for s in steps] == [
+        (FORECAST, FELL_BACK, NAIVE_FORECAST)
+    ]
 
 
 def test_a_margin_comes_off_the_limits_of_sites_and_feeders(homes: Homes, forecast: HomeForecast) -> None:
