@@ -67,6 +67,9 @@ def plan(options: Namespace) -> None:
 
 def forecast(options: Namespace) -> None:
     """Print the coming day's forecast from the tape's prices, and what the desk expected when it bid."""
+    if options.homes:
+        _forecast_homes(options)
+        return
     from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
     from ringmain.vpp.advice.foretelling import Foreteller
     from ringmain.vpp.loop_messages import SOURCES
@@ -105,6 +108,18 @@ def forecast(options: Namespace) -> None:
         ]))  # fmt: skip
     title = f"Forecasts from the tape's prices, and the desk's; now {times.time_text(fleet.time_ns)}"
     _show(options, title, rows)
+
+
+def _forecast_homes(options: Namespace) -> None:
+    """Print the band that loads and roofs are expected in, hour by hour, and what came."""
+    from ringmain.vpp import home_outlook
+
+    view, fleet = _view(options), _look(options)
+    made = home_outlook.made(view, fleet.time_ns, options.day)
+    rows = home_outlook.rows_of(view, made, options)
+    if options.svg is not None:
+        _draw(options.svg, home_outlook.chart_of(rows))
+    _show(options, f"Loads and roofs, expected and metered; now {times.time_text(fleet.time_ns)}", rows)
 
 
 def _expected_ticks(view: DeskView) -> dict[int, int]:

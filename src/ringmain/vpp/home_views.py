@@ -275,6 +275,10 @@ class Homes:
         shares = (self._heat_wh + doubt_wh * mean) / np.maximum(self._heat_could_wh + doubt_wh, 1.0)
         return np.outer(self.import_limit_w[asset_ids], np.maximum(shares, 0.0)[hours % HOURS_PER_DAY])
 
+    def even_heat_w(self, asset_ids: Any) -> Any:
+        """Return what heat stores are drained of in the mean of a day, float array of shape (n,)."""
+        return self._heat_share() * self.import_limit_w[asset_ids]
+
     def _heat_share(self) -> float:
         """Return what all heat stores have drawn in the mean, as a share of their power."""
         stores = self.of(HEAT_STORE)
