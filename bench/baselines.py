@@ -76,9 +76,7 @@ def _lived(days: int, desk: Desk, folder: Any) -> dict[str, float]:
     settled = [s for s in street.view.settlement.statements if s.period_start_ns // PERIOD_NS >= first]
     moved = street.batteries.devices
     found = {"a site": float(np.abs(sites).mean()), "the street": float(np.abs(off.sum(axis=1)).mean())}
-    found |= {
-        name: float(np.abs(off[:, kinds == kind].sum(axis=1)).mean()) for name, kind in NODES.items()
-    }
+    found |= {name: float(np.abs(off[:, kinds == kind].sum(axis=1)).mean()) for name, kind in NODES.items()}
     ran = np.array([s.metered_wh - s.committed_wh for s in settled]) - _baselines_wh(street.view, settled)
     found["deviation"] = 4 * float(np.abs(ran).mean())
     found["moved"] = float((moved.charged_wh + moved.discharged_wh).sum()) / days / 1_000
@@ -132,8 +130,8 @@ def run(scale: float = 1.0) -> list[Row]:
     rows += [
         row("homes, deviation of the run in a quarter-hour, mean, forecast", [ours["deviation"]], "W",
             "profiles", [profiles["deviation"]]),
-        row(f"homes, level of a heat store {AHEAD_HOURS} h ahead, MAE, by hour of day", [ours["heat by hour"]],
-            "Wh", "evenly", [ours["heat evenly"]]),
+        row(f"homes, level of a heat store {AHEAD_HOURS} h ahead, MAE, by hour of day",
+            [ours["heat by hour"]], "Wh", "evenly", [ours["heat evenly"]]),
         row("homes, what batteries move for it, forecast", [ours["moved"]], "kWh/day", "profiles",
             [profiles["moved"]]),
     ]  # fmt: skip

@@ -44,9 +44,10 @@ def _add_market(actions: Any) -> None:
     forecast.add_argument("--homes", action="store_true", help="of loads and roofs instead of prices")
     forecast.add_argument("--day", default=None, metavar="YYYY-MM-DD",
                           help="with --homes: as it was made on this day (default: the last)")  # fmt: skip
-    forecast.add_argument("--kind", choices=("load", "solar"), default=None, help="with --homes: only these")
+    forecast.add_argument("--kind", choices=("load", "solar"), default=None,
+                          help="with --homes: only these")  # fmt: skip
     forecast.add_argument("--node", type=int, default=None, metavar="ID",
-                          help="with --homes: of this feeder only; 0: of all that is at no large one")  # fmt: skip
+                          help="with --homes: of this feeder only; 0: of the others")  # fmt: skip
     _add_svg(forecast, "draw forecasts beside what came")
     plan = _action(actions, "plan", "What is planned, committed and foretold in each quarter-hour.", "plan")
     plan.add_argument("asset", type=int, nargs="?", default=None, help="of this asset only")

@@ -100,7 +100,9 @@ def chart_of(rows: Rows) -> Chart:
     return Chart("Loads and roofs: what is expected, and what came", "kW", series)
 
 
-def _together(rows: Sequence[dict[str, Any]], outer: Sequence[str]) -> tuple[float, float, float, float | None]:
+def _together(
+    rows: Sequence[dict[str, Any]], outer: Sequence[str]
+) -> tuple[float, float, float, float | None]:
     low, median, high = (np.array([row[name] for row in rows]) for name in outer)
     came = [row["metered_kw"] for row in rows]
     middle = float(median.sum())

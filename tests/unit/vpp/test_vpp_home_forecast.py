@@ -1,4 +1,4 @@
-"""What the desk expects of loads and roofs: learnt in portions, the same after a restart, never from later."""
+"""What the desk expects of loads and roofs: learnt in portions, the same after a restart, none from later."""
 
 from argparse import Namespace
 from typing import Any

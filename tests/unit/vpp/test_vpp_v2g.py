@@ -1,4 +1,4 @@
-"""Cars that give: planned as stores with what they need at departure, dispatched, metered, settled with wear."""
+"""Cars that give: planned as stores with what they need at departure, dispatched, settled with their wear."""
 
 import itertools
 from pathlib import Path
@@ -138,7 +138,9 @@ class Fleet:
         values = {"export_limit_w": 8_000, "wear_price_ticks": 3_000}
         self.rig.send(DESK, charger(1, **values), battery(2))
         departs_s = (self.rig.now_ns + plug.get("hours", 12) * HOUR_NS) // SECOND_NS
-        self.rig.send(LINK, PlugIn(asset_id=1, departs_s=departs_s, required_wh=plug.get("required_wh", 20_000)))
+        self.rig.send(
+            LINK, PlugIn(asset_id=1, departs_s=departs_s, required_wh=plug.get("required_wh", 20_000))
+        )
         self.power_w = 0
 
     def minute(self) -> list[dict[str, Any]]:
@@ -203,8 +205,8 @@ def test_a_car_gives_what_it_needs_only_if_it_can_take_it_again() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    stored_wh=some.integers(0, 60_000), required_wh=some.integers(0, 60_000), stay_min=some.integers(-30, 900),
-    passed_s=some.integers(0, 899), give_w=some.sampled_from([0, 3_000, 11_000]),
+    stored_wh=some.integers(0, 60_000), required_wh=some.integers(0, 60_000),
+    stay_min=some.integers(-30, 900), passed_s=some.integers(0, 899), give_w=some.sampled_from([0, 3_000, 11_000]),
     into=some.integers(600, 1_000), out=some.integers(600, 1_000),
 )  # fmt: skip
 def test_the_range_is_as_its_rule_says(

@@ -87,7 +87,8 @@ class Assets:
         metered = self._meters.take(asset_id, reading, bounds)
         energy_wh = reading.energy_wh
         if energy_wh is None:
-            energy_wh = energy_of(metered.charged_wh - metered.discharged_wh) if energy_of is not None else 0.0
+            taken_wh = metered.charged_wh - metered.discharged_wh
+            energy_wh = energy_of(taken_wh) if energy_of is not None else 0.0
         self.counts["taken"] += 1
         self.port.report(
             Telemetry(

@@ -1,9 +1,9 @@
 """What the homes beside their batteries are to do: baselines of what runs by itself, plans for cars and heat.
 
-A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they draw
-what they are drained of, and what its cars would draw if they were charged at once. The plan charges each car in the cheapest
-hours before it leaves, lets those that can give do so where it pays, and runs each heat store in the cheapest that keep it within comfort; the difference
-between the two is what the fleet trades.
+A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they draw what
+they are drained of, and what its cars would draw if they were charged at once. The plan charges each car in
+the cheapest hours before it leaves, lets those that can give do so where it pays, and runs each heat store in
+the cheapest hours that keep it within comfort; the difference between the two is what the fleet trades.
 """
 
 from dataclasses import dataclass

@@ -121,9 +121,7 @@ def plan_departure(
 
 
 @kernel
-def follow(
-    store: Any, price_ticks: Any, stored_wh: float, limits_wh: Any, room: Any, given_wh: Any
-) -> float:
+def follow(store: Any, price_ticks: Any, stored_wh: float, limits_wh: Any, room: Any, given_wh: Any) -> float:
     """Fill the plan from the front by the value that `room` holds; return what is stored in the end."""
     held_wh = stored_wh
     for period in range(price_ticks.size):
