@@ -93,6 +93,9 @@ def reserve(options: Namespace) -> None:
 
 def forecast(options: Namespace) -> None:
     """Print the coming day's forecast from the tape's prices, and what the desk expected when it bid."""
+    if options.homes:
+        _forecast_homes(options)
+        return
     from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
     from ringmain.vpp.advice.foretelling import Foreteller
     from ringmain.vpp.loop_messages import SOURCES
@@ -133,6 +136,18 @@ def forecast(options: Namespace) -> None:
     _show(options, title, rows)
 
 
+def _forecast_homes(options: Namespace) -> None:
+    """Print the band that loads and roofs are expected in, hour by hour, and what came."""
+    from ringmain.vpp import home_outlook
+
+    view, fleet = _view(options), _look(options)
+    made = home_outlook.made(view, fleet.time_ns, options.day)
+    rows = home_outlook.rows_of(view, made, options)
+    if options.svg is not None:
+        _draw(options.svg, home_outlook.chart_of(rows))
+    _show(options, f"Loads and roofs, expected and metered; now {times.time_text(fleet.time_ns)}", rows)
+
+
 def _eur(ticks: int | None) -> float | None:
     return None if ticks is None else ticks / 100
 
@@ -167,7 +182,7 @@ def _bid_row(view: DeskView, bid: Bid | BlockBid) -> dict[str, Any]:
         "bid_id": bid.bid_id,
         "product_id": bid.product_ids[0],
         "service": seen.SERVICE_NAMES[product.service] if product else "",
-        "unit_id": 0 if block else bid.unit_id,
+        "unit_id": bid.unit_id if isinstance(bid, Bid) else 0,
         "group": block.exclusive_group if block else 0,
         "parent_bid_id": block.parent_bid_id if block else 0,
         "delivery_ns": product.delivery_start_ns if product else 0,

@@ -125,7 +125,8 @@ def plan_fleet(
     """
     part = part or fleet_part(view.units)
     fleet, idle, stored_wh = stores_ahead(view, start_ns, now_ns, part)
-    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part)
+    free = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others, expected)
     planner = Planner(price_ticks, day_price_ticks, limits)
     owed = None if part.unit_id else owed_of(view.reserves, start_ns, len(price_ticks))
@@ -154,7 +155,8 @@ def reserve_offers(
     """
     part = fleet_part(view.units)
     fleet, _, stored_wh = stores_ahead(view, day_ns, now_ns, part)
-    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part)
+    free = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), others, expected)
     problem = Planner(price_ticks, price_ticks, limits).problem(fleet, stored_wh)
     return offers(problem, price_ticks, day_ns, products, rules)
