@@ -161,7 +161,8 @@ def bids(options: Namespace) -> None:
     every = _every_bid(view)
     chosen = [
         bid for _, bid in sorted(every.items())
-        if (options.product is None or options.product in bid.product_ids) and not (options.open and bid.ending)
+        if (options.product is None or options.product in bid.product_ids)
+        and not (options.open and bid.ending)
     ]  # fmt: skip
     rows = [_bid_row(view, bid) for bid in chosen[-max(0, options.last) :]]
     _show(options, f"Bids, {len(rows)} of {len(every)}", rows)
@@ -172,7 +173,7 @@ def _every_bid(view: DeskView) -> dict[int, Bid | BlockBid]:
 
 
 def _bid_row(view: DeskView, bid: Bid | BlockBid) -> dict[str, Any]:
-    """Return a bid as a row; of a block, the largest power, and its delivery from the first hour to the last."""
+    """Return a bid as a row; of a block, the largest power, and all hours from its first to its last."""
     product, reason = view.commitments.products.get(bid.product_ids[0]), view.reasons.by_bid.get(bid.bid_id)
     block = bid if isinstance(bid, BlockBid) else None
     most_lots = bid.quantity_lots if isinstance(bid, Bid) else max(bid.lots)
@@ -245,8 +246,8 @@ def _of_family(view: DeskView, bid: BlockBid) -> str:
     others = view.bids.blocks.by_id.values()
     count = sum(other.exclusive_group == bid.exclusive_group for other in others)
     return (
-        f"It is a block, one of {count} profiles of the day (group {bid.exclusive_group}): the auction takes the "
-        "one that is worth most at its prices."
+        f"It is a block, one of {count} profiles of the day (group {bid.exclusive_group}): the auction takes "
+        "the one that is worth most at its prices."
     )
 
 

@@ -172,7 +172,7 @@ PRICE = (
     Field(
         "price_kind",
         "u1",
-        "REFERENCE: the auction's; IMBALANCE: what deviations cost; EXPECTED: the desk's forecast, for the record",
+        "REFERENCE: the auction's; IMBALANCE: what deviations cost; EXPECTED: what the desk foretells",
         PRICE_KINDS,
     ),
 )

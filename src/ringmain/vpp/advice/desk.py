@@ -222,7 +222,8 @@ class Desk:
             choice = [] if part.unit_id else self._choice(view, history, plan, own, foretold, now_ns, part)
             bids += choice or self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
         return [
-            *expectations(day_ns, prices), forecast_step, plans[0], note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans[0])),
+            *expectations(day_ns, prices), forecast_step, plans[0],
+            note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans[0])),
             *bids, note(BID_STEP, day_ns, gate_ns, outcome, foretold.source, count_bids(bids)),
         ]  # fmt: skip
 
