@@ -1,8 +1,10 @@
 """Folds of what the homes do beside their batteries: loads, roofs, heat stores, and cars at their chargers.
 
 Each asset's day is learnt as a profile of 96 quarter-hours from the census; what it will run is its
-profile, moved on from what it does now. A car is as its link said, with the energy that its first report
-showed.
+profile, moved on from what it does now. Its last weeks are kept by the hour beside that, for better forecasts
+(:mod:`ringmain.vpp.advice.home_forecast`). What heat stores are drained of is learnt from what their meters
+and their stores say, all together, by the hour of the day. A car is as its link said, with the energy that
+its first report showed.
 """
 
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.home_history import HOUR_NS, PERIODS_PER_HOUR, Fading, History
 from ringmain.vpp.messages import (
     CHARGER,
     HEAT_STORE,
@@ -28,9 +31,13 @@ from ringmain.vpp.messages import (
 from ringmain.vpp.rows import rows_of, rows_of_any
 from ringmain.vpp.state import ASSETS, PERIOD_NS, SECOND_NS
 
-PERIODS_PER_DAY = 96
+PERIODS_PER_DAY, HOURS_PER_DAY = 96, 24
 LEARNING = 0.3  # how much of a profile each day replaces
 PERSISTENCE = 0.85  # of a departure from the profile, in a quarter-hour
+HEAT_DOUBT_HOURS = 1.0  # of all stores: so much has to be seen of an hour of the day to count for half
+HEAT_LEARNING = 0.1  # how much of the heat stores' day each day replaces
+FADING_KINDS = (SOLAR, LOAD)
+HELD_BACK_W = 20  # a roof that gives no less than so much below what it may is held back by that
 KINDS = ((SolarRegistered, SOLAR), (ChargerRegistered, CHARGER), (HeatStoreRegistered, HEAT_STORE),
          (LoadRegistered, LOAD))  # fmt: skip
 RUNS_BY_ITSELF = (SOLAR, LOAD, HEAT_STORE)
@@ -79,11 +86,16 @@ class Homes:
     kind, node_id, import_limit_w, efficiency_permille : int64 arrays of shape (ASSETS,)
         By asset id; kind 0: not in the fleet.
     capacity_wh, floor_wh : int64 arrays of shape (ASSETS,)
-        Of heat stores: the ends of comfort.
+        Of heat stores: the ends of comfort; of chargers, the largest car.
+    export_limit_w, discharge_permille, wear_ticks : int64 arrays of shape (ASSETS,)
+        Of chargers that give, too.
     power_w : float array of shape (ASSETS,)
         As of the last census.
     cars : dict of int to list of Car
         By charger, the newest last; two at most.
+    history : History
+    fading : dict of int to Fading
+        By kind: how fast a departure from the profile fades.
     """
 
     def __init__(self) -> None:
@@ -91,10 +103,17 @@ class Homes:
             (4, ASSETS), np.int64
         )
         self.capacity_wh, self.floor_wh = np.zeros((2, ASSETS), np.int64)
+        self.export_limit_w, self.discharge_permille, self.wear_ticks = np.zeros((3, ASSETS), np.int64)
         self.power_w, self.energy_wh = np.zeros((2, ASSETS))
         self.measured_period = -1
         self.cars: dict[int, list[Car]] = {}
         self._profile_w = np.full((ASSETS, PERIODS_PER_DAY), np.nan, np.float32)
+        self.history, self.fading = History(), {kind: Fading() for kind in FADING_KINDS}
+        self._is_heard, self._usual_w = np.zeros(ASSETS, np.bool_), np.full(ASSETS, np.nan)
+        self._meter_wh, self._metered_ns = np.zeros(ASSETS, np.int32), np.zeros(ASSETS, np.int64)
+        self._mean_w, self._usual_mean_w = np.full((2, ASSETS), np.nan)
+        self._mean_profile_w = np.full((ASSETS, PERIODS_PER_DAY), np.nan, np.float32)
+        self._heat_wh, self._heat_could_wh = np.zeros((2, HOURS_PER_DAY))  # by hour of the day
 
     def fold(self, events: Any) -> None:
         """Follow registrations, the census and the cars."""
@@ -105,7 +124,13 @@ class Homes:
             if record is not SolarRegistered:
                 self.import_limit_w[rows["asset_id"]] = rows["import_limit_w"]
             if record is ChargerRegistered:
-                self.efficiency_permille[rows["asset_id"]] = rows["charge_efficiency_permille"]
+                ids = rows["asset_id"]
+                self.efficiency_permille[ids] = rows["charge_efficiency_permille"]
+                self.discharge_permille[ids] = rows["discharge_efficiency_permille"]
+                self.export_limit_w[ids], self.wear_ticks[ids] = (
+                    rows["export_limit_w"], rows["wear_price_ticks"]
+                )  # fmt: skip
+                self.capacity_wh[ids] = rows["energy_capacity_wh"]
             if record is HeatStoreRegistered:
                 capacity_wh = rows["energy_capacity_wh"].astype(np.int64)
                 self.capacity_wh[rows["asset_id"]] = capacity_wh
@@ -132,15 +157,9 @@ class Homes:
             cars[-1].unplugged_ns = int(row["time_ns"])
 
     def _learn(self, measured: Any) -> None:
-        ids, power_w = measured["asset_id"], measured["power_w"].astype(float)
-        self.power_w[ids], self.energy_wh[ids] = power_w, measured["energy_wh"]
         periods = measured["time_ns"] // PERIOD_NS
-        self.measured_period = max(self.measured_period, int(periods.max()))
-        is_heard = measured["quality"] <= 2  # FRESH or LATE
-        ids, places = ids[is_heard], periods[is_heard] % PERIODS_PER_DAY
-        old = self._profile_w[ids, places]
-        fresh = power_w[is_heard]
-        self._profile_w[ids, places] = np.where(np.isnan(old), fresh, old + LEARNING * (fresh - old))
+        for period in np.unique(periods).tolist():
+            self._take(measured[periods == period], period)
         for asset_id, time_ns, measured_ns, energy_wh in zip(
             *(measured[name].tolist() for name in ("asset_id", "time_ns", "measured_ns", "energy_wh")),
             strict=True,
@@ -150,6 +169,73 @@ class Homes:
                 cars[-1].start_wh = energy_wh
                 cars[-1].from_period = time_ns // PERIOD_NS + 1
 
+    def _take(self, measured: Any, period: int) -> None:
+        """Take the census of a quarter-hour's begin, or a part of it."""
+        if period > self.measured_period:
+            self._settle()
+        ids, power_w = measured["asset_id"], measured["power_w"].astype(float)
+        is_heard = measured["quality"] <= 2  # FRESH or LATE
+        self._learn_heat(measured[is_heard], period)
+        self.power_w[ids], self.energy_wh[ids] = power_w, measured["energy_wh"]
+        self.measured_period = max(self.measured_period, period)
+        self._is_heard[ids] = is_heard
+        old = self._profile_w[ids, period % PERIODS_PER_DAY]
+        self._usual_w[ids] = old
+        learnt = np.where(np.isnan(old), power_w, old + LEARNING * (power_w - old))
+        self._profile_w[ids, period % PERIODS_PER_DAY] = np.where(is_heard, learnt, old)
+        self._learn_means(measured, period, is_heard)
+
+    def _learn_means(self, measured: Any, period: int, is_heard: Any) -> None:
+        """Learn what loads and roofs ran in the mean since the last census, by their meters."""
+        runs = np.isin(self.kind[measured["asset_id"]], FADING_KINDS)
+        measured, is_heard = measured[runs], is_heard[runs]
+        ids = measured["asset_id"]
+        given_wh = self._given_wh(measured)
+        elapsed_ns = measured["measured_ns"] - self._metered_ns[ids]
+        is_known = is_heard & (np.abs(elapsed_ns - PERIOD_NS) <= PERIOD_NS // 3)
+        mean_w = given_wh * HOUR_NS / np.maximum(elapsed_ns, 1)
+        self._metered_ns[ids] = measured["measured_ns"]
+        self._mean_w[ids] = mean_w = np.where(is_known, mean_w, np.nan)
+        place = (period - 1) % PERIODS_PER_DAY
+        self._usual_mean_w[ids] = old = self._mean_profile_w[ids, place]
+        learnt = np.where(np.isnan(old), mean_w, old + LEARNING * (mean_w - old))
+        self._mean_profile_w[ids, place] = np.where(is_known, learnt, old)
+        held_back = _is_held_back(measured, self.kind[ids])
+        self.history.fold(ids, period - 1, np.where(held_back, np.nan, mean_w))
+
+    def _settle(self) -> None:
+        """Learn from the whole census of the quarter-hour before, now that the next one has come."""
+        for kind, fading in self.fading.items():
+            ids = self.of(kind)
+            power_w = np.where(self._is_heard[ids], self.power_w[ids], np.nan)
+            fading.learn(
+                self.measured_period, power_w, self._usual_w[ids], self._mean_w[ids], self._usual_mean_w[ids]
+            )
+
+    def _given_wh(self, measured: Any) -> Any:
+        """Return what assets gave since their meters were last seen, and see them; below zero: took."""
+        ids, meter_wh = measured["asset_id"], measured["metered_wh"]
+        given_wh = meter_wh - self._meter_wh[ids]  # of int32: right where a meter has run over
+        self._meter_wh[ids] = meter_wh
+        return given_wh.astype(np.int64)
+
+    def _learn_heat(self, measured: Any, period: int) -> None:
+        """Learn what heat stores were drained of since the last census: what they drew less what they kept."""
+        ids = measured["asset_id"]
+        stores = self.kind[ids] == HEAT_STORE
+        ids, rows = ids[stores], measured[stores]
+        drawn_wh = -self._given_wh(rows)
+        elapsed_ns = rows["measured_ns"] - self._metered_ns[ids]
+        counts = self._is_heard[ids] & (np.abs(elapsed_ns - PERIOD_NS) <= PERIOD_NS // 3)
+        drained_wh = drawn_wh - (rows["energy_wh"] - self.energy_wh[ids])
+        self._metered_ns[ids] = rows["measured_ns"]
+        if counts.any():
+            hour = (period - 1) % PERIODS_PER_DAY // PERIODS_PER_HOUR
+            keep = 1 - HEAT_LEARNING / PERIODS_PER_HOUR
+            self._heat_wh[hour] = keep * self._heat_wh[hour] + drained_wh[counts].sum()
+            could_wh = self.import_limit_w[ids[counts]] @ elapsed_ns[counts] / HOUR_NS
+            self._heat_could_wh[hour] = keep * self._heat_could_wh[hour] + could_wh
+
     def of(self, *kinds: int) -> Any:
         """Return the ids of the assets of some kinds, int64 array of shape (n,)."""
         return np.flatnonzero(np.isin(self.kind, kinds))
@@ -157,7 +243,7 @@ class Homes:
     def foretold_w(self, asset_ids: Any, periods: Any) -> Any:
         """Return what assets will run by themselves, float array of shape (n, m).
 
-        A heat store draws evenly. A profile that is not known yet is what the asset does now. What it does
+        A heat store draws what it is drained of. A profile that is not known yet is what the asset does now. What it does
         now, less its profile, fades by PERSISTENCE each quarter-hour.
         """
         now = self.measured_period
@@ -169,20 +255,45 @@ class Homes:
         foretold = profile + off * PERSISTENCE ** np.maximum(periods - now, 0)
         is_solar = (self.kind[asset_ids] == SOLAR)[:, None]
         is_heat = self.kind[asset_ids] == HEAT_STORE
-        foretold[is_heat] = -self.heat_demand_w(asset_ids[is_heat])[:, None]
+        foretold[is_heat] = -self.heat_demand_w(asset_ids[is_heat], periods // PERIODS_PER_HOUR)
         return np.where(is_solar, np.maximum(foretold, 0.0), np.minimum(foretold, 0.0))
 
-    def heat_demand_w(self, asset_ids: Any) -> Any:
-        """Return what heat stores draw in the mean, float array of shape (n,).
+    def heat_demand_w(self, asset_ids: Any, hours: Any) -> Any:
+        """Return what heat stores are drained of in some hours, float array of shape (n, m).
 
-        It is what all of them have drawn, as a share of their power: one alone is seen too seldom.
+        It is what all of them are at that hour of the day, as a share of their power: one alone is seen too
+        seldom. An hour of which little is known is taken to be as the mean of what all have drawn.
+
+        Parameters
+        ----------
+        hours : int64 array of shape (m,)
+            Since 1970.
         """
+        mean = self._heat_share()
+        stores = self.of(HEAT_STORE)
+        doubt_wh = HEAT_DOUBT_HOURS * float(self.import_limit_w[stores].sum())
+        shares = (self._heat_wh + doubt_wh * mean) / np.maximum(self._heat_could_wh + doubt_wh, 1.0)
+        return np.outer(self.import_limit_w[asset_ids], np.maximum(shares, 0.0)[hours % HOURS_PER_DAY])
+
+    def even_heat_w(self, asset_ids: Any) -> Any:
+        """Return what heat stores are drained of in the mean of a day, float array of shape (n,)."""
+        return self._heat_share() * self.import_limit_w[asset_ids]
+
+    def _heat_share(self) -> float:
+        """Return what all heat stores have drawn in the mean, as a share of their power."""
         stores = self.of(HEAT_STORE)
         seen_w, limits_w = self._profile_w[stores].astype(float), self.import_limit_w[stores].astype(float)
         is_seen = ~np.isnan(seen_w)
-        could_w = (is_seen * limits_w[:, None]).sum()
-        share = -np.nansum(seen_w) / could_w if could_w else 0.0
-        return share * self.import_limit_w[asset_ids]
+        could_w = float((is_seen * limits_w[:, None]).sum())
+        return -float(np.nansum(seen_w)) / could_w if could_w else 0.0
+
+    def profile_w(self, asset_ids: Any, periods: Any) -> Any:
+        """Return the profiles when quarter-hours begin, float array of shape (n, m); NaN where unknown."""
+        return self._profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)
+
+    def mean_profile_w(self, asset_ids: Any, periods: Any) -> Any:
+        """Return loads' and roofs' profiles in the mean of quarter-hours, (n, m); NaN where unknown."""
+        return self._mean_profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)
 
     def charging_w(self, car: Car, periods: Any) -> Any:
         """Return what a car would draw by itself, at once and at full power, int64 array of shape (m,).
@@ -202,3 +313,9 @@ class Homes:
         drawn_wh = np.clip(left_wh - begun, 0, limit_w // 4)
         drawn = np.where((periods >= car.from_period) & (periods < last), -4 * drawn_wh, 0)
         return drawn.astype(np.int64)
+
+
+def _is_held_back(measured: Any, kinds: Any) -> Any:
+    """Tell which roofs give less than they could because they were told to."""
+    desired_w, power_w = measured["desired_power_w"], measured["power_w"]
+    return (kinds == SOLAR) & (power_w >= desired_w - HELD_BACK_W)

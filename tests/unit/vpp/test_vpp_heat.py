@@ -41,7 +41,7 @@ def test_heat_is_bought_as_cheaply_as_can_be_within_comfort(seed):
     demand_w, prices = int(dice.integers(200, 700)), dice.integers(500, 9_000, 36)
     stored_wh = dice.integers(int(LOWEST_WH) + 700, int(HIGHEST_WH), 5).tolist()
     homes = homes_with(stored_wh, demand_w)
-    ids, power_w = plan_heat(homes, prices, prices[:0])
+    ids, power_w = plan_heat(homes, 0, prices, prices[:0])
     assert ids.tolist() == [1, 2, 3, 4, 5]
     assert (power_w <= 0).all() and (power_w >= -LIMIT_W).all()
     levels = np.array(stored_wh)[:, None] - np.cumsum(power_w + demand_w, axis=1)
@@ -54,19 +54,19 @@ def test_heat_is_bought_as_cheaply_as_can_be_within_comfort(seed):
 def test_the_next_days_prices_count_for_what_is_left_until_then():
     homes = homes_with([5_000], 400)
     dear = np.full(12, 8_000)
-    _, soon = plan_heat(homes, dear, np.full(24, 1_000))
-    _, late = plan_heat(homes, dear, np.full(24, 9_000))
+    _, soon = plan_heat(homes, 0, dear, np.full(24, 1_000))
+    _, late = plan_heat(homes, 0, dear, np.full(24, 9_000))
     assert soon.shape == late.shape == (1, 12)
     assert soon.sum() > late.sum()
 
 
 def test_nothing_known_and_no_stores_plan_nothing():
-    assert plan_heat(Homes(), np.full(24, 100), np.full(24, 100))[1].shape == (0, 24)
+    assert plan_heat(Homes(), 0, np.full(24, 100), np.full(24, 100))[1].shape == (0, 24)
     homes = homes_with([5_000], 0)
     homes._profile_w[:] = np.nan
-    assert not plan_heat(homes, np.full(24, 100), np.full(24, 100))[1].any()
+    assert not plan_heat(homes, 0, np.full(24, 100), np.full(24, 100))[1].any()
 
 
 def test_a_store_below_comfort_is_filled_as_fast_as_it_can():
-    _, power_w = plan_heat(homes_with([0], 300), np.array([9_000, 100, 100]), np.full(3, 50))
+    _, power_w = plan_heat(homes_with([0], 300), 0, np.array([9_000, 100, 100]), np.full(3, 50))
     assert power_w[0, 0] == -LIMIT_W

@@ -4,7 +4,7 @@ It learns from every home at once, in shares of each home's own scale, and knows
 that joined this week is forecast by what the others did.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightgbm
@@ -29,10 +29,16 @@ class GlobalModel:
     """Quantiles of all series of one kind, learnt from all of them.
 
     The same examples give the same model: one thread, fixed seeds.
+
+    Parameters
+    ----------
+    most_examples : int
+        That it learns from, drawn from all of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_examples: int = MOST_EXAMPLES) -> None:
         self._trees: dict[int, list[Any]] = {}
+        self._most_examples = most_examples
 
     def fit(self, seen: Sequence[Features], actual_kw: Sequence[Any]) -> None:
         """Learn from the examples of all homes.
@@ -44,6 +50,12 @@ class GlobalModel:
         actual_kw : sequence of float64 arrays of shape (n_origins, n_leads)
             NaN where it isn't known.
         """
+        for _ in self.fit_in_steps(seen, actual_kw):
+            pass
+
+    def fit_in_steps(self, seen: Sequence[Features], actual_kw: Sequence[Any]) -> Iterator[None]:
+        """Do as :meth:`fit`, pausing after each quantile's trees; what it forecasts changes at the end."""
+        grown: dict[int, list[Any]] = {}
         for part in (NEXT_HOUR, LATER):
             leads = _part(seen[0].leads, part)
             off = [
@@ -52,7 +64,11 @@ class GlobalModel:
             ]
             x = [each.x[:, leads].reshape(-1, each.x.shape[2]) for each in seen]
             if leads.size and sum(map(len, off)):
-                self._trees[part] = _grown(np.concatenate(x), np.concatenate(off), TREES[part])
+                grown[part] = []
+                for trees in _grown(np.concatenate(x), np.concatenate(off), TREES[part], self._most_examples):
+                    grown[part].append(trees)
+                    yield
+        self._trees |= grown
 
     def forecast(self, seen: Features) -> Any:
         """Return quantiles of the power, kW, float64 array of shape (n_origins, n_leads, len(QUANTILES))."""
@@ -73,9 +89,11 @@ def _part(leads: Any, part: int) -> Any:
     return np.flatnonzero(leads == 0 if part == NEXT_HOUR else leads > 0)
 
 
-def _grown(x: Any, y: Any, trees: int) -> list[Any]:
+def _grown(x: Any, y: Any, trees: int, most_examples: int) -> Iterator[Any]:
+    """Grow the trees of one quantile after the other."""
     rows = np.flatnonzero(~np.isnan(y))
-    if rows.size > MOST_EXAMPLES:
-        rows = np.sort(np.random.default_rng(1).choice(rows, MOST_EXAMPLES, replace=False))
+    if rows.size > most_examples:
+        rows = np.sort(np.random.default_rng(1).choice(rows, most_examples, replace=False))
     data = lightgbm.Dataset(x[rows], y[rows], params=SETTINGS, free_raw_data=False)
-    return [lightgbm.train(SETTINGS | {"alpha": share}, data, trees) for share in LEARNT]
+    for share in LEARNT:
+        yield lightgbm.train(SETTINGS | {"alpha": share}, data, trees)

@@ -1,8 +1,9 @@
 """When heat stores are to run: in the cheapest hours that keep them within comfort.
 
-A store is drained evenly, by what all stores draw in the mean. Hour by hour, what would be missing at its
-lower end of comfort is bought in the cheapest hour before, as far as power and the upper end leave room: each
-Wh is bought as cheaply as can be, since an earlier need has no other hours than a later one has too.
+A store is drained as all stores are at that hour of the day, in the mean. Hour by hour, what would be
+missing at its lower end of comfort is bought in the cheapest hour before, as far as power and the upper end
+leave room: each Wh is bought as cheaply as can be, since an earlier need has no other hours than a later one
+has too.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.jit import kernel
-from ringmain.vpp.advice.forecast import Prices
+from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.home_views import Homes
 from ringmain.vpp.messages import HEAT_STORE
 
@@ -18,11 +19,13 @@ MARGIN = 0.15  # of the comfort band that a plan stays above its lower end
 TOP_MARGIN = 0.3  # ... and below its upper end: who is drained less than foretold is full too early
 
 
-def plan_heat(homes: Homes, price_ticks: Prices, next_ticks: Prices) -> tuple[Any, Any]:
+def plan_heat(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices) -> tuple[Any, Any]:
     """Plan all heat stores from what they hold now.
 
     Parameters
     ----------
+    start_ns : int
+        Start of the first hour of `price_ticks`.
     price_ticks : int64 array of shape (n_hours,)
     next_ticks : int64 array of shape (n,)
         What the hours after them are taken to cost.
@@ -39,10 +42,10 @@ def plan_heat(homes: Homes, price_ticks: Prices, next_ticks: Prices) -> tuple[An
     floor_wh, capacity_wh = homes.floor_wh[ids].astype(float), homes.capacity_wh[ids].astype(float)
     band_wh = capacity_wh - floor_wh
     floor_wh, capacity_wh = floor_wh + MARGIN * band_wh, capacity_wh - TOP_MARGIN * band_wh
-    levels = np.zeros(ahead_ticks.size)
+    levels, hours = np.zeros(ahead_ticks.size), np.arange(ahead_ticks.size) + start_ns // HOUR_NS
     run_cheaply(
-        homes.energy_wh[ids], homes.heat_demand_w(ids), homes.import_limit_w[ids].astype(float), floor_wh,
-        capacity_wh, ahead_ticks, levels, drawn_wh,
+        homes.energy_wh[ids], homes.heat_demand_w(ids, hours), homes.import_limit_w[ids].astype(float),
+        floor_wh, capacity_wh, ahead_ticks, levels, drawn_wh,
     )  # fmt: skip
     return ids, -np.rint(drawn_wh[:, : len(price_ticks)]).astype(np.int64)  # in an hour: as many W as Wh
 
@@ -56,7 +59,7 @@ def run_cheaply(
     for i in range(stored_wh.size):
         held_wh = stored_wh[i]
         for hour in range(price_ticks.size):
-            held_wh -= demand_w[i]
+            held_wh -= demand_w[i, hour]
             levels[hour] = held_wh
         for hour in range(price_ticks.size):
             while levels[hour] < floor_wh[i]:

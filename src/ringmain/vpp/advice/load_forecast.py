@@ -5,7 +5,7 @@ rule looks back at what they said in the last weeks, all of it about hours that 
 chooses for every series and group of leads. See docs/explanation/forecasts.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS
-from ringmain.vpp.advice.global_model import GlobalModel
+from ringmain.vpp.advice.global_model import MOST_EXAMPLES, GlobalModel
 from ringmain.vpp.advice.known import Known
-from ringmain.vpp.advice.local_model import LEAD_GROUPS, QUANTILES, LocalModel, lead_group
+from ringmain.vpp.advice.local_model import LEAD_GROUPS, LEAST_EXAMPLES, QUANTILES, LocalModel, lead_group
 from ringmain.vpp.advice.metered import SOLAR, Features, Metered, features
 
 NAIVE, LOCAL, GLOBAL, BOTH = 0, 1, 2, 3  # candidates; BOTH is the mean of the two models
@@ -45,14 +45,17 @@ class FleetForecast:
         Hours after the origin, from 0 on.
     is_global : bool
         Whether there is a global model; without it the local ones are all there is.
+    least_examples, most_examples : int
+        Of each lead, before a local model says anything; and in all, that the global one learns from.
     """
 
     def __init__(
-        self, series: Sequence[Metered], weather: Mapping[str, Known], leads: Any, is_global: bool = True
-    ) -> None:
+        self, series: Sequence[Metered], weather: Mapping[str, Known], leads: Any, is_global: bool = True,
+        least_examples: int = LEAST_EXAMPLES, most_examples: int = MOST_EXAMPLES,
+    ) -> None:  # fmt: skip
         self.series, self.weather, self.leads = list(series), weather, np.asarray(leads, np.int64)
-        self._local = [LocalModel() for _ in self.series]
-        self._global = GlobalModel() if is_global else None
+        self._local = [LocalModel(least_examples) for _ in self.series]
+        self._global = GlobalModel(most_examples) if is_global else None
         self._seen: list[list[Features]] = [[] for _ in self.series]
         self._said: list[Any] = []
         self.choice = np.full((len(self.series), len(LEAD_GROUPS)), NAIVE)
@@ -66,16 +69,23 @@ class FleetForecast:
         with_global : bool
             False leaves the model of the fleet as it is: it costs several times the local ones.
         """
+        for _ in self.fit_in_steps(now_ns, with_global):
+            pass
+
+    def fit_in_steps(self, now_ns: int, with_global: bool = True) -> Iterator[None]:
+        """Do as :meth:`fit`, with pauses between parts that take a second at most."""
         if not self._seen[0]:
             return
         seen = [_joined(blocks) for blocks in self._seen]
         actual = [each.meter.at(past.target_ns, now_ns) for each, past in zip(self.series, seen, strict=True)]
         self._choose(now_ns, seen[0], actual)
+        yield
         for model, past, truth in zip(self._local, seen, actual, strict=True):
             recent = past.origin_ns >= now_ns - LOCAL_DAYS * DAY_NS
             model.fit(past.part(recent), truth[recent])
+            yield
         if self._global is not None and with_global:
-            self._global.fit(seen, actual)
+            yield from self._global.fit_in_steps(seen, actual)
 
     def run(self, origin_ns: Any) -> Any:
         """Forecast from each of some origins on, and remember what was said.

@@ -36,10 +36,16 @@ class LocalModel:
 
     Costs a fraction of a second to fit on months of hours and less than a millisecond to run, needs neither
     other homes nor a library of trees: it can live on the device.
+
+    Parameters
+    ----------
+    least_examples : int
+        Of each lead, before it says anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, least_examples: int = LEAST_EXAMPLES) -> None:
         self._lines: dict[int, _Line] = {}
+        self._least_examples = least_examples
 
     def fit(self, seen: Features, actual_kw: Any) -> None:
         """Learn from examples, the oldest first.
@@ -54,7 +60,7 @@ class LocalModel:
         off = actual_kw / seen.scale_kw[:, None] - seen.column(PRIOR)
         for group, leads in _groups(seen):
             usable = ~np.isnan(off[:, leads])
-            if usable.sum() >= LEAST_EXAMPLES * leads.size:
+            if usable.sum() >= self._least_examples * leads.size:
                 self._lines[group] = _Line(
                     x[:, leads][usable], off[:, leads][usable], hour[:, leads][usable], leads.size
                 )

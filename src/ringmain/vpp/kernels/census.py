@@ -5,10 +5,13 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
 from ringmain.vpp.kernels.estimates import quality
+from ringmain.vpp.kernels.units import signed
 from ringmain.vpp.messages import AssetMeasured
 from ringmain.vpp.state import ACTIVE, TWINS_PER_TIMER
 
 ASSET_MEASURED, ASSET_MEASURED_RECORD = AssetMeasured.kind, AssetMeasured.dtype
+
+HALF = 2**31
 
 
 @kernel
@@ -36,4 +39,11 @@ def tell_twin(fleet: Any, asset_id: int, now_ns: int, told: Any) -> None:
     told.measured_ns = twin.measured_ns
     told.energy_wh = twin.energy_wh
     told.desired_power_w = twin.desired_power_w
+    told.metered_wh = wrapped(signed(twin.discharged_wh) - signed(twin.charged_wh))
     told.quality = quality(fleet, twin, now_ns)
+
+
+@kernel
+def wrapped(energy_wh: int) -> int:
+    """Return an energy as an i4 holds it: meters run on, and a difference of two is right all the same."""
+    return (energy_wh + HALF) % (2 * HALF) - HALF
