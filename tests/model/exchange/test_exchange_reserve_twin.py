@@ -44,7 +44,8 @@ def block(desk, dice, number, second):
     """Define and open a block that is traded for 20 s or so, and delivered for 60 s."""
     auction, closure = (second + 10) * SECOND + dice.randrange(SECOND), (second + 20) * SECOND
     terms = {
-        "buyer_account_id": dice.choice([5, 5, 5, 6]), "delivery_duration_s": dice.choice([1, 30, 60, 60, 60]),
+        "buyer_account_id": dice.choice([5, 5, 5, 6]),
+        "delivery_duration_s": dice.choice([1, 30, 60, 60, 60]),
         "activation_ticks": dice.choice([0, 1, 3_601, 3_601, 10_007, s.PRICE_TICKS_MAX]),
     }  # fmt: skip
     terms["activation_max_s"] = min(dice.choice([0, 20, 60, 60]), terms["delivery_duration_s"])
