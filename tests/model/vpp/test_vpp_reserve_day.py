@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_vpp_day
 from test_vpp_day import BATTERIES, LOT_W, Day, award
 
 from ringmain.vpp.advice.desk import Desk
@@ -183,8 +184,10 @@ def test_energy_waits_for_the_reserve_as_long_as_it_can() -> None:
 
 @pytest.fixture(scope="module")
 def shadowed() -> ReserveDay:
-    """The day until its energy is sold, a tenth of the sites in shadow."""
-    day = ReserveDay(seed=6)
+    """The day until its energy is sold, a tenth of the sites in shadow; lots are small enough for one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(test_vpp_day, "LOT_W", 2_000)
+        day = ReserveDay(seed=6)
     shadow = {"submit_mode": SUBMIT_SHADOW, "product_id": 0}
     day.send(DESK, [SetSubmitMode(unit_id=1 + n, **shadow) for n in range(SHADOWED)])
     day.run_until(MIDNIGHT_NS - 10 * HOUR_NS)
@@ -201,6 +204,7 @@ def test_a_unit_in_shadow_idles_and_its_bids_are_noted_as_its_own(shadowed: Rese
     for bid in shadowed.view.bids.by_id.values():
         assert (bid.ending == "SHADOWED") == (bid.unit_id != 0)
         assert bid.unit_id in range(SHADOWED + 1)
+    assert any(bid.unit_id for bid in shadowed.view.bids.by_id.values())
 
 
 def test_what_is_sold_of_the_fleet_is_without_it(shadowed: ReserveDay) -> None:
