@@ -1,12 +1,14 @@
 """The fleet's reserve in a report: what it held, what was called of it, and how well it followed."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.kernels.money import TICK_WH_PER_MINOR
 from ringmain.vpp.reserve_messages import ReserveActivated, ReserveDefined, ReserveKept, ReservePaid
-from ringmain.world.calendar import SECOND_NS
+from ringmain.world.calendar import HOUR_NS, SECOND_NS
 from ringmain.world.recorded import MINOR_PER_EURO, Rows
 
 RECORDS = (ReserveActivated, ReserveDefined, ReserveKept, ReservePaid)
@@ -18,11 +20,26 @@ def reserve_ids(events: Rows) -> Any:
     return events.of(ReserveDefined)["product_id"]
 
 
-def held_minor(events: Rows) -> dict[int, int]:
-    """Return what holding reserve has brought, by start of quarter-hour, nanoseconds."""
-    kept = events.of(ReserveKept)
-    starts_ns = (kept["period_start_s"].astype(np.int64) * SECOND_NS).tolist()
-    return dict(zip(starts_ns, kept["availability_minor"].tolist(), strict=True))
+def apart_minor(events: Rows, price_ticks: Mapping[int, int]) -> dict[int, int]:
+    """Return by how much reserve has raised income, by start of quarter-hour, nanoseconds.
+
+    It is what was paid for holding it and for calls, less what the called energy would have brought at
+    the auction's price.
+
+    Parameters
+    ----------
+    price_ticks : mapping of int to int
+        Start of hour, nanoseconds, to the auction's price.
+    """
+    apart: dict[int, int] = defaultdict(int)
+    for row in events.of(ReserveKept):
+        start_ns = int(row["period_start_s"]) * SECOND_NS
+        worth_ticks = price_ticks.get(start_ns - start_ns % HOUR_NS, 0)
+        apart[start_ns] += int(row["availability_minor"])
+        apart[start_ns] -= int(row["activated_wh"]) * worth_ticks // TICK_WH_PER_MINOR
+    for row in events.of(ReservePaid):
+        apart[int(row["period_start_ns"])] += int(row["amount_minor"])
+    return apart
 
 
 def fleet_reserve(events: Rows, metered: Any, baseline_wh: Mapping[int, int]) -> dict[str, Any]:
@@ -46,8 +63,8 @@ def fleet_reserve(events: Rows, metered: Any, baseline_wh: Mapping[int, int]) ->
     called_mwh = sum(abs(row["called_mwh"]) for row in called)
     missed_mwh = sum(abs(row["given_mwh"] - row["called_mwh"]) for row in called)
     return {
-        "up_mw_hours": sum(row["up_mw"] for row in quarters) / QUARTERS_PER_HOUR,
-        "down_mw_hours": sum(row["down_mw"] for row in quarters) / QUARTERS_PER_HOUR,
+        **_held(quarters, "up_mw"),
+        **_held(quarters, "down_mw"),
         "availability_eur": sum(row["availability_eur"] for row in quarters),
         "activation_eur": int(events.of(ReservePaid)["amount_minor"].sum()) / MINOR_PER_EURO,
         "calls": int((events.of(ReserveActivated)["power_w"] != 0).sum()),
@@ -57,6 +74,12 @@ def fleet_reserve(events: Rows, metered: Any, baseline_wh: Mapping[int, int]) ->
         "short_quarters": sum(row["short_up_mw"] > 0 or row["short_down_mw"] > 0 for row in quarters),
         "quarters": quarters,
     }
+
+
+def _held(quarters: Sequence[dict[str, Any]], name: str) -> dict[str, float]:
+    """Return what was held of a direction on average, over quarter-hours with any reserve, and in all."""
+    held = sum(row[name] for row in quarters)
+    return {name: held / max(1, len(quarters)), f"{name}_hours": held / QUARTERS_PER_HOUR}
 
 
 def _quarters(kept: Any, metered: Any, baseline_wh: Mapping[int, int]) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ def forecasts(plan: Plan, told: Told) -> dict[int, int]:
 
 
 def foresight(
-    plan: Plan, told: Told, statements: Sequence[Statement], held_minor: Mapping[int, int]
+    plan: Plan, told: Told, statements: Sequence[Statement], reserve_minor: Mapping[int, int]
 ) -> list[dict[str, Any]]:
     """Return what the fleet earned on each day that was lived whole, and what was to be earned.
 
@@ -113,9 +113,9 @@ def foresight(
     (:func:`ringmain.vpp.advice.planner.end_value_ticks` of the day's auction prices). `perfect` is what
     the same planner would have added for the same batteries, from the same energies, had it known the
     auction's prices and traded all of it at them. `share` is the one through the other. It may be above
-    1: the books trade at other prices than the auction. What is paid for holding reserve is no part of
-    either: `held_minor`, by start of quarter-hour, is taken off the awards. So a fleet that rather sells
-    reserve than energy has a smaller share, and more money.
+    1: the books trade at other prices than the auction. What reserve brings is no part of either:
+    `reserve_minor`, by start of quarter-hour, is taken off, so that energy that was called counts at the
+    auction's price. A fleet that rather sells reserve than energy has a smaller share, and more money.
     """
     fleet = np.array([tuple(row) for row in plan.fleet], ASSET).view(np.recarray)
     days = []
@@ -127,7 +127,7 @@ def foresight(
             continue
         perfect = int(Planner(prices, prices).gain(fleet, stored[0]).sum()) // TICK_WH_PER_MINOR
         lived = [s for s in statements if begin_ns <= s.period_start_ns < begin_ns + DAY_NS]
-        income = sum(s.income_minor - held_minor.get(s.period_start_ns, 0) for s in lived)
+        income = sum(s.income_minor - reserve_minor.get(s.period_start_ns, 0) for s in lived)
         kept = int(((stored[1] - stored[0]) * end_value_ticks(fleet, prices)).sum()) // TICK_WH_PER_MINOR
         begin_wh, end_wh = (told.cars_ahead_wh.get(at_ns, 0) for at_ns in (begin_ns, begin_ns + DAY_NS))
         kept += (end_wh - begin_wh) * max(0, int(prices.min())) // TICK_WH_PER_MINOR

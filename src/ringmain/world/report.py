@@ -108,13 +108,14 @@ def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
 def _reserve(blocks: list[dict[str, Any]]) -> str:
     sums = reserve_sums(blocks)
     return (
-        f"{sums['mw_hours']:,.0f} MW and hours held for {sums['availability_eur']:,.2f} EUR; "
+        f"{sums['up_mw']:,.1f} MW up and {sums['down_mw']:,.1f} MW down held on average for "
+        f"{sums['availability_eur']:,.2f} EUR; "
         f"{sums['calls']:.0f} calls, {sums['called_mwh']:,.1f} MWh for {sums['activation_eur']:,.2f} EUR"
     )
 
 
 def _fleet_reserve(reserve: dict[str, Any]) -> str:
-    held = f"{reserve['up_mw_hours']:,.2f} MW and hours up, {reserve['down_mw_hours']:,.2f} down"
+    held = f"held {reserve['up_mw']:.2f} MW up and {reserve['down_mw']:.2f} MW down on average"
     followed = reserve["followed_share"]
     called = "nothing was called" if followed is None else (
         f"{reserve['called_mwh']:.3f} MWh called, {reserve['activation_eur']:+,.2f} EUR, "

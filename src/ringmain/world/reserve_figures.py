@@ -95,12 +95,13 @@ def _mwh(settled: Any) -> float:
 
 
 def reserve_sums(blocks: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return what all blocks come to."""
-    names = ("calls", "availability_eur", "called_mwh", "activation_eur", "fleet_availability_eur",
-             "fleet_called_mwh", "fleet_activation_eur")  # fmt: skip
-    hours = calendar.BLOCK_HOURS
+    """Return what all blocks come to, and what of each direction was held on average."""
+    names = ("calls", "availability_eur", "called_mwh", "activation_eur")
+    held = {
+        f"{direction}_mw": [block["mw"] for block in blocks if block["direction"] == direction]
+        for direction in ("up", "down")
+    }
     return {
         **{name: sum(block[name] for block in blocks) for name in names},
-        "mw_hours": sum(block["mw"] for block in blocks) * hours,
-        "fleet_mw_hours": sum(block["fleet_mw"] for block in blocks) * hours,
+        **{name: sum(lots) / len(lots) for name, lots in held.items()},
     }

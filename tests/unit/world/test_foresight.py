@@ -54,7 +54,7 @@ def test_a_day_that_earned_what_was_to_be_earned_has_the_whole_share(plan):
     (first, second) = foresight(plan, days, statements, {})
     assert first["share"] == 1 and second["earned_eur"] == 0
     (first, _) = foresight(plan, days, statements, {BEGIN_NS: whole // 4, BEGIN_NS + DAY_NS: 10**9})
-    assert first["share"] == pytest.approx(0.75, abs=1e-3)  # what holding reserve brought is left out
+    assert first["share"] == pytest.approx(0.75, abs=1e-3)  # what reserve brought is left out
 
 
 def test_what_is_stored_counts_for_what_it_costs_to_store_again(plan):

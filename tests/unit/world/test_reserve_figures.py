@@ -58,7 +58,8 @@ def test_a_blocks_line_says_what_was_held_called_and_paid_and_the_fleets_part():
     assert (line["calls"], line["most_mw"]) == (1, 0.8)
     assert (line["called_mwh"], line["fleet_called_mwh"]) == (pytest.approx(0.3), pytest.approx(0.1))
     assert (none["price_eur"], none["mw"], none["calls"]) == (None, 0, 0)
-    assert reserve_sums(lines)["mw_hours"] == 8.0
+    sums = reserve_sums(lines)
+    assert (sums["up_mw"], sums["down_mw"], sums["calls"]) == (pytest.approx(2.0 / 6), 0, 1)
     accounts = (FLEET_ACCOUNT, OTHER, SYSTEM_OPERATOR_ACCOUNT)
     assert sum(fills.of_account(account) for account in accounts) == 0
     settled = [settled_minor(events, account, SYSTEM_OPERATOR_ACCOUNT) for account in accounts]
@@ -72,7 +73,7 @@ def test_a_call_is_followed_as_far_as_the_meters_say():
         event(ReserveKept, period_start_s=DAY_NS // 10**9, activated_wh=100_000, up_w=500_000,
               availability_minor=7),
         event(ReserveKept, period_start_s=DAY_NS // 10**9 + 900, up_w=500_000, short_up_w=1_000),
-        event(ReservePaid, amount_minor=3_000_000),
+        event(ReservePaid, amount_minor=3_000_000, period_start_ns=DAY_NS + QUARTER_NS),
     )  # fmt: skip
     metered = rows(
         vpp.SCHEMA, [vpp.FleetMetered],
@@ -83,7 +84,10 @@ def test_a_call_is_followed_as_far_as_the_meters_say():
     assert [row["given_mwh"] for row in found["quarters"]] == pytest.approx([0.09, -0.039])
     assert (found["called_mwh"], found["followed_share"]) == (pytest.approx(0.1), pytest.approx(0.9))
     assert (found["up_mw_hours"], found["down_mw_hours"], found["short_quarters"]) == (0.25, 0, 1)
-    assert found["activation_eur"] == 3 and fleet_reserve.held_minor(events)[DAY_NS] == 7
+    assert (found["up_mw"], found["down_mw"]) == (0.5, 0)
+    assert found["activation_eur"] == 3
+    apart_minor = fleet_reserve.apart_minor(events, {DAY_NS: 5_000})
+    assert apart_minor == {DAY_NS: 7 - 5_000_000, DAY_NS + QUARTER_NS: 3_000_000}  # 100 kWh at 50 EUR/MWh
 
 
 def test_what_is_called_ends_by_itself_or_by_a_word():
