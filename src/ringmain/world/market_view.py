@@ -91,6 +91,7 @@ class MarketView:
         }
         if self._memory is not None and (state := self._memory.load()):
             vars(self.day_ahead).update(state.pop("day_ahead"))
+            vars(self.reserve).update(state.pop("reserve"))
             vars(self).update(state)
 
     def update(self) -> None:
@@ -103,9 +104,9 @@ class MarketView:
                 kind = int(kinds[place])
                 self._folds[kind][1](views[kind][place])
         if self._memory is not None and self._memory.is_due:
-            auction = {name: value for name, value in vars(self.day_ahead).items() if name != "folds"}
             self._memory.save({
-                "books": self.books, "trades": self.trades, "traded_kwh": self.traded_kwh, "day_ahead": auction,
+                "books": self.books, "trades": self.trades, "traded_kwh": self.traded_kwh,
+                "day_ahead": _kept(self.day_ahead), "reserve": _kept(self.reserve),
             })  # fmt: skip
 
     def ids_in(self, phase: int) -> list[int]:
@@ -172,3 +173,8 @@ class MarketView:
     def _uncrossed(self, event: Any) -> None:
         if event["volume_lots"]:
             self.books[int(event["product_id"])].call_ticks = int(event["price_ticks"])
+
+
+def _kept(view: DayAheadView | ReserveView) -> dict[str, Any]:
+    """Return what a view has made of its events."""
+    return {name: value for name, value in vars(view).items() if name != "folds"}

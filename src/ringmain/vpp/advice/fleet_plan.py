@@ -108,7 +108,7 @@ class FleetPlan:
 
 def plan_fleet(
     view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int,
-    part: Part | None = None, expected: HomeForecast | None = None,
+    part: Part | None = None, expected: HomeForecast | None = None, holding: Holding | None = None,
 ) -> FleetPlan:  # fmt: skip
     """Plan every battery from `start_ns` on, from the energy that it will have then.
 
@@ -120,14 +120,17 @@ def plan_fleet(
         Who is planned, and the others idle; else all who take part in the fleet's own bids.
     expected : HomeForecast, optional
         Of what loads and roofs will run.
+    holding : Holding, optional
+        Who holds the reserve that is owed, if that was shared out already.
     """
     part = part or fleet_part(view.units)
     fleet, idle, stored_wh = stores_ahead(view, start_ns, now_ns, part)
-    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part)
+    free = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others, expected)
     planner = Planner(price_ticks, day_price_ticks, limits)
     owed = None if part.unit_id else owed_of(view.reserves, start_ns, len(price_ticks))
-    hours, holding = planner.plan_holding(fleet, stored_wh, owed)
+    hours, holding = planner.plan_holding(fleet, stored_wh, owed, holding)
     return FleetPlan(start_ns, fleet, hours, stored_wh, others, idle.asset_id, holding, part.unit_id)
 
 
@@ -152,7 +155,8 @@ def reserve_offers(
     """
     part = fleet_part(view.units)
     fleet, _, stored_wh = stores_ahead(view, day_ns, now_ns, part)
-    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part)
+    free = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), others, expected)
     problem = Planner(price_ticks, price_ticks, limits).problem(fleet, stored_wh)
     return offers(problem, price_ticks, day_ns, products, rules)

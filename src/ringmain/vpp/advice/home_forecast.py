@@ -26,7 +26,7 @@ from ringmain.vpp.advice.metered import Metered, mean_known
 from ringmain.vpp.home_history import PERIODS_PER_HOUR
 from ringmain.vpp.home_views import LEARNING, PERIODS_PER_DAY, Homes, Nodes
 from ringmain.vpp.messages import LOAD, SOLAR
-from ringmain.vpp.state import PERIOD_NS, SECOND_NS
+from ringmain.vpp.state import SECOND_NS
 
 KINDS = {LOAD: LOADS, SOLAR: ROOFS}
 SIGNS = {LOAD: -1.0, SOLAR: 1.0}  # of their power; models reckon in what is drawn, or given
@@ -63,7 +63,7 @@ class Outlook:
     usual_w : float array of shape (n, HOURS)
         Mean power of each asset by hour of the day.
     low_w, high_w : float arrays of shape (n, HOURS)
-        How far the lower and upper tenth of the hours were from that, by hour of the day; low_w is 0 or below.
+        How far the lower and upper tenth of the hours were from that, by hour of the day; low_w: 0 or below.
     is_better : bool array of shape (n_groups, n_leads)
         Where the forecast is listened to, and not the profile.
     """
@@ -256,7 +256,7 @@ class HomeForecast:
         )  # type: ignore[return-value]
 
     def _expected(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
-        """Return what assets are expected to run whatever they do now; NaN where the profile is listened to."""
+        """Return what assets are expected to run whatever they do now; NaN where profiles are better."""
         usual = np.full((len(asset_ids), len(periods)), np.nan)
         for outlook in self.outlooks.values():
             is_there = np.isin(asset_ids, outlook.asset_id) & (homes.kind[asset_ids] == outlook.kind)
