@@ -28,8 +28,7 @@ class Known(msgspec.Struct):
 def show_plan(options: argparse.Namespace, assets: dict[int, Bounds]) -> str:
     """Print the plans of some of these assets; return the line below.
 
-    RM779 if the devices' gateways were told no prices, or the last ones have ended; or for a battery that can't
-    be.
+    RM779 if the devices' gateways were told no prices, or the last have ended; or for shares that are none.
     """
     shown = dict(sorted(assets.items())[:ASSETS_SHOWN])
     plans, energy_wh = LocalPlans(_own_of(options, shown)), _stored_wh(options, shown)

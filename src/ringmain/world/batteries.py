@@ -172,5 +172,7 @@ def _row_of(sheet: Sheet | None) -> Any:
 
 def _sheet_of(row: Any) -> Sheet | None:
     """Return the sheet that was kept."""
-    head, prices = row[:5].tolist(), row[5:].tolist()
-    return Sheet(*head, tuple(prices)) if prices else None
+    if not row.size:
+        return None
+    number, commanded_until_ns, valid_until_ns, begins_ns, period_s, *price_ticks = row.tolist()
+    return Sheet(number, commanded_until_ns, valid_until_ns, begins_ns, period_s, tuple(price_ticks))

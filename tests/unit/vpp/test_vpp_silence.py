@@ -35,7 +35,8 @@ def rig(seed, heard_ago=5):
     events += [
         AssetMeasured(
             asset_id=int(rows["asset_id"][n]), power_w=0, measured_ns=int(heard_ns[n]),
-            energy_wh=int(energy_wh[n]), desired_power_w=0, quality=SILENT if is_silent[n] else FRESH,
+            energy_wh=int(energy_wh[n]), desired_power_w=0, metered_wh=0,
+            quality=SILENT if is_silent[n] else FRESH,
         )
         for n in range(COUNT)
     ]  # fmt: skip
