@@ -36,6 +36,8 @@ _FOREIGN_CLASSES = frozenset({
     ("numpy._core.multiarray", "scalar"),
 })  # fmt: skip
 
+_UNREADABLE = (pickle.UnpicklingError, AttributeError, ImportError, TypeError, ValueError, EOFError)
+
 State = dict[str, Any]
 
 
@@ -121,7 +123,7 @@ class Checkpoint:
                 return [], None, "it is of another tape"
         try:
             return positions, _Unpickler(io.BytesIO(memoryview(data)[begin:])).load(), ""
-        except (pickle.UnpicklingError, AttributeError, ImportError, TypeError, ValueError, EOFError) as error:
+        except _UNREADABLE as error:
             return [], None, str(error)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ringmain.client import Client
-from ringmain.client.protocol import pick
 from ringmain.client.checkpoint import Checkpoint
+from ringmain.client.protocol import pick
 from ringmain.core.tape import TapeReader
 from ringmain.vpp.advice.desk import Desk, DeskTimes
 from ringmain.vpp.advice.foretelling import Foreteller

@@ -104,9 +104,8 @@ class MarketView:
                 self._folds[kind][1](views[kind][place])
         if self._memory is not None and self._memory.is_due:
             auction = {name: value for name, value in vars(self.day_ahead).items() if name != "folds"}
-            self._memory.save({
-                "books": self.books, "trades": self.trades, "traded_kwh": self.traded_kwh, "day_ahead": auction,
-            })  # fmt: skip
+            kept = {name: getattr(self, name) for name in ("books", "trades", "traded_kwh")}
+            self._memory.save({**kept, "day_ahead": auction})
 
     def ids_in(self, phase: int) -> list[int]:
         """Return the products in a phase, in order."""

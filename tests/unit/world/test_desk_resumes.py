@@ -43,13 +43,13 @@ def rows():
               charger(CHARGER, node_id=2)]  # fmt: skip
     rig.apply(DESK, [*map(battery, BATTERIES), *others])
     for hour in range(1, 48):
-        start_ns = MIDNIGHT_NS + hour * HOUR_NS
+        start_ns, price_ticks = MIDNIGHT_NS + hour * HOUR_NS, int(dice.integers(-500, 9_000))
         defined = DefineProduct(
             product_id=hour, delivery_start_ns=start_ns, delivery_duration_s=3_600,
             gate_closure_ns=start_ns - 5 * MINUTE_NS, lot_power_w=1_000, value_minor=10,
         )  # fmt: skip
         price = RecordPrice(
-            delivery_start_ns=start_ns, delivery_duration_s=3_600, price_ticks=int(dice.integers(-500, 9_000)),
+            delivery_start_ns=start_ns, delivery_duration_s=3_600, price_ticks=price_ticks,
             price_kind=REFERENCE,
         )  # fmt: skip
         rig.apply(BRIDGE, [defined, price])

@@ -26,7 +26,7 @@ from ringmain.vpp.advice.metered import Metered, mean_known
 from ringmain.vpp.home_history import PERIODS_PER_HOUR
 from ringmain.vpp.home_views import LEARNING, PERIODS_PER_DAY, Homes, Nodes
 from ringmain.vpp.messages import LOAD, SOLAR
-from ringmain.vpp.state import PERIOD_NS, SECOND_NS
+from ringmain.vpp.state import SECOND_NS
 
 KINDS = {LOAD: LOADS, SOLAR: ROOFS}
 SIGNS = {LOAD: -1.0, SOLAR: 1.0}  # of their power; models reckon in what is drawn, or given
