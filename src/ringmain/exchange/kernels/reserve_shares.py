@@ -9,12 +9,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer
 from ringmain.exchange.kernels.timers import MILLISECOND_NS
-from ringmain.exchange.reserve_messages import (
-    ReserveActivated,
-    ReserveBilled,
-    ReserveLevelSet,
-    ReserveSettled,
-)
+from ringmain.exchange.reserve_messages import ReserveActivated, ReserveBilled, ReserveLevelSet, ReserveSettled
 from ringmain.exchange.reserve_state import LOT_MS_PER_MINOR, SHARES_SETTLED_PER_STEP, SHARES_TOLD_PER_STEP
 from ringmain.exchange.state import ACCOUNTS
 from ringmain.ledger.accounts import post, void_reserved

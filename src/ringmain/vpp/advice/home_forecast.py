@@ -63,7 +63,7 @@ class Outlook:
     usual_w : float array of shape (n, HOURS)
         Mean power of each asset by hour of the day.
     low_w, high_w : float arrays of shape (n, HOURS)
-        How far the lower and upper tenth of the hours were from that, by hour of the day; low_w is 0 or below.
+        How far the lower and upper tenth of the hours were from that, by hour of the day; low_w: 0 or below.
     is_better : bool array of shape (n_groups, n_leads)
         Where the forecast is listened to, and not the profile.
     """
@@ -256,7 +256,7 @@ class HomeForecast:
         )  # type: ignore[return-value]
 
     def _expected(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
-        """Return what assets are expected to run whatever they do now; NaN where the profile is listened to."""
+        """Return what assets are expected to run whatever they do now; NaN where profiles are better."""
         usual = np.full((len(asset_ids), len(periods)), np.nan)
         for outlook in self.outlooks.values():
             is_there = np.isin(asset_ids, outlook.asset_id) & (homes.kind[asset_ids] == outlook.kind)
