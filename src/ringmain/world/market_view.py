@@ -91,6 +91,7 @@ class MarketView:
         }
         if self._memory is not None and (state := self._memory.load()):
             vars(self.day_ahead).update(state.pop("day_ahead"))
+            vars(self.reserve).update(state.pop("reserve"))
             vars(self).update(state)
 
     def update(self) -> None:
@@ -171,3 +172,8 @@ class MarketView:
     def _uncrossed(self, event: Any) -> None:
         if event["volume_lots"]:
             self.books[int(event["product_id"])].call_ticks = int(event["price_ticks"])
+
+
+def _kept(view: DayAheadView | ReserveView) -> dict[str, Any]:
+    """Return what a view has made of its events."""
+    return {name: value for name, value in vars(view).items() if name != "folds"}

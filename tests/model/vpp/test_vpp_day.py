@@ -137,7 +137,7 @@ class Day:
                 self.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=EXPIRED)])
 
     def clear_blocks(self) -> None:
-        """The auction: of the one exclusive group, the family that is worth most at its limits is accepted."""
+        """The auction: of the exclusive group, the family that is worth most at its limits is accepted."""
         families: dict[int, list[BlockBid]] = {}
         blocks = [block for block in self.view.bids.blocks.by_id.values() if block.ending is None]
         for block in blocks:

@@ -104,6 +104,60 @@ def test_a_car_is_charged_from_plug_to_unplug(tmp_path, version):
     run(test())
 
 
+def two_way(site) -> None:
+    password = add_charger(site.data, "street-1", {1: Connector(1, 11_000, 60_000, export_limit_w=6_000)})
+    site.passwords["street-1"] = password
+
+
+def test_a_car_gives_over_2_0_1_as_a_limit_below_zero(tmp_path):
+    async def test():
+        async with Site(tmp_path) as site:
+            two_way(site)
+            point, port = await site.connect(ChargePoint201), site.port
+            await point.plug(1, port.now_ns(), port.now_ns() + 8 * HOUR_NS, 20_000)
+            await point.start_charging(1, port.now_ns(), "card-1", 1_000)
+            await point.meter(1, port.now_ns() + 1, Measured(0.0, 1_000.0, given_wh=0.0, soc=0.5))
+            port.want(1, 9_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == -6_000)  # what it can at most
+            port.ahead_ns = 60 * SECOND_NS
+            await point.meter(1, port.now_ns(), Measured(-6_000.0, 1_000.0, given_wh=100.0))
+            told = port.reports[-1]
+            assert (told.power_w, told.charged_wh, told.discharged_wh) == (6_000, 1_000, 100)
+            assert told.energy_wh == 30_000 - 100  # counted on from what the car said
+            assert site.counts["SETPOINT_ACCEPTED"] == 1 and not site.counts["CANNOT_GIVE"]
+
+    run(test())
+
+
+def test_1_6_cannot_ask_a_car_to_give(tmp_path):
+    async def test():
+        async with Site(tmp_path) as site:
+            two_way(site)
+            point, port = await site.connect(ChargePoint16), site.port
+            port.want(1, -4_000)
+            await point.start_charging(1, port.now_ns(), "card-1", 1_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 4_000)
+            port.want(1, 6_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 0)  # it rests
+            assert site.counts["CANNOT_GIVE"] == 1
+
+    run(test())
+
+
+def test_a_charger_that_was_not_registered_to_give_is_never_asked(tmp_path):
+    async def test():
+        async with Site(tmp_path) as site:
+            point, port = await site.connect(ChargePoint201), site.port
+            port.want(1, -4_000)
+            await point.start_charging(1, port.now_ns(), "card-1", 1_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 4_000)
+            port.want(1, 6_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 0)
+            assert site.counts["CANNOT_GIVE"] == 1
+
+    run(test())
+
+
 @BOTH
 def test_a_car_that_says_its_charge_is_believed(tmp_path, version):
     async def test():
