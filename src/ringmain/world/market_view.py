@@ -104,9 +104,10 @@ class MarketView:
                 kind = int(kinds[place])
                 self._folds[kind][1](views[kind][place])
         if self._memory is not None and self._memory.is_due:
-            auction = {name: value for name, value in vars(self.day_ahead).items() if name != "folds"}
-            kept = {name: getattr(self, name) for name in ("books", "trades", "traded_kwh")}
-            self._memory.save({**kept, "day_ahead": auction})
+            self._memory.save({
+                "books": self.books, "trades": self.trades, "traded_kwh": self.traded_kwh,
+                "day_ahead": _kept(self.day_ahead), "reserve": _kept(self.reserve),
+            })  # fmt: skip
 
     def ids_in(self, phase: int) -> list[int]:
         """Return the products in a phase, in order."""
