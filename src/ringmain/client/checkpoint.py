@@ -29,7 +29,7 @@ _MAGIC = 0x52_4D_46_31
 _HEAD = np.dtype([("magic", "<u8"), ("digest", "<u8"), ("program", "<u8"), ("tapes", "<u8")])
 _PLACE = np.dtype([("position", "<i8"), ("before", "<u8")])  # where, and a digest of the event before
 _FOREIGN_CLASSES = frozenset({
-    ("collections", "deque"), ("collections", "defaultdict"),
+    ("builtins", "range"), ("collections", "deque"), ("collections", "defaultdict"),
     ("numpy", "dtype"), ("numpy", "ndarray"), ("numpy", "record"), ("numpy", "recarray"),
     ("numpy.rec", "recarray"), ("numpy._core.records", "recarray"), ("numpy._core.records", "record"),
     ("numpy._core.numeric", "_frombuffer"), ("numpy._core.multiarray", "_reconstruct"),
