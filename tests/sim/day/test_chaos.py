@@ -41,6 +41,7 @@ def test_whoever_dies_at_random_no_bid_is_lost_or_doubled(tmp_path, seed):
     process = launch(data, hours=4.6, speed="1200", batteries=60, seed=seed)
     try:
         status = data / "world" / "status.json"
+        wait_for(process, status.exists, 500)  # kernels may have to be compiled
         for words, minute in zip(victims, minutes, strict=True):
             wait_for(process, lambda at=minute: minutes_lived(status) >= at)
             time.sleep(dice.random() * 0.05)  # somewhere in a step
@@ -73,7 +74,7 @@ def test_a_market_that_rejects_every_order_leaves_the_fleet_running(tmp_path):
     process = launch(data, hours=4.6, speed="1200", batteries=60)
     try:
         status = data / "world" / "status.json"
-        wait_for(process, status.exists)
+        wait_for(process, status.exists, 500)  # kernels may have to be compiled
         tokens = json.loads((data / "world" / "tokens.json").read_text())
         port = json.loads((data / "ports.json").read_text())["exchange"]
         with Client.connect("127.0.0.1", port, tokens["exchange operator"], exchange.schema) as operator:
