@@ -21,8 +21,8 @@ from ringmain.vpp.messages import HEAT_STORE, LOAD, SCHEMA, SOLAR
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
 
-HOMES, SEED, DAYS = 40, 11, 21
-LEFT_OUT_DAYS = 10
+HOMES, SEED, DAYS = 40, 11, 13
+LEFT_OUT_DAYS = 9
 TIMES = DeskTimes()
 AHEAD_HOURS = 6
 NODES = {"all roofs": SOLAR, "all loads": LOAD}
