@@ -239,12 +239,12 @@ class HomeForecast:
         sites: dict[int, Any] = {}
         groups: dict[int, Any] = {}
         for outlook in self.outlooks.values():
-            of_day = np.stack([outlook.low_w, outlook.high_w]) ** 2
+            of_day = np.stack([outlook.low_w, outlook.high_w], axis=1) ** 2
             node_ids, place = np.unique(homes.node_id[outlook.asset_id], return_inverse=True)
-            squares = np.zeros((2, node_ids.size, HOURS))
-            np.add.at(squares, (slice(None), place), of_day)
+            squares = np.zeros((node_ids.size, 2, HOURS))
+            np.add.at(squares, place, of_day)
             for row, node_id in enumerate(node_ids.tolist()):
-                sites[node_id] = sites.get(node_id, 0.0) + squares[:, row][:, hours % HOURS]
+                sites[node_id] = sites.get(node_id, 0.0) + squares[row][:, hours % HOURS]
             low, high = outlook.margins_w(hours)
             for row, node_id in enumerate(outlook.node_id.tolist()):
                 if node_id != REST:
