@@ -39,6 +39,7 @@ from ringmain.core.tape import TapeReader
 from ringmain.gateway.app import read_ports
 from ringmain.gateway.credentials import add_token
 from ringmain.gateway.devices import frames
+from ringmain.gateway.devices.leases import SETPOINT_ACCEPTED
 from ringmain.gateway.devices.links import Link, LinkAsset, add_links
 from ringmain.gateway.devices.sockets import SocketLimits
 from ringmain.vpp.engine import MARKET_OF_MANY
@@ -48,7 +49,7 @@ LINKS, ASSETS_A_LINK = 2_000, 50
 ASSETS = LINKS * ASSETS_A_LINK
 MESSAGES, RUNS = 800_000, 3
 DEVICE_ACCOUNT = 2
-START_S, WAIT_S = 120.0, 60.0
+START_S, WAIT_S, ANSWERS_S = 120.0, 60.0, 10.0
 PIECE = 8_192
 MASKED = 0x80
 TOKENS_FILE, COUNTS_FILE = "bench-tokens.json", "bench-counts"
@@ -160,7 +161,7 @@ class _Fleet:
 
     def decide(self, power_w: int) -> float:
         """Ask for a power; return ms from the tick's first set-point to the last frame."""
-        self._tape.position = self._tape.readable()
+        self._tape.position, answered = self._tape.readable(), self.ours.answered
         self.ours.tell("listen", ASSETS)
         self.ours.said()
         ends_ns = self._clock.now_ns() + 600 * 1_000_000_000
@@ -170,8 +171,8 @@ class _Fleet:
         last_ns, number = self.ours.said()
         issued = self._issued(number)
         self._client.poll()
-        time.sleep(1.5)  # for the devices' answers
         assert issued.size == ASSETS, "the tick spoke to all"
+        self.ours.wait_answers(answered + ASSETS)
         return float(last_ns - issued[0]) / 1e6
 
     def _issued(self, number: int) -> Any:
@@ -201,6 +202,17 @@ class _Far:
         self._process.stdin.write(" ".join(map(str, words)) + "\n")
         self._process.stdin.flush()
 
+    @property
+    def answered(self) -> int:
+        """How many set-points the devices have answered."""
+        return int(self._counts[2])
+
+    def wait_answers(self, count: int) -> None:
+        """Wait for so many answers to set-points; those to one that the next tick replaced never count."""
+        deadline = time.monotonic() + ANSWERS_S
+        while self.answered < count and time.monotonic() < deadline:
+            time.sleep(0.005)
+
     def report(self, rounds: int) -> tuple[float, float]:
         """Let each device send so many messages; return thousands a second, and the server's µs for each."""
         counts, sent = self._counts, rounds * LINKS
@@ -220,12 +232,12 @@ def _processor_ns(process: int) -> int:
 
 
 def _counts(data: Path) -> Any:
-    """Return the readings taken, and the commands that the fleet has not dealt with: (2,), shared."""
+    """Return the readings taken, the commands that the fleet has not dealt with, and the answers: (3,)."""
     path = data / COUNTS_FILE
     if not path.exists():
-        path.write_bytes(bytes(16))
+        path.write_bytes(bytes(24))
     with path.open("r+b") as file:
-        return np.frombuffer(mmap.mmap(file.fileno(), 16), np.int64)
+        return np.frombuffer(mmap.mmap(file.fileno(), 24), np.int64)
 
 
 # The devices' gateways.
@@ -247,7 +259,8 @@ async def _serve(options: Options) -> None:
         assert service.link is not None, "it runs"
         while not stopping.is_set():
             counts[1] = service.link._client.protocol.unanswered
-            counts[0] = service.status()["counts"].get("taken", 0)
+            counted = service.status()["counts"]
+            counts[0], counts[2] = counted.get("taken", 0), counted.get(SETPOINT_ACCEPTED, 0)
             if counts[1]:
                 service.link._client.protocol.ping()
             await asyncio.sleep(0.01)

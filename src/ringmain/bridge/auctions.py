@@ -28,10 +28,16 @@ class Place:
 
 
 class Auctions:
-    """The auction that runs, folded from the exchange's tape: give it every event of SETTINGS, in order."""
+    """The auction that runs, folded from the exchange's tape: give it every event of SETTINGS, in order.
+
+    Attributes
+    ----------
+    auction_id : int
+        The last that was defined; 0: none was.
+    """
 
     def __init__(self) -> None:
-        self._auction_id, self._phase, self._period_count = 0, ABSENT, 0
+        self.auction_id, self._phase, self._period_count = 0, ABSENT, 0
         self._first_product_ids: dict[int, int] = {}
 
     def fold(self, event: Any) -> None:
@@ -39,7 +45,7 @@ class Auctions:
         record = SETTINGS[int(event["kind"][0])]
         said = record.unpack(event)
         if record is AuctionDefined:
-            self._auction_id, self._period_count = said["auction_id"], said["period_count"]
+            self.auction_id, self._period_count = said["auction_id"], said["period_count"]
             self._first_product_ids = {}
         elif record is ZoneDefined:
             self._first_product_ids[said["zone"]] = said["first_product_id"]
@@ -52,7 +58,7 @@ class Auctions:
             return None
         for zone, first in self._first_product_ids.items():
             if first <= product_id < first + self._period_count:
-                return Place(self._auction_id, zone, product_id - first)
+                return Place(self.auction_id, zone, product_id - first)
         return None
 
     def product_id(self, zone: int, period: int) -> int:

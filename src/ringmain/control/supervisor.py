@@ -18,10 +18,11 @@ LOG = logging.getLogger("ringmain.supervisor")
 
 BACKOFF_FIRST_S = 0.2  # before the first restart; doubled for each further one
 BACKOFF_LONGEST_S = 10.0
-HEALTHY_S = 30.0  # who lived so long is counted as well again
+HEALTHY_S = 10.0  # who lived so long is counted as well again
 RESTARTS_IN_A_ROW = 8
 STOP_S = 20.0  # from SIGTERM to SIGKILL
-SPARE_AFTER_S = 5.0  # who lived so long gets a spare
+SPARE_AFTER_S = 2.0  # who lived so long gets a spare
+AT_ONCE = 3  # deaths in a row after which a spare takes over without a pause
 _DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None)
 
@@ -57,7 +58,7 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.spare: subprocess.Popen[bytes] | None = None
         self.pidfd = -1
-        self.started_s = 0.0
+        self.started_s = self._spared_s = 0.0
         self.restart_at_s = 0.0
         self.failures = 0  # in a row
         self.restarts = 0  # in all
@@ -94,8 +95,10 @@ class Running:
 
     def keep_spare(self) -> None:
         """Start a spare if one is wanted and none waits, once the process itself is well on its way."""
-        is_due = self.process is not None and time.monotonic() - self.started_s > SPARE_AFTER_S
+        newest_s = max(self.started_s, self._spared_s)
+        is_due = self.process is not None and time.monotonic() - newest_s > SPARE_AFTER_S
         if self.child.has_spare and is_due and not self.has_spare_ready:
+            self._spared_s = time.monotonic()
             self.drop_spare()
             self.spare = self._launch([*self.child.command, "--spare"], subprocess.PIPE)
 
@@ -157,13 +160,18 @@ class Supervisor:
         return running
 
     def watch(self, timeout_s: float) -> None:
-        """Sleep until a child dies or the timeout has passed; restart who is to be restarted.
+        """Sleep until a child dies or the timeout has passed; restart who is to be restarted; keep spares.
 
         Raises
         ------
         RingmainError
             RM501 when a child has died too often in a row.
         """
+        self._watch(timeout_s)
+        for running in self.children:
+            running.keep_spare()
+
+    def _watch(self, timeout_s: float) -> None:
         due = [running.restart_at_s for running in self.children if self._is_waiting(running)]
         poll = select.poll()
         for running in self.children:
@@ -179,16 +187,18 @@ class Supervisor:
             if self._is_waiting(running) and running.restart_at_s <= time.monotonic():
                 running.restarts += 1
                 running.start()
-            running.keep_spare()
 
     def wait_until(self, is_ready: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Watch until something is so; RM502 if it does not come in time."""
+        """Watch until something is so; RM502 if it does not come in time.
+
+        No spares are kept meanwhile: those of a start that compiles would compile the same beside it.
+        """
         deadline = time.monotonic() + timeout_s
         while not is_ready():
             if time.monotonic() > deadline:
                 raise RingmainError("RM502", "run", f"{what} within {timeout_s:g} s is not so",
                                     f"Look into {self.log_folder}")  # fmt: skip
-            self.watch(0.05)
+            self._watch(0.05)
 
     def stop(self) -> None:
         """Stop everyone, the last started first, each before the next; then unlock the folder."""
@@ -227,7 +237,7 @@ class Supervisor:
             what = f"{child.name} ended {running.failures} times in a row, last with {how}"
             raise RingmainError("RM501", "run", what, f"Read {running.log_path}")
         pause_s = min(BACKOFF_LONGEST_S, BACKOFF_FIRST_S * 2 ** (running.failures - 1))
-        if running.failures == 1 and running.has_spare_ready:
+        if running.failures <= AT_ONCE and running.has_spare_ready:
             pause_s = 0.0
         running.restart_at_s = time.monotonic() + pause_s
         LOG.warning("%s ended with %s; it starts again in %.1f s", child.name, how, pause_s)

@@ -34,6 +34,8 @@ from ringmain.exchange.kernels.products import (
 )
 from ringmain.exchange.kernels.protection import reset_protection, set_protection, withdraw_quotes
 from ringmain.exchange.kernels.quotes import allow_quoting, place_quote
+from ringmain.exchange.kernels.reserve import activate
+from ringmain.exchange.kernels.reserve_terms import set_reserve_terms
 from ringmain.exchange.kernels.safeguards import (
     assign_group,
     enter_guarded,
@@ -77,6 +79,7 @@ from ringmain.exchange.multileg_messages import (
     ResetQuoteProtection,
     SetQuoteProtection,
 )
+from ringmain.exchange.reserve_messages import ActivateReserve, SetReserveTerms
 from ringmain.exchange.safeguards_messages import (
     ApproveTradeChange,
     AssignProductGroup,
@@ -108,6 +111,7 @@ SET_ORDER_TO_TRADE, PROPOSE_TRADE_CHANGE = SetOrderToTrade.kind, ProposeTradeCha
 APPROVE_TRADE_CHANGE = ApproveTradeChange.kind
 FIRST_SAFEGUARD, LAST_SAFEGUARD = 64, 95
 SET_FEES = SetFees.kind
+SET_RESERVE_TERMS, ACTIVATE_RESERVE = SetReserveTerms.kind, ActivateReserve.kind
 
 
 def start(state: Any) -> None:
@@ -233,6 +237,10 @@ def _carry_out_setup(exchange: Any, request: Any, kind: int, events: Any, count:
         return schedule_calls(exchange, request, events, count)
     if kind == SET_FEES:
         return set_fees(exchange, request, events, count)
+    if kind == SET_RESERVE_TERMS:
+        return set_reserve_terms(exchange, request, events, count)
+    if kind == ACTIVATE_RESERVE:
+        return activate(exchange, request, events, count)
     return _carry_out_switch(exchange, request, kind, events, count)
 
 

@@ -18,9 +18,9 @@ GOOD_FOR_SESSION, IOC, FOK, GOOD_TILL_CANCELLED, GOOD_TILL_DATE = range(1, 6)
 ALLOWED, CANCEL_NEWEST, CANCEL_OLDEST, CANCEL_BOTH, DECREMENT = range(5)
 PRICE_TIME, PRO_RATA = 0, 1
 MAKER, TAKER, AUCTION = 1, 2, 3
-HOURLY, QUARTER_HOURLY, INSTRUMENT = 1, 2, 3
+HOURLY, QUARTER_HOURLY, INSTRUMENT, RESERVE_UP, RESERVE_DOWN = range(1, 6)
 FREE, DEFINED, CALL, UNCROSSING, CONTINUOUS, HALTED, CLOSING, DELIVERING = range(8)
-PRE_OPEN, CLOSING_CALL, BALANCING, CLOSED = range(8, 12)
+PRE_OPEN, CLOSING_CALL, BALANCING, CLOSED, HOLDING = range(8, 13)
 ALL_PRODUCTS = 0  # product ids run from 1
 
 SIDES = {"BUY": BUY, "SELL": SELL}
@@ -47,7 +47,13 @@ SELF_TRADES = {
 }
 ALLOCATIONS = {"PRICE_TIME": PRICE_TIME, "PRO_RATA": PRO_RATA}
 ROLES = {"MAKER": MAKER, "TAKER": TAKER, "AUCTION": AUCTION}
-PRODUCT_KINDS = {"HOURLY": HOURLY, "QUARTER_HOURLY": QUARTER_HOURLY, "INSTRUMENT": INSTRUMENT}
+PRODUCT_KINDS = {
+    "HOURLY": HOURLY,
+    "QUARTER_HOURLY": QUARTER_HOURLY,
+    "INSTRUMENT": INSTRUMENT,
+    "RESERVE_UP": RESERVE_UP,
+    "RESERVE_DOWN": RESERVE_DOWN,
+}
 PHASES = {
     "FREE": FREE,
     "DEFINED": DEFINED,
@@ -61,6 +67,7 @@ PHASES = {
     "CLOSING_CALL": CLOSING_CALL,
     "BALANCING": BALANCING,
     "CLOSED": CLOSED,
+    "HOLDING": HOLDING,
 }
 
 REJECTIONS = {
@@ -139,7 +146,7 @@ TIME_IN_FORCE = Field("time_in_force", "u1", "what happens to what does not trad
 ORDER_NUMBER = Field("order_number", "i8", "session_number of the PlaceOrder that placed the order")
 COMMAND_NUMBER = Field("command_number", "i8", "session_number of the owner's command that did it; 0: none")
 AMOUNT = Field("amount_minor", "i8", "amount of money; 1 minor unit is 1e-6 EUR")
-PRODUCT_KIND = Field("product_kind", "u1", "delivery period, or none", PRODUCT_KINDS)
+PRODUCT_KIND = Field("product_kind", "u1", "delivery period, none, or a direction of reserve", PRODUCT_KINDS)
 VALUE = Field("value_minor", "u4", "money for one lot at one tick; hourly 1,000, quarter-hourly 250")
 REFERENCE = Field("reference_price_ticks", "i4", "settles an auction's price among equally good ones")
 MARKET_RANGE = Field("market_range_ticks", "i4", "how far beyond the best price a MARKET order may trade")
@@ -346,4 +353,5 @@ PositionDelivered = schema.event(
 import ringmain.exchange.dayahead_messages  # noqa: E402  whoever has the schema has all of it
 import ringmain.exchange.fees_messages  # noqa: E402
 import ringmain.exchange.multileg_messages  # noqa: E402
+import ringmain.exchange.reserve_messages  # noqa: E402
 import ringmain.exchange.safeguards_messages  # noqa: E402, F401

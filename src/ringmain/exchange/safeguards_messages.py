@@ -1,6 +1,6 @@
 """The exchange's safeguards: what the operator sets, and what is said when one of them trips.
 
-Commands and events have the kinds 64 to 95, rejections the codes 200 to 249, cancellations 250 to 269.
+Commands and events have the kinds 64 to 95, rejections the codes 200 to 229, cancellations 250 to 269.
 """
 
 from ringmain.core.messages import ACCOUNT_ID

@@ -13,6 +13,7 @@ from ringmain.core.sessions import SESSIONS
 from ringmain.exchange.dayahead_state import DAYAHEAD
 from ringmain.exchange.messages import schema
 from ringmain.exchange.multileg_state import BASKETS_STATE, BLOCKS_STATE, QUOTERS, QUOTES_STATE
+from ringmain.exchange.reserve_state import RESERVE, SHARE
 from ringmain.exchange.safeguards_state import GROUPS, safeguards_dtype
 from ringmain.ledger.accounts import ACCOUNT
 
@@ -227,6 +228,8 @@ EXCHANGE = np.dtype(
         ("blocks", BLOCKS_STATE),
         ("quoting", QUOTES_STATE),
         ("quote_numbers", "i8", (QUOTERS + 1, PRODUCTS)),  # of each quoter's last one in a product
+        ("reserves", RESERVE, (PRODUCTS,)),
+        ("shares", SHARE, (POSITIONS,)),  # each in its position's own slot
     ],
     align=True,
 )

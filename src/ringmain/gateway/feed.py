@@ -19,6 +19,7 @@ from ringmain.gateway.book import Book, Subject
 from ringmain.gateway.broadcast import Broadcast
 from ringmain.gateway.depth import BATCH_EVENTS
 from ringmain.gateway.messages import DELAYED, session_record
+from ringmain.gateway.price_feed import PriceFeed
 
 if TYPE_CHECKING:
     from ringmain.gateway.port import Link
@@ -249,8 +250,10 @@ class Feeds:
         return self._clock.now_ns() - self._delay_ns
 
 
-def feed_of(folder: Path, schema: Schema, delay_s: float = 900.0) -> Feeds | None:
+def feed_of(folder: Path, schema: Schema, delay_s: float = 900.0) -> Feeds | PriceFeed | None:
     """Return the feeds of a market, if it publishes any."""
+    if schema.name == "vpp":
+        return PriceFeed(folder, schema)
     return Feeds(folder, schema, delay_s) if schema.name == "exchange" else None
 
 

@@ -20,7 +20,7 @@ LOGIN_ACCEPTED, LOGIN_REFUSED, LOGGED_OUT, PONG, RESEND_BEGUN, RESEND_COMMANDS, 
 )
 SNAPSHOT_BEGUN, SNAPSHOT_ENDED, LEVEL_CHANGED, TRADE_PRINTED, PHASE_CHANGED = range(0xFEA1, 0xFEA6)
 ORDER_SHOWN, TOP_CHANGED, STATISTICS_CHANGED, INDICATIVE_CHANGED, SUBSCRIPTION_ENDED = range(0xFEA6, 0xFEAB)
-TERMS_CHANGED = 0xFEAB
+TERMS_CHANGED, PRICE_SHOWN = 0xFEAB, 0xFEAC
 FIRST_DATA_KIND = SNAPSHOT_BEGUN
 
 REASONS: Mapping[str, int] = {
@@ -90,7 +90,8 @@ _FEEDS = {
     "DEPTH": DEPTH, "TRADES": TRADES, "PHASES": PHASES, "ORDERS": ORDERS, "TOP": TOP,
     "STATISTICS": STATISTICS, "INDICATIVE": INDICATIVE, "TERMS": TERMS,
 }  # fmt: skip
-FEEDS = _FEEDS | {f"DELAYED_{name}": DELAYED | feed for name, feed in _FEEDS.items()}
+PRICES = 16  # of a fleet; product 0
+FEEDS = _FEEDS | {f"DELAYED_{name}": DELAYED | feed for name, feed in _FEEDS.items()} | {"PRICES": PRICES}
 
 _REASON = Field("reason", "u2", "why", REASONS)
 _LAYOUT = Field("layout", "u4", "the market schema's layout, from layout_word()")
@@ -210,6 +211,13 @@ def _declare_data(schema: Schema) -> None:
         _PRODUCT, Field("value_minor", "u4", "money for one lot at one tick"),
         Field("price_step_ticks", "i4", "limit prices are multiples of it"),
         Field("lot_step_lots", "i4", "quantities are multiples of it"),
+    ))  # fmt: skip
+    schema.event(PRICE_SHOWN, "PriceShown", "What a period costs; the sequence is its sheet's number.", (
+        Field("delivery_start_ns", "i8", "start of the period"),
+        Field("commanded_until_ns", "i8", "until then a device without a set-point rests"),
+        Field("valid_until_ns", "i8", "from then on it rests again; between the two it plans by the prices"),
+        Field("price_ticks", "i4", "0.01 EUR/MWh"),
+        Field("delivery_duration_s", "u4", "length of the period"),
     ))  # fmt: skip
     schema.event(SUBSCRIPTION_ENDED, "SubscriptionEnded", "The feed's product is no longer sent.", (
         _PRODUCT, _FEED, _REASON,

@@ -22,7 +22,7 @@ from ringmain.vpp.messages import ReportTelemetry
 
 ANSWER_S = 30.0
 TOKEN_VARIABLE = "RINGMAIN_TOKEN"
-OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 112)])
+OPERATORS_KINDS = frozenset([*range(16, 28), 35, *range(48, 53), *range(64, 98)])
 CORE_KINDS = 0xFF00  # of the core's own commands, and above
 SCHEMAS: dict[str, Schema] = {"exchange": exchange_schema, "vpp": VPP_SCHEMA}
 RECORDS: dict[str, dict[str, Record]] = {
@@ -121,7 +121,7 @@ def _carry_out(options: argparse.Namespace, record: Record, values: dict[str, in
     if options.dry_run:
         say(json.dumps({"record": record.name, **_named(record, values)}, indent=2))
         return 0
-    if is_dangerous(record.name) and not options.yes and not _is_agreed():
+    if is_dangerous(record.name) and not options.yes and not _is_agreed(options.market):
         say("Nothing was sent.", to=sys.stderr)
         return 1
     answer = _send(options, record, packed)
@@ -132,11 +132,11 @@ def _carry_out(options: argparse.Namespace, record: Record, values: dict[str, in
     return 0
 
 
-def _is_agreed() -> bool:
+def _is_agreed(market: str) -> bool:
     """Ask for a typed yes; without a terminal nobody can be asked."""
     if not sys.stdin.isatty():
         raise RingmainError(
-            "RM681", "exchange", "nobody is at a terminal to say yes", "Give --yes if it is to be done"
+            "RM681", market, "nobody is at a terminal to say yes", "Give --yes if it is to be done"
         )
     try:
         return input('Type "yes" to do it: ').strip() == "yes"

@@ -32,6 +32,8 @@ def add(commands: Any, data: Path, say: Callable[[Said], Any]) -> None:
     mqtt.add_argument("--remove", action="store_true", help="let it in no longer")
     for command in (charger, inverter, ven, link, mqtt):
         _add_limits(command)
+    for command in (link, mqtt):
+        _add_plan(command)
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
@@ -86,10 +88,33 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument("--capacity-wh", type=int, default=0, help="what it stores (default: 0)")
 
 
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--plan", action="store_true", help="show what it would do by itself from now on, if it is a battery"
+    )
+    command.add_argument("--stored", type=float, default=0.5, help="share of its capacity now (default: 0.5)")
+    command.add_argument("--reserve", type=float, default=0.05, help="share that it keeps (default: 0.05)")
+    command.add_argument("--efficiency", type=float, default=0.95, help="of each way (default: 0.95)")
+    command.add_argument(
+        "--wear-ticks", type=int, default=300, help="what giving costs, 0.01 EUR/MWh (default: 300)"
+    )
+
+
 def _command(commands: Any, name: str, help: str, function: Any) -> argparse.ArgumentParser:
     added: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
     added.set_defaults(command=function)
     return added
+
+
+def _warn(data: Path, *asset_ids: int) -> None:
+    """Say which assets the fleet does not know; they may be taken in later."""
+    import sys
+
+    from ringmain.client.devices.known_assets import warnings
+    from ringmain.core.terminal import say
+
+    for line in warnings(data, asset_ids):
+        say(f"mind: {line}", to=sys.stderr)
 
 
 def _serve(options: argparse.Namespace) -> str:
@@ -125,7 +150,9 @@ def _charger(options: argparse.Namespace) -> str:
         )
         for number, asset_id in enumerate(options.assets, 1)
     }  # fmt: skip
-    return add_charger(options.data, options.id, connectors, options.tag)
+    password = add_charger(options.data, options.id, connectors, options.tag)
+    _warn(options.data, *options.assets)
+    return password
 
 
 def _inverter(options: argparse.Namespace) -> str:
@@ -137,6 +164,7 @@ def _inverter(options: argparse.Namespace) -> str:
         options.capacity_wh, port, options.unit, options.poll_s,
     )  # fmt: skip
     add_inverter(options.data, inverter)
+    _warn(options.data, inverter.asset_id)
     return f"asset {inverter.asset_id} is polled from the next start on"
 
 
@@ -151,34 +179,52 @@ def _address(text: str, where: str, default_port: int) -> tuple[str, int]:
 def _ven(options: argparse.Namespace) -> str:
     from ringmain.gateway.devices.vens import Ven, add_ven
 
-    return add_ven(
-        options.data,
-        Ven(
-            options.id, options.asset, options.import_w, "", options.certificate, options.export_w,
-            options.capacity_wh, options.signal,
-        ),
+    ven = Ven(
+        options.id, options.asset, options.import_w, "", options.certificate, options.export_w,
+        options.capacity_wh, options.signal,
     )  # fmt: skip
+    token = add_ven(options.data, ven)
+    _warn(options.data, options.asset)
+    return token
 
 
 def _link(options: argparse.Namespace) -> str:
-    from ringmain.gateway.devices.links import Link, LinkAsset, add_links, remove_link
+    from ringmain.gateway.devices.links import Link, LinkAsset, Links, add_links, remove_link
 
+    if options.plan:
+        from ringmain.operate.local_plans import show_plan
+
+        known = Links(options.data).find(options.id)
+        if known is None:
+            raise RingmainError("RM766", "links", f"there is no {options.id}", "Look into links.json")
+        return show_plan(options, {n: asset.bounds for n, asset in known.assets.items()})
     if options.remove:
         remove_link(options.data, options.id)
         return f"{options.id} is let in no longer"
     asset = LinkAsset(options.import_w, options.export_w, options.capacity_wh)
     assets = dict.fromkeys(options.assets, asset)
-    return add_links(options.data, [Link(options.id, assets, "", options.certificate)])[0]
+    token = add_links(options.data, [Link(options.id, assets, "", options.certificate)])[0]
+    _warn(options.data, *options.assets)
+    return token
 
 
 def _mqtt(options: argparse.Namespace) -> str:
-    from ringmain.gateway.devices.topics import Speaker, add_speakers, remove_speaker
+    from ringmain.gateway.devices.topics import Speaker, Speakers, add_speakers, remove_speaker
 
+    if options.plan:
+        from ringmain.operate.local_plans import show_plan
+
+        bounds = {each.asset_id: each.bounds for each in Speakers(options.data).all()}
+        if options.asset not in bounds:
+            raise RingmainError("RM778", "mqtt", f"there is no asset {options.asset}", "Look into mqtt.json")
+        return show_plan(options, {options.asset: bounds[options.asset]})
     if options.remove:
         remove_speaker(options.data, options.asset)
         return f"asset {options.asset} is let in no longer"
     speaker = Speaker(options.asset, options.import_w, options.export_w, options.capacity_wh)
-    return add_speakers(options.data, [speaker])[0]
+    password = add_speakers(options.data, [speaker])[0]
+    _warn(options.data, options.asset)
+    return password
 
 
 def _status(options: argparse.Namespace) -> str:

@@ -61,6 +61,13 @@ def _add_market(actions: Any) -> None:
     steps = _action(actions, "steps", "Steps of the market loop, when they were done and how.", "steps")
     steps.add_argument("--last", type=int, default=50, metavar="N", help="the last N (default: 50)")
     _add_output(steps)
+    about = "Reserve that is held in each quarter-hour: sold, offered, called on, lacking."
+    reserve = _action(actions, "reserve", about, "reserve")
+    reserve.add_argument("--active", action="store_true", help="what is called on now instead")
+    reserve.add_argument(
+        "--last", type=int, default=16, metavar="N", help="the last N that are settled too (default: 16)"
+    )
+    _add_output(reserve)
     dispatch = _action(actions, "dispatch", "Fleet power against its target, tick by tick.", "dispatch")
     dispatch.add_argument("--last", type=int, default=30, metavar="N", help="the last N ticks (default: 30)")
     _add_svg(dispatch, "draw power against target")

@@ -20,8 +20,11 @@ from ringmain.core.tape import TapeReader
 from ringmain.vpp.engine import MARKET
 from ringmain.vpp.kernels import estimates, measuring, ranges
 from ringmain.vpp.kernels.periods import plan_power_w
+from ringmain.vpp.kernels.reserve import activated_wh
+from ringmain.vpp.loop_messages import AS_FLEET, SUBMIT_MODES
 from ringmain.vpp.messages import BATTERY, CHARGER, HEAT_STORE, LOAD, QUALITIES, SCHEMA, SOLAR
-from ringmain.vpp.state import ABSENT, ACTIVE, METER_PERIODS, PERIOD_NS, SECOND_NS
+from ringmain.vpp.reserve_messages import SERVICES
+from ringmain.vpp.state import ABSENT, ACTIVE, METER_PERIODS, PERIOD_NS, PERIODS, PRODUCTS, SECOND_NS
 from ringmain.vpp.views import DeskView
 
 LOOKS_AGAIN, LOOK_AGAIN_S = 5, 0.05
@@ -30,6 +33,8 @@ Rows = list[dict[str, Any]]
 KIND_NAMES = {
     BATTERY: "battery", SOLAR: "solar", CHARGER: "charger", HEAT_STORE: "heat_store", LOAD: "load",
 }  # fmt: skip
+SERVICE_NAMES = {code: name.lower() for name, code in SERVICES.items()}
+MODE_NAMES = {code: "" if code == AS_FLEET else name for name, code in SUBMIT_MODES.items()}
 QUALITY_NAMES = {code: name for name, code in QUALITIES.items()}
 
 
@@ -180,6 +185,7 @@ def nodes(fleet: Fleet, parent_id: int | None = None, sites: bool = False) -> Ro
             "oldest_age_s": int(measuring.age_s(table[node_id], now_ns)),
             "import_limit_w": int(table[node_id].import_limit_w if node_id else fleet.state.import_limit_w),
             "export_limit_w": int(table[node_id].export_limit_w if node_id else fleet.state.export_limit_w),
+            "submit_mode": MODE_NAMES.get(int(table[node_id].submit_mode), ""),
         }
         for node_id in chosen
     ]  # fmt: skip
@@ -204,8 +210,52 @@ def plans(fleet: Fleet, asset_id: int | None = None) -> Rows:
             "planned_w": planned_w,
             "committed_w": int(cell["committed_power_w"]),
             "baseline_w": int(cell["baseline_w"]),
+            "reserve_up_w": int(cell["reserve_up_w"]),
+            "reserve_down_w": int(cell["reserve_down_w"]),
             "price_eur_mwh": int(cell["reference_ticks"]) / 100 if cell["has_reference"] else None,
         })  # fmt: skip
-    while rows and not any(rows[-1][name] for name in ("planned_w", "committed_w", "baseline_w")):
+    told = ("planned_w", "committed_w", "baseline_w", "reserve_up_w", "reserve_down_w")
+    while rows and not any(rows[-1][name] for name in told):
         rows.pop()
+    return rows
+
+
+def reserves(fleet: Fleet) -> Rows:
+    """Return the quarter-hours that are not settled and hold reserve, or have it offered.
+
+    What is activated is told up to the engine's last tick or activation.
+    """
+    first, rows = int(fleet.state.next_period), []
+    for period in range(first, first + PERIODS):
+        cell = fleet.state.periods[period % PERIODS]
+        if any(int(cell[f"{what}_{way}_w"]) for what in ("reserve", "offered") for way in ("up", "down")):
+            rows.append({
+                "period_start_ns": period * PERIOD_NS,
+                "up_mw": int(cell["reserve_up_w"]) / 1e6,
+                "down_mw": int(cell["reserve_down_w"]) / 1e6,
+                "offered_up_mw": int(cell["offered_up_w"]) / 1e6,
+                "offered_down_mw": int(cell["offered_down_w"]) / 1e6,
+                "activated_kwh": int(activated_wh(cell)) / 1e3,
+                "short_up_mw": int(cell["short_up_w"]) / 1e6,
+                "short_down_mw": int(cell["short_down_w"]) / 1e6,
+                "availability_eur": int(cell["availability_minor"]) / 1e6,
+                "settled": False,
+            })  # fmt: skip
+    return rows
+
+
+def activations(fleet: Fleet) -> Rows:
+    """Return the products of reserve that are called on now, or will be."""
+    rows = []
+    for running in fleet.state.activations:
+        if running.product_id and running.until_ns > fleet.time_ns:
+            product = fleet.state.products[int(running.product_id) % PRODUCTS]
+            rows.append({
+                "product_id": int(running.product_id),
+                "service": SERVICE_NAMES[int(product.service)],
+                "power_mw": int(running.power_w) / 1e6,
+                "awarded_mw": int(product.awarded_lots) * int(product.lot_power_w) / 1e6,
+                "begins_ns": max(int(running.accrued_ns), int(product.first_period) * PERIOD_NS),
+                "until_ns": int(running.until_ns),
+            })  # fmt: skip
     return rows

@@ -24,9 +24,9 @@ PURPOSES = {"PLANNED": PLANNED, "URGENT": URGENT, "SAFE": SAFE}
 AUCTION_PRICE, MODEL_FORECAST, NAIVE_FORECAST, LAST_GOOD = 1, 2, 3, 4
 SOURCES = {"AUCTION": AUCTION_PRICE, "MODEL": MODEL_FORECAST, "NAIVE": NAIVE_FORECAST, "LAST_GOOD": LAST_GOOD}
 
-FORECAST, PLAN, BID_STEP, AWARD, DISPATCH, SETTLE = range(1, 7)
+FORECAST, PLAN, BID_STEP, AWARD, DISPATCH, SETTLE, RESERVE_STEP = range(1, 8)
 STEPS = {"FORECAST": FORECAST, "PLAN": PLAN, "BID": BID_STEP, "AWARD": AWARD, "DISPATCH": DISPATCH,
-         "SETTLE": SETTLE}  # fmt: skip
+         "SETTLE": SETTLE, "RESERVE": RESERVE_STEP}  # fmt: skip
 
 DONE, DONE_LATE, FELL_BACK, MISSED = 1, 2, 3, 4
 OUTCOMES = {"DONE": DONE, "DONE_LATE": DONE_LATE, "FELL_BACK": FELL_BACK, "MISSED": MISSED}
@@ -54,6 +54,7 @@ _WHY = (
 _MODE = (
     Field("product_id", "u4", "the product; 0: every product without a mode of its own"),
     Field("submit_mode", "u1", "ON: bid; SHADOW: note the bid, place no order; OFF: refuse", SUBMIT_MODES),
+    Field("unit_id", "u4", "of the bids of this node and all below it instead; 0: of the fleet's", None, 0),
 )
 _STEP = (
     Field("about_ns", "i8", "start of the span that the step is about"),

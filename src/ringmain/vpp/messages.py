@@ -58,8 +58,8 @@ SIDES = {"BUY": BUY, "SELL": SELL}
 REST, IMMEDIATE_OR_CANCEL = 0, 1
 TIMES_IN_FORCE = {"REST": REST, "IMMEDIATE_OR_CANCEL": IMMEDIATE_OR_CANCEL}
 
-REFERENCE, IMBALANCE = 1, 2
-PRICE_KINDS = {"REFERENCE": REFERENCE, "IMBALANCE": IMBALANCE}
+REFERENCE, IMBALANCE, EXPECTED = 1, 2, 3
+PRICE_KINDS = {"REFERENCE": REFERENCE, "IMBALANCE": IMBALANCE, "EXPECTED": EXPECTED}
 
 FILLED, CANCELLED, EXPIRED, REFUSED = 1, 2, 3, 4
 ENDINGS = {"FILLED": FILLED, "CANCELLED": CANCELLED, "EXPIRED": EXPIRED, "REFUSED": REFUSED}
@@ -69,7 +69,7 @@ QUALITIES = {"FRESH": FRESH, "LATE": LATE, "SILENT": SILENT, "CONTRADICTORY": CO
 
 BATTERY, SOLAR, CHARGER, HEAT_STORE, LOAD = range(1, 6)  # kinds of asset
 
-SCHEMA = market_schema("vpp", version=1)
+SCHEMA = market_schema("vpp", version=2)
 SCHEMA.refusals(REASONS)
 
 ASSET_ID = Field("asset_id", "u4", "the asset, from 1")
@@ -78,7 +78,7 @@ SITE_ID = Field("site_id", "u4", "the home or building that is paid: a node, fro
 PRODUCT_ID = Field("product_id", "u4", "the exchange's product")
 BID_ID = Field("bid_id", "u4", "the desk's own number of the bid, rising; it is the order's client id too")
 SIDE = Field("side", "u1", "which way the fleet trades", SIDES)
-PRICE_TICKS = Field("price_ticks", "i8", "0.01 EUR/MWh, may be negative")
+PRICE_TICKS = Field("price_ticks", "i8", "0.01 EUR/MWh, of reserve 0.01 EUR per MW and hour; may be negative")
 QUANTITY_LOTS = Field("quantity_lots", "i4", "lots of the product")
 DELIVERY_START_NS = Field("delivery_start_ns", "i8", "start of delivery, on a quarter-hour")
 DELIVERY_DURATION_S = Field("delivery_duration_s", "u4", "length of delivery, whole quarter-hours")
@@ -163,12 +163,18 @@ BID = (
     QUANTITY_LOTS,
     SIDE,
     Field("time_in_force", "u1", "how long it may wait", TIMES_IN_FORCE),
+    Field("unit_id", "u4", "the node that it is made for, with all below it; 0: the whole fleet", None, 0),
 )
 PRICE = (
     DELIVERY_START_NS,
     PRICE_TICKS,
     DELIVERY_DURATION_S,
-    Field("price_kind", "u1", "REFERENCE: the auction's; IMBALANCE: what deviations cost", PRICE_KINDS),
+    Field(
+        "price_kind",
+        "u1",
+        "REFERENCE: the auction's; IMBALANCE: what deviations cost; EXPECTED: what the desk foretells",
+        PRICE_KINDS,
+    ),
 )
 PRODUCT = (
     PRODUCT_ID,
@@ -300,7 +306,8 @@ PriceRecorded = SCHEMA.event(9, "PriceRecorded", "The price stands for its quart
 SetpointIssued = SCHEMA.event(
     10,
     "SetpointIssued",
-    "Run at this power until the lease ends, then idle. Goes to the session of the asset's link.",
+    "Run at this power until the lease ends, then rest; who hears nobody any more goes by its own plan. "
+    "Goes to the session of the asset's link.",
     (
         ASSET_ID,
         Field("power_w", "i4", "wanted power"),
@@ -339,7 +346,11 @@ FleetDispatched = SCHEMA.event(
     "What a dispatch tick asks of the fleet.",
     (
         PERIOD_START_NS,
-        Field("committed_power_w", "i4", "net of all awards for this quarter-hour"),
+        Field(
+            "committed_power_w",
+            "i4",
+            "net of all awards for this quarter-hour, and of reserve that is active",
+        ),
         Field("target_power_w", "i4", "what meets the commitment by the end of the quarter-hour"),
         Field("allocated_power_w", "i4", "sum of the set-points: the target within head-room"),
         Field("delivered_wh", "i4", "net energy in the quarter-hour so far"),
@@ -472,4 +483,6 @@ SettingRejected = _rejection(
     "The setting stays as it was.",
 )
 
-import ringmain.vpp.loop_messages  # noqa: E402, F401  whoever has the schema has all of it
+import ringmain.vpp.block_messages  # noqa: E402
+import ringmain.vpp.loop_messages  # noqa: E402
+import ringmain.vpp.reserve_messages  # noqa: E402, F401  whoever has the schema has all of it

@@ -23,6 +23,9 @@ KEPT_PERIODS = 288  # quarter-hours whose meters may be corrected: three days; a
 MANY_KEPT_PERIODS = 8  # ... in a fleet of MANY_ASSETS: two hours
 PRODUCTS = 4_096
 BIDS = 4_096
+BLOCKS = 64  # block bids at a time
+BLOCK_PERIODS = 30  # products that a block bid spans at most
+ACTIVATIONS = 64  # products of reserve that run at one time
 SETPOINTS_PER_TIMER = 512
 SITES_PER_TIMER = 512
 TWINS_PER_TIMER = 512
@@ -154,6 +157,7 @@ NODE = np.dtype(  # of the hierarchy: a feeder, a site, an inverter; a parent's 
         ("metered_wh", "i8"),  # net
         ("moved_wh", "i8"),  # charged plus discharged
         ("status", "u1"),  # ABSENT or ACTIVE
+        ("submit_mode", "u1"),  # of the bids made for it and all below it; 0: as the node above
     ],
     align=True,
 )
@@ -175,6 +179,14 @@ PERIOD = np.dtype(
         ("buying_power_w", "i8"),
         ("baseline_w", "i8"),  # of all sites
         ("award_minor", "i8"),
+        ("reserve_up_w", "i8"),  # sold, to be held ready
+        ("reserve_down_w", "i8"),
+        ("offered_up_w", "i8"),  # open bids to hold it, not filled yet
+        ("offered_down_w", "i8"),
+        ("availability_minor", "i8"),  # of award_minor, for holding reserve
+        ("activated_w_ms", "i8"),  # energy that was called on so far, in W x ms, up positive
+        ("short_up_w", "i8"),  # the worst that the reserve lacked
+        ("short_down_w", "i8"),
         ("reference_ticks", "i8"),
         ("imbalance_ticks", "i8"),
         ("has_reference", "u1"),
@@ -191,7 +203,20 @@ PRODUCT = np.dtype(
         ("gate_closure_ns", "i8"),
         ("lot_power_w", "i8"),
         ("value_minor", "i8"),
+        ("awarded_lots", "i8"),
+        ("service", "u1"),  # energy, or a reserve
         ("submit_mode", "u1"),
+        ("is_paid", "u1"),  # what was activated of a reserve
+    ],
+    align=True,
+)
+
+ACTIVATION = np.dtype(  # a reserve that is called on
+    [
+        ("product_id", "i8"),  # 0: free
+        ("power_w", "i8"),  # up positive
+        ("accrued_ns", "i8"),  # counted as owed until here; in the future: it begins then
+        ("until_ns", "i8"),
     ],
     align=True,
 )
@@ -213,6 +238,23 @@ BID = np.dtype(
         ("price_ticks", "i8"),
         ("quantity_lots", "i8"),
         ("awarded_lots", "i8"),
+        ("side", "u1"),
+        ("status", "u1"),  # FREE or OPEN
+    ],
+    align=True,
+)
+
+BLOCK_BID = np.dtype(
+    [
+        ("bid_id", "i8"),
+        ("parent_bid_id", "i8"),
+        ("exclusive_group", "i8"),
+        ("family_key", "i8"),  # of those of which the auction accepts one; a child has its parent's
+        ("first_product_id", "i8"),
+        ("price_ticks", "i8"),
+        ("period_count", "i8"),
+        ("lots", "i4", (BLOCK_PERIODS,)),
+        ("awarded_lots", "i4", (BLOCK_PERIODS,)),
         ("side", "u1"),
         ("status", "u1"),  # FREE or OPEN
     ],
@@ -274,6 +316,10 @@ def fleet_dtype(assets: int, nodes: int, plan_periods: int, kept_periods: int) -
             ("periods", PERIOD, (PERIODS,)),
             ("products", PRODUCT, (PRODUCTS,)),
             ("bids", BID, (BIDS,)),
+            ("blocks", BLOCK_BID, (BLOCKS,)),
+            ("begun", BLOCK_BID, (1,)),  # the block bid that waits for its other quantities
+            ("begun_periods", "i8"),  # how many of its products have theirs; 0: none has begun
+            ("activations", ACTIVATION, (ACTIVATIONS,)),
             ("errors", ERROR, (KINDS, AGES)),
             ("assets", ASSET, (assets,)),
             ("twins", TWIN, (assets,)),

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.block_messages import BlockBidShadowed, BlockBidSubmitted
+from ringmain.vpp.block_views import ENDING_NAMES, SHADOWED, BlockBids
 from ringmain.vpp.home_views import Homes, Nodes
 from ringmain.vpp.loop_messages import BidShadowed, FleetResettled, SiteResettled
 from ringmain.vpp.loop_views import Baselines, Reasons, Steps
 from ringmain.vpp.messages import (
     BUY,
-    ENDINGS,
+    IMBALANCE,
     REFERENCE,
     AssetMeasured,
     AssetRetired,
@@ -34,18 +36,21 @@ from ringmain.vpp.messages import (
     FleetMetered,
     FleetSettled,
     PlanAccepted,
+    PluggedIn,
     PriceRecorded,
     ProductDefined,
     RegisterBattery,
     SiteSettled,
+    Unplugged,
 )
+from ringmain.vpp.reserve_messages import ENERGY, ReserveDefined
+from ringmain.vpp.reserve_views import Reserves, Units
 from ringmain.vpp.rows import rows_of, rows_of_any, values_of
 from ringmain.vpp.state import ASSETS, PERIOD_NS, PLAN_PERIODS, SECOND_NS
 
-ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
-SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
-BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force")
+BID_FIELDS = ("bid_id", "product_id", "side", "price_ticks", "quantity_lots", "time_in_force", "unit_id")
 TRACK_TICKS = 4_096  # ticks that FleetTrack keeps: nearly three days
+TURNING = (PluggedIn.kind, Unplugged.kind, SiteResettled.kind)
 
 
 ASSET = np.dtype([(declared.name, "i8") for declared in RegisterBattery.fields if declared.default is None])
@@ -112,22 +117,42 @@ class Bid:
     price_ticks: int
     quantity_lots: int
     time_in_force: int
+    unit_id: int = 0
     awarded_lots: int = 0
     amount_minor: int = 0
     cancelling: bool = False
     ending: str | None = None
 
     @property
+    def product_ids(self) -> range:
+        """The one product that it is for."""
+        return range(self.product_id, self.product_id + 1)
+
+    @property
     def open_lots(self) -> int:
         """What may still be filled."""
         return 0 if self.ending else self.quantity_lots - self.awarded_lots
 
+    def follow(self, record: Any, row: Any) -> None:
+        """Take in a BidCancelRequested, an AwardRecorded or a BidEnded of this bid."""
+        if record is BidCancelRequested:
+            self.cancelling = True
+        elif record is AwardRecorded:
+            self.awarded_lots += int(row["quantity_lots"])
+            self.amount_minor += int(row["amount_minor"])
+        else:
+            self.ending = ENDING_NAMES[int(row["ending"])]
+
+
+_ANSWERS = (BidSubmitted, BidShadowed, BlockBidSubmitted, BlockBidShadowed, BidRejected)
+
 
 class Bids:
-    """Every bid by its id: what the bridge needs to go on after a restart."""
+    """Every bid by its id; those for several products as one are in `blocks`."""
 
     def __init__(self) -> None:
         self.by_id: dict[int, Bid] = {}
+        self.blocks = BlockBids()
         self.last_answered_id = 0
 
     def fold(self, events: Any) -> None:
@@ -136,21 +161,18 @@ class Bids:
             asked: dict[str, Any] = {name: int(row[name]) for name in BID_FIELDS}
             bid = Bid(**asked, ending=SHADOWED if record is BidShadowed else None)
             self.by_id[bid.bid_id] = bid
-        for row in rows_of(events, BidCancelRequested):
-            self.by_id[int(row["bid_id"])].cancelling = True
-        for _, row in rows_of_any(events, BidSubmitted, BidShadowed, BidRejected):
+        self.blocks.fold(events)
+        for _, row in rows_of_any(events, *_ANSWERS):
             self.last_answered_id = max(self.last_answered_id, int(row["bid_id"]))
-        for row in rows_of(events, AwardRecorded):
-            bid = self.by_id[int(row["bid_id"])]
-            bid.awarded_lots += int(row["quantity_lots"])
-            bid.amount_minor += int(row["amount_minor"])
-        for row in rows_of(events, BidEnded):
-            self.by_id[int(row["bid_id"])].ending = ENDING_NAMES[int(row["ending"])]
+        for record, row in rows_of_any(events, BidCancelRequested, AwardRecorded, BidEnded):
+            followed = self.by_id.get(int(row["bid_id"]))
+            if followed is not None:
+                followed.follow(record, row)
 
     @property
     def last_bid_id(self) -> int:
         """The highest id so far; the next bid takes one above it."""
-        return max(self.by_id, default=0)
+        return max(max(self.by_id, default=0), max(self.blocks.by_id, default=0))
 
     def open(self) -> Iterator[Bid]:
         """Iterate over the bids that may still be filled."""
@@ -159,7 +181,7 @@ class Bids:
 
 @dataclass(frozen=True)
 class Product:
-    """A product of the exchange that the fleet may trade."""
+    """A product of the exchange that the fleet may trade: energy, or reserve, which it may sell."""
 
     product_id: int
     delivery_start_ns: int
@@ -167,6 +189,9 @@ class Product:
     gate_closure_ns: int
     lot_power_w: int
     value_minor: int
+    service: int = ENERGY
+    activation_ticks: int = 0
+    activation_max_s: int = 0
 
     @property
     def periods(self) -> range:
@@ -175,8 +200,17 @@ class Product:
         return range(first, first + self.delivery_duration_s * SECOND_NS // PERIOD_NS)
 
 
+def defined_product(row: Any) -> Product:
+    """Return the product that a ProductDefined or ReserveDefined tells of."""
+    said = values_of(row)
+    if "service" in said:
+        said["delivery_start_ns"] = said["delivery_start_s"] * SECOND_NS
+        said["gate_closure_ns"] = said["gate_closure_s"] * SECOND_NS
+    return Product(**{name: said[name] for name in Product.__dataclass_fields__ if name in said})
+
+
 class Commitments:
-    """Products, and the net power that awards oblige the fleet to, by quarter-hour."""
+    """Products, and the net power that awards of energy oblige the fleet to, by quarter-hour."""
 
     def __init__(self) -> None:
         self.products: dict[int, Product] = {}
@@ -184,11 +218,13 @@ class Commitments:
 
     def fold(self, events: Any) -> None:
         """Follow definitions and awards."""
-        for row in rows_of(events, ProductDefined):
-            product = Product(**{name: int(row[name]) for name in Product.__dataclass_fields__})
+        for _, row in rows_of_any(events, ProductDefined, ReserveDefined):
+            product = defined_product(row)
             self.products[product.product_id] = product
         for row in rows_of(events, AwardRecorded):
             product = self.products[int(row["product_id"])]
+            if product.service != ENERGY:
+                continue
             sign = -1 if row["side"] == BUY else 1
             for period in product.periods:
                 power_w = sign * int(row["quantity_lots"]) * product.lot_power_w
@@ -234,19 +270,21 @@ class Plans:
 
 
 class ReferencePrices:
-    """The auction's prices, by quarter-hour."""
+    """The auction's prices, and what the desk expected of them, by quarter-hour."""
 
     def __init__(self) -> None:
         self.price_ticks: dict[int, int] = {}
+        self.expected_ticks: dict[int, int] = {}
 
     def fold(self, events: Any) -> None:
-        """Follow the reference prices; imbalance prices are in the statements."""
+        """Follow these prices; imbalance prices are in the statements."""
         for row in rows_of(events, PriceRecorded):
-            if row["price_kind"] != REFERENCE:
+            if row["price_kind"] == IMBALANCE:
                 continue
+            known = self.price_ticks if row["price_kind"] == REFERENCE else self.expected_ticks
             first = int(row["delivery_start_ns"]) // PERIOD_NS
             for period in range(first, first + int(row["delivery_duration_s"]) * SECOND_NS // PERIOD_NS):
-                self.price_ticks[period] = int(row["price_ticks"])
+                known[period] = int(row["price_ticks"])
 
 
 @dataclass(frozen=True)
@@ -378,17 +416,36 @@ class DeskView:
     baselines: Baselines = field(default_factory=Baselines)
     homes: Homes = field(default_factory=Homes)
     nodes: Nodes = field(default_factory=Nodes)
+    reserves: Reserves = field(default_factory=Reserves)
+    units: Units = field(default_factory=Units)
 
     def fold(self, events: Any) -> None:
         """Fold the events into every part."""
         parts: tuple[Callable[[Any], None], ...] = (
             self.assets.fold, self.bids.fold, self.commitments.fold, self.plans.fold,
             self.prices.fold, self.track.fold, self.settlement.fold, self.reasons.fold, self.steps.fold,
-            self.baselines.fold, self.homes.fold, self.nodes.fold,
+            self.baselines.fold, self.homes.fold, self.nodes.fold, self.reserves.fold, self.units.fold,
         )  # fmt: skip
-        if len(events):
+        for piece in pieces(events):
             for fold in parts:
-                fold(events)
+                fold(piece)
+
+
+def pieces(events: Any) -> Iterator[Any]:
+    """Cut events so that it doesn't matter how they were batched: folds look at one record after the other.
+
+    Cut are before and behind each event of TURNING, and each census.
+    """
+    if not len(events):
+        return
+    kinds, times = events["kind"], events["time_ns"]
+    is_census = kinds == AssetMeasured.kind
+    turns = np.isin(kinds, TURNING)
+    cuts = turns[1:] | turns[:-1] | (is_census[1:] != is_census[:-1])
+    cuts |= is_census[1:] & (times[1:] != times[:-1])
+    borders = [0, *(np.flatnonzero(cuts) + 1).tolist(), len(events)]
+    for begin, end in pairwise(borders):
+        yield events[begin:end]
 
 
 def tracking_error(track: FleetTrack, capacity_w: int) -> float:

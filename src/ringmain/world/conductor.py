@@ -13,6 +13,7 @@ from ringmain.core.shared import ring_path
 POLL_S = 0.000_2
 NUDGE_AGAIN_S = 0.05  # a node that was just started may have missed the first
 STEP_LIMIT_S = 60.0
+BEHIND_MOST_S = 1.0  # time that was lost is made up for, but no more than this
 
 
 class Conductor:
@@ -23,7 +24,7 @@ class Conductor:
         self.clock = Clock(data / "clock")
         self.pages = {market: NodePage(data / market / "page") for market in markets}
         self._speed = speed
-        self._due_s = time.monotonic()
+        self._due_s = 0.0  # a day that goes on is behind
 
     @property
     def now_ns(self) -> int:
@@ -61,5 +62,5 @@ class Conductor:
     def _pace(self, step_ns: int) -> None:
         if not self._speed:
             return
-        self._due_s = max(self._due_s + step_ns / NANOSECONDS / self._speed, time.monotonic() - 1.0)
+        self._due_s = max(self._due_s + step_ns / NANOSECONDS / self._speed, time.monotonic() - BEHIND_MOST_S)
         time.sleep(max(0.0, self._due_s - time.monotonic()))

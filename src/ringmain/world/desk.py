@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.client import Client
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.client.protocol import pick
 from ringmain.core.tape import TapeReader
 from ringmain.vpp.advice.desk import Desk, DeskTimes
@@ -20,6 +21,8 @@ from ringmain.world.calendar import DAY_NS, HOUR_NS, MINUTE_NS, OPENING_NS
 TIMES = DeskTimes(
     day_ahead_ns=DAY_NS + OPENING_NS + 20 * MINUTE_NS
 )  # a census has been taken since the opening
+
+KEPT_EVERY = 32_768  # events: most of them are set-points, which are folded many at once
 
 
 class FleetDesk:
@@ -35,6 +38,8 @@ class FleetDesk:
         Start of hour, nanoseconds, to its day-ahead price: what was published before the fleet came.
     inputs : mapping of str to Known
         What others foretell of the hours, such as load and wind.
+    memory : Path, optional
+        File of a checkpoint of the view.
 
     Attributes
     ----------
@@ -43,13 +48,17 @@ class FleetDesk:
     """
 
     def __init__(
-        self, data: Path, client: Client, known_ticks: Mapping[int, int], inputs: Mapping[str, Known]
-    ) -> None:
+        self, data: Path, client: Client, known_ticks: Mapping[int, int], inputs: Mapping[str, Known],
+        memory: Path | None = None,
+    ) -> None:  # fmt: skip
         self.client, self.view, self.rejected = client, DeskView(), 0
         self._desk = Desk(TIMES, Foreteller(inputs))
         self._known_ticks = known_ticks
         self._tape = TapeReader(data / "vpp", SCHEMA)
         self._tape.position = self._tape.first()
+        self._memory = Checkpoint(memory, (self._tape,), KEPT_EVERY) if memory else None
+        if self._memory is not None and (state := self._memory.load()):
+            self.view = state["view"]
 
     def register(self, batteries: Any, others: Sequence[Any] = ()) -> None:
         """Take in what is not in the fleet yet.
@@ -78,6 +87,8 @@ class FleetDesk:
         """Read on to the tape's end."""
         while (events := self._tape.read()).size:
             self.view.fold(events)
+        if self._memory is not None and self._memory.is_due:
+            self._memory.save({"view": self.view})
 
     def act(self, now_ns: int) -> None:
         """Plan and bid, if it is time to."""

@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.client.protocol import pick
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.multileg_messages import BasketExecuted, BasketRejected, BlockFilled, BlockPlaced
-from ringmain.world import calendar, recorded
+from ringmain.exchange.reserve_messages import ActivationRejected
+from ringmain.world import calendar, recorded, reserve_figures
 from ringmain.world.calendar import QUARTER_NS, Product, products_of, quarters_of
 from ringmain.world.live import Plan
 from ringmain.world.order_kinds import OrderKinds, trades_by_kind
 from ringmain.world.recorded import LOTS_PER_MWH, MINOR_PER_EURO, TICKS_PER_EURO, Rows
-from ringmain.world.seats import FLEET_ACCOUNT, TRADER_ACCOUNTS
+from ringmain.world.reserve_figures import ReserveFills, is_reserve
+from ringmain.world.seats import FLEET_ACCOUNT, SYSTEM_OPERATOR_ACCOUNT, TRADER_ACCOUNTS
 
 TICK_LOTS_PER_EURO = TICKS_PER_EURO * LOTS_PER_MWH
 OUTCOME_NAMES = {code: name.lower() for name, code in dayahead.OUTCOMES.items()}
@@ -24,16 +27,16 @@ EVENTS = (
     exchange.AuctionUncrossed, exchange.PositionDelivered, BlockPlaced, BlockFilled, BasketExecuted,
     BasketRejected, dayahead.PriceSet, dayahead.CurveAwarded, dayahead.CurveSegmentAccepted,
     dayahead.BlockAccepted, dayahead.BlockRunAccepted, dayahead.BlockAwarded, dayahead.AuctionEnded,
-    dayahead.AuctionCommandRejected,
+    dayahead.AuctionCommandRejected, ActivationRejected, *reserve_figures.EVENTS,
 )  # fmt: skip
-REJECTIONS = (exchange.OrderRejected, BasketRejected, dayahead.AuctionCommandRejected)
+REJECTIONS = (exchange.OrderRejected, BasketRejected, dayahead.AuctionCommandRejected, ActivationRejected)
 
 
 class Fills:
-    """Both sides of every trade, with energy, money and what they were part of."""
+    """Both sides of every trade of energy, with its energy, money and what they were part of."""
 
-    def __init__(self, rows: Any) -> None:
-        self.rows = rows
+    def __init__(self, fills: Any) -> None:
+        self.rows = rows = pick(fills, ~is_reserve(fills))
         is_hour = rows["product_id"] % calendar.IDS_PER_DAY < calendar.FIRST_QUARTER_ID
         lots = rows["quantity_lots"].astype(np.int64)
         self.mwh = lots * np.where(is_hour, calendar.HOURLY_LOT_KWH, calendar.QUARTERLY_LOT_KWH) / 1_000
@@ -54,7 +57,7 @@ def exchange_figures(data: Path, plan: Plan) -> dict[str, Any]:
     """Return everything that the report shows of the exchange, ready for JSON."""
     events = recorded.events(data / "exchange", exchange.schema, EVENTS, plan)
     fills, kinds = Fills(events.of(exchange.OrderFilled)), OrderKinds(data, plan)
-    auctions = _auctions(plan, events)
+    auctions, reserve = _auctions(plan, events), ReserveFills(events.of(exchange.OrderFilled))
     return {
         "orders": int(events.of(exchange.OrderAccepted).size),
         "cancelled": int(events.of(exchange.OrderCancelled).size),
@@ -74,7 +77,8 @@ def exchange_figures(data: Path, plan: Plan) -> dict[str, Any]:
         "products": _products(plan, events, fills),
         "quarters": _quarters(plan, events, fills),
         "intraday": _intraday(plan, fills),
-        "statements": _statements(events, fills),
+        "reserve": reserve_figures.reserve_blocks(plan, events, reserve),
+        "statements": _statements(events, fills, reserve),
     }  # fmt: skip
 
 
@@ -217,10 +221,11 @@ def _intraday(plan: Plan, fills: Fills) -> list[dict[str, Any]]:
 # Accounts.
 
 
-def _statements(events: Rows, fills: Fills) -> dict[str, dict[str, float]]:
+def _statements(events: Rows, fills: Fills, reserve: ReserveFills) -> dict[str, dict[str, float]]:
     """Return by account what it received less what it paid, and the energy that it has to deliver, net."""
     curves, blocks = events.of(dayahead.CurveAwarded), events.of(dayahead.BlockAwarded)
     delivered = events.of(exchange.PositionDelivered)
+    delivered = pick(delivered, ~is_reserve(delivered))
     is_hour = delivered["product_kind"] == exchange.HOURLY
     lot_mwh = np.where(is_hour, calendar.HOURLY_LOT_KWH, calendar.QUARTERLY_LOT_KWH) / 1_000
     found: dict[str, dict[str, float]] = {}
@@ -231,6 +236,8 @@ def _statements(events: Rows, fills: Fills) -> dict[str, dict[str, float]]:
             "blocks": _sum(blocks, "amount_minor", account_id),
             "call": int(fills.minor[own & fills.is_call].sum()),
             "continuous": int(fills.minor[own & ~fills.is_call].sum()),
+            "reserve": reserve.of_account(account_id),
+            "activation": reserve_figures.settled_minor(events, account_id, SYSTEM_OPERATOR_ACCOUNT),
         }
         if account_id == 0:  # it stands between all awards
             sums_minor["curves"] = -int(curves["amount_minor"].sum())

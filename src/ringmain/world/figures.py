@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.client.protocol import pick
 from ringmain.core.page import NodePage
 from ringmain.core.replay import replay
 from ringmain.vpp import messages as vpp
 from ringmain.vpp.loop_messages import BaselineApplied
 from ringmain.vpp.views import Settlement
-from ringmain.world import foresight, recorded
+from ringmain.world import fleet_reserve, foresight, recorded
 from ringmain.world.exchange_figures import exchange_figures
 from ringmain.world.live import Plan
 from ringmain.world.recorded import LOTS_PER_MWH, MINOR_PER_EURO, TICKS_PER_EURO
@@ -80,10 +81,11 @@ def _node(folder: Path) -> dict[str, Any]:
 def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
     records = [vpp.FleetMeasured, vpp.FleetDispatched, vpp.FleetMetered, vpp.FleetSettled, vpp.SiteSettled,
                vpp.AwardRecorded, vpp.BidSubmitted, vpp.BidRejected, vpp.TelemetryRejected,
-               BaselineApplied]  # fmt: skip
+               BaselineApplied, *fleet_reserve.RECORDS]  # fmt: skip
     events = recorded.events(data / "vpp", vpp.SCHEMA, records, plan)
     settled, sites = events.of(vpp.FleetSettled), events.of(vpp.SiteSettled)
     metered, awards = events.of(vpp.FleetMetered), events.of(vpp.AwardRecorded)
+    energy_awards = pick(awards, ~np.isin(awards["product_id"], fleet_reserve.reserve_ids(events)))
     euros = {
         name: int(settled[f"{name}_minor"].sum()) / MINOR_PER_EURO for name in ("award", "imbalance", "wear")
     }
@@ -104,16 +106,17 @@ def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
         "reports_rejected": int(events.of(vpp.TelemetryRejected).size),
         **_bids(events.of(vpp.BidSubmitted), awards),
         "awards_eur": int(awards["amount_minor"].sum()) / MINOR_PER_EURO,
-        "sold_mwh": _awarded_mwh(awards, vpp.SELL),
-        "bought_mwh": _awarded_mwh(awards, vpp.BUY),
+        "sold_mwh": _awarded_mwh(energy_awards, vpp.SELL),
+        "bought_mwh": _awarded_mwh(energy_awards, vpp.BUY),
         "committed_mwh": int(metered["committed_wh"].sum()) / 1e6,
         "metered_mwh": int(metered["metered_wh"].sum()) / 1e6,
         "deviation_mwh": deviation_wh / 1e6,
         "deviation_share": deviation_wh / owed_wh if owed_wh else None,
         "settled_eur": euros,
         "paid_to_sites_eur": int(sites["amount_minor"].sum()) / MINOR_PER_EURO,
-        **_foresight(data, plan, metered, settled),
-        "power": _power(events.of(vpp.FleetMeasured), events.of(vpp.FleetDispatched)),
+        **_foresight(data, plan, metered, settled, fleet_reserve.held_minor(events)),
+        "power": _power(events),
+        "reserve": fleet_reserve.fleet_reserve(events, metered, baseline_wh),
         "quarters": [
             {"time_ns": int(row["period_start_ns"]), "award_eur": int(row["award_minor"]) / MINOR_PER_EURO,
              "imbalance_eur": int(row["imbalance_minor"]) / MINOR_PER_EURO,
@@ -143,7 +146,9 @@ def _bids(bids: Any, awards: Any) -> dict[str, int]:
     }
 
 
-def _foresight(data: Path, plan: Plan, metered: Any, settled: Any) -> dict[str, Any]:
+def _foresight(
+    data: Path, plan: Plan, metered: Any, settled: Any, held_minor: dict[int, int]
+) -> dict[str, Any]:
     """Return forecast beside auction by hour of delivery, and each day's share of perfect foresight."""
     told = foresight.read(data)
     settlement = Settlement()
@@ -159,7 +164,7 @@ def _foresight(data: Path, plan: Plan, metered: Any, settled: Any) -> dict[str, 
             for hour_ns, ticks in expected.items()
         ],
         "forecast_error_eur": sum(errors) / len(errors) / TICKS_PER_EURO if errors else None,
-        "foresight": foresight.foresight(plan, told, settlement.statements),
+        "foresight": foresight.foresight(plan, told, settlement.statements, held_minor),
     }  # fmt: skip
 
 
@@ -167,9 +172,11 @@ def _awarded_mwh(awards: Any, side: int) -> float:
     return int(awards["quantity_lots"][awards["side"] == side].sum()) / LOTS_PER_MWH
 
 
-def _power(measured: Any, dispatched: Any) -> list[dict[str, Any]]:
-    """Return power, stored energy and target at each tick of the fleet's dispatch."""
-    targets = {int(row["time_ns"]): row for row in dispatched}
+def _power(events: recorded.Rows) -> list[dict[str, Any]]:
+    """Return power, stored energy, target and called reserve at each tick of the fleet's dispatch."""
+    measured = events.of(vpp.FleetMeasured)
+    targets = {int(row["time_ns"]): row for row in events.of(vpp.FleetDispatched)}
+    called_mw = fleet_reserve.called_mw(events, measured["time_ns"].tolist())
     return [
         {
             "time_ns": int(row["time_ns"]),
@@ -177,7 +184,8 @@ def _power(measured: Any, dispatched: Any) -> list[dict[str, Any]]:
             "energy_mwh": int(row["energy_wh"]) / 1e6,
             "committed_mw": int(target["committed_power_w"]) / 1e6,
             "target_mw": int(target["target_power_w"]) / 1e6,
+            "called_mw": called,
         }
-        for row in measured
+        for row, called in zip(measured, called_mw, strict=True)
         if (target := targets.get(int(row["time_ns"]))) is not None
     ]

@@ -102,7 +102,9 @@ def forecasts(plan: Plan, told: Told) -> dict[int, int]:
     return expected
 
 
-def foresight(plan: Plan, told: Told, statements: Sequence[Statement]) -> list[dict[str, Any]]:
+def foresight(
+    plan: Plan, told: Told, statements: Sequence[Statement], held_minor: Mapping[int, int]
+) -> list[dict[str, Any]]:
     """Return what the fleet earned on each day that was lived whole, and what was to be earned.
 
     `earned` is what the day added: awards and imbalance less wear of its quarter-hours, and the change of
@@ -111,7 +113,9 @@ def foresight(plan: Plan, told: Told, statements: Sequence[Statement]) -> list[d
     (:func:`ringmain.vpp.advice.planner.end_value_ticks` of the day's auction prices). `perfect` is what
     the same planner would have added for the same batteries, from the same energies, had it known the
     auction's prices and traded all of it at them. `share` is the one through the other. It may be above
-    1: the books trade at other prices than the auction.
+    1: the books trade at other prices than the auction. What is paid for holding reserve is no part of
+    either: `held_minor`, by start of quarter-hour, is taken off the awards. So a fleet that rather sells
+    reserve than energy has a smaller share, and more money.
     """
     fleet = np.array([tuple(row) for row in plan.fleet], ASSET).view(np.recarray)
     days = []
@@ -122,7 +126,8 @@ def foresight(plan: Plan, told: Told, statements: Sequence[Statement]) -> list[d
         if prices is None or stored[0] is None or stored[1] is None:
             continue
         perfect = int(Planner(prices, prices).gain(fleet, stored[0]).sum()) // TICK_WH_PER_MINOR
-        income = sum(s.income_minor for s in statements if begin_ns <= s.period_start_ns < begin_ns + DAY_NS)
+        lived = [s for s in statements if begin_ns <= s.period_start_ns < begin_ns + DAY_NS]
+        income = sum(s.income_minor - held_minor.get(s.period_start_ns, 0) for s in lived)
         kept = int(((stored[1] - stored[0]) * end_value_ticks(fleet, prices)).sum()) // TICK_WH_PER_MINOR
         begin_wh, end_wh = (told.cars_ahead_wh.get(at_ns, 0) for at_ns in (begin_ns, begin_ns + DAY_NS))
         kept += (end_wh - begin_wh) * max(0, int(prices.min())) // TICK_WH_PER_MINOR

@@ -23,6 +23,7 @@ from ringmain.client import Client, pick
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.dayahead_messages import OPEN, AuctionCommandRejected
 from ringmain.exchange.multileg_messages import BasketRejected
+from ringmain.exchange.reserve_messages import ActivationRejected
 from ringmain.vpp import messages as vpp
 from ringmain.vpp.advice.known import Known
 from ringmain.vpp.fleets import FIELDS, KINDS
@@ -51,6 +52,7 @@ from ringmain.world.participants import PARTICIPANTS, QUOTERS
 from ringmain.world.prices import Prices
 from ringmain.world.status import FleetNow, Status, StatusFile
 from ringmain.world.traders import Auction, View
+from ringmain.world.warming import warm
 
 LOG = logging.getLogger("ringmain.world")
 LAST_CALL_NS = 30 * MINUTE_NS  # before a call or an auction ends, orders are sent to it
@@ -58,7 +60,7 @@ QUARTERS_AHEAD_NS = 8 * HOUR_NS  # quarter-hours are traded so long before deliv
 FORETOLD_BEFORE_NS = 14 * HOUR_NS
 HISTORY_DAYS = 400  # what the forecast is made of at most when the fleet begins
 FLEET_STEP_NS = MINUTE_NS
-REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected)
+REJECTED = (exchange.OrderRejected, BasketRejected, AuctionCommandRejected, ActivationRejected)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -181,13 +183,14 @@ class World:
         self.plan, self.data = plan, Path(plan.data)
         markets = ("exchange", "vpp") if plan.fleet else ("exchange",)
         self.conductor = Conductor(self.data, markets, plan.speed)
-        self.view = MarketView(self.data)
+        self.view = MarketView(self.data, self.data / "world" / "market.checkpoint")
         self.operator = Operator(seats.connect(self.data, exchange.schema, "operator"), self.view)
         self.sessions = {p.name: seats.connect(self.data, exchange.schema, p.name) for p in PARTICIPANTS}
         self.fair = FairPrices(plan.seed, plan.days, plan.prices[1:])
         self.fleet = Fleet(self.data, plan) if plan.fleet else None
         self.rejections: dict[str, int] = {}
         self.status = StatusFile(self.data)
+        self._is_stepping = self._is_leaving = False
 
     def live(self) -> None:
         """Live to the plan's end."""
@@ -197,12 +200,22 @@ class World:
             self.fleet.register()
         for now_ns in self._times():
             self.conductor.advance(now_ns)
+            self._is_stepping = True
             self.step(now_ns)
+            self._is_stepping = False
+            if self._is_leaving:
+                break
             if self.status.is_due:
                 self.status.write(self._status())
         self.status.write(self._status())
         for client in (self.operator.client, *self.sessions.values()):
             client.close()
+
+    def leave(self) -> None:
+        """End in order: behind the step that is under way, so that all bids are passed on; else at once."""
+        if not self._is_stepping:
+            raise SystemExit(0)
+        self._is_leaving = True
 
     def step(self, now_ns: int) -> None:
         """Let everyone act at one time."""
@@ -232,8 +245,11 @@ class World:
             session = self.sessions[participant.name]
             account_id = seats.TRADER_ACCOUNTS[participant.name]
             seen = dataclasses.replace(
-                view, auction=self._own(auction, account_id), call_ids=self._uncalled(view, session)
-            )
+                view, auction=self._own(auction, account_id),
+                call_ids=self._without_orders(view.call_ids, session),
+                reserve_ids=self._without_orders(view.reserve_ids, session),
+                idle_reserve=self._idle_reserve(now_ns, account_id),
+            )  # fmt: skip
             commands = participant.act(self.plan.seed, seen)
             if commands.size:
                 session.send_batch(commands)
@@ -244,6 +260,7 @@ class World:
     def _look(self, now_ns: int) -> View:
         """Return what everybody sees."""
         fair = self.fair.at(now_ns)
+        reserve_ids = [n for n in self.view.ids_in(exchange.CALL) if Product(n).is_reserve]
         call_ids, open_ids = (
             [Product(n) for n in self.view.ids_in(phase) if n in fair]
             for phase in (exchange.CALL, exchange.CONTINUOUS)
@@ -262,6 +279,7 @@ class World:
             {n: ticks for n, ticks in self.view.day_ahead.prices.items() if n in fair},
             {n: book.last_ticks for n, book in books.items() if book.last_ticks is not None},
             self.view.tops(books),
+            reserve_ids,
         )
 
     def _auction(self, now_ns: int, fair: Mapping[int, int]) -> Auction | None:
@@ -284,10 +302,20 @@ class World:
             block_ids=tuple(seen.blocks.get(account_id, ())),
         )
 
-    def _uncalled(self, view: View, session: Client) -> list[int]:
-        """Return the products in their last call where a session has no orders."""
+    def _without_orders(self, product_ids: Sequence[int], session: Client) -> list[int]:
+        """Return the products in their call where a session has no orders."""
         own = session.protocol.session_id
-        return [n for n in view.call_ids if own not in self.view.books[n].resting]
+        return [n for n in product_ids if own not in self.view.books[n].resting]
+
+    def _idle_reserve(self, now_ns: int, account_id: int) -> dict[int, int]:
+        """Return what an account has bought of each block that is held now and of which nothing is called."""
+        reserve, found = self.view.reserve, {}
+        for product_id, lots in sorted(reserve.lots.items()):
+            product = Product(product_id)
+            is_held = product.delivery_start_ns <= now_ns < product.delivery_end_ns
+            if is_held and lots.get(account_id, 0) > 0 and product_id not in reserve.called_lots:
+                found[product_id] = lots[account_id]
+        return found
 
     def _settle(self, client: Client) -> None:
         """Wait for the answers, and count what was turned away."""
@@ -311,9 +339,10 @@ class Fleet:
 
     def __init__(self, data: Path, plan: Plan) -> None:
         trading = seats.connect(data, exchange.schema, "fleet")
-        self.bridge = Bridge(data, trading, seats.connect(data, vpp.SCHEMA, "bridge"))
+        telling, memory = seats.connect(data, vpp.SCHEMA, "bridge"), data / "world"
+        self.bridge = Bridge(data, trading, telling, memory / "bridge.checkpoint")
         self.desk = FleetDesk(data, seats.connect(data, vpp.SCHEMA, "desk"), plan.known_ticks(),
-                              plan.known_inputs())  # fmt: skip
+                              plan.known_inputs(), memory / "desk.checkpoint")  # fmt: skip
         self._batteries, self._others = plan.registrations(), others_of(plan.others)
         link = seats.connect(data, vpp.SCHEMA, "link")
         self.devices = Batteries(self._batteries, plan.seed, link, data / "world" / "batteries.npy")
@@ -361,11 +390,15 @@ def main() -> int:
     """Live the plan that is given as the first argument; with --spare behind it, after a line of input."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     signal.signal(signal.SIGTERM, _leave)
-    if "--spare" in sys.argv[2:] and not sys.stdin.readline():
-        return 0
     plan = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Plan)
+    if "--spare" in sys.argv[2:]:
+        warm(Path(plan.data), bool(plan.fleet), len(plan.history))
+        if not sys.stdin.readline():
+            return 0
     began = time.monotonic()
-    World(plan).live()
+    world = World(plan)
+    signal.signal(signal.SIGTERM, lambda *_: world.leave())
+    world.live()
     LOG.info("the days were lived in %.1f s", time.monotonic() - began)
     return 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.client.checkpoint import Checkpoint
 from ringmain.core.tape import TapeReader
 from ringmain.exchange.messages import (
     AUCTION,
@@ -26,6 +27,7 @@ from ringmain.exchange.messages import (
 )
 from ringmain.world.calendar import Product
 from ringmain.world.dayahead_view import DayAheadView
+from ringmain.world.reserve_view import ReserveView
 
 NO_PRICE = None
 
@@ -59,15 +61,25 @@ class Book:
 
 
 class MarketView:
-    """Follows the exchange's tape; :meth:`update` takes in all that is readable."""
+    """Follows the exchange's tape; :meth:`update` takes in all that is readable.
 
-    def __init__(self, data: Path) -> None:
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    memory : Path, optional
+        File of a checkpoint.
+    """
+
+    def __init__(self, data: Path, memory: Path | None = None) -> None:
         self._tape = TapeReader(data / "exchange", schema)
+        self._memory = Checkpoint(memory, (self._tape,)) if memory else None
         self.books: dict[int, Book] = defaultdict(Book)
-        self.day_ahead = DayAheadView()
+        self.day_ahead, self.reserve = DayAheadView(), ReserveView()
         self.trades = self.traded_kwh = 0
         self._folds = {
             **self.day_ahead.folds,
+            **self.reserve.folds,
             OrderAccepted.kind: (OrderAccepted, self._accepted),
             OrderFilled.kind: (OrderFilled, self._filled),
             OrderCancelled.kind: (OrderCancelled, self._cancelled),
@@ -77,6 +89,10 @@ class MarketView:
             PhaseChanged.kind: (PhaseChanged, self._phase_changed),
             AuctionUncrossed.kind: (AuctionUncrossed, self._uncrossed),
         }
+        if self._memory is not None and (state := self._memory.load()):
+            vars(self.day_ahead).update(state.pop("day_ahead"))
+            vars(self.reserve).update(state.pop("reserve"))
+            vars(self).update(state)
 
     def update(self) -> None:
         """Read on to the tape's end."""
@@ -87,6 +103,11 @@ class MarketView:
             for place in known.tolist():
                 kind = int(kinds[place])
                 self._folds[kind][1](views[kind][place])
+        if self._memory is not None and self._memory.is_due:
+            self._memory.save({
+                "books": self.books, "trades": self.trades, "traded_kwh": self.traded_kwh,
+                "day_ahead": _kept(self.day_ahead), "reserve": _kept(self.reserve),
+            })  # fmt: skip
 
     def ids_in(self, phase: int) -> list[int]:
         """Return the products in a phase, in order."""
@@ -106,6 +127,7 @@ class MarketView:
         """Drop the books of products that were delivered long ago."""
         for product_id in [n for n in self.books if n < before_id]:
             del self.books[product_id]
+        self.reserve.forget(before_id)
 
     def _accepted(self, event: Any) -> None:
         book = self.books[int(event["product_id"])]
@@ -117,7 +139,9 @@ class MarketView:
         book = self.books[product_id]
         lots, side, role = int(event["quantity_lots"]), int(event["side"]), int(event["role"])
         book.add(int(event["session_id"]), side, int(event["limit_ticks"]), -int(event["shown_lots"]))
-        if role == TAKER or (role == AUCTION and side == BUY):
+        if Product(product_id).is_reserve:
+            self.reserve.fill(event)
+        elif role == TAKER or (role == AUCTION and side == BUY):
             book.last_ticks = int(event["price_ticks"])
             energy_kwh = lots * Product(product_id).lot_kwh
             book.traded_kwh += energy_kwh
@@ -149,3 +173,8 @@ class MarketView:
     def _uncrossed(self, event: Any) -> None:
         if event["volume_lots"]:
             self.books[int(event["product_id"])].call_ticks = int(event["price_ticks"])
+
+
+def _kept(view: DayAheadView | ReserveView) -> dict[str, Any]:
+    """Return what a view has made of its events."""
+    return {name: value for name, value in vars(view).items() if name != "folds"}

@@ -10,14 +10,19 @@ from ringmain.client import Client
 from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.exchange.multileg_messages import AllowQuoting
+from ringmain.exchange.reserve_messages import SetReserveTerms
 from ringmain.world import calendar
 from ringmain.world.market_view import MarketView
+from ringmain.world.reserve_traders import ACTIVATION_MAX_S, DOWN_TICKS, UP_TICKS
+from ringmain.world.seats import SYSTEM_OPERATOR_ACCOUNT
 
 LOG = logging.getLogger("ringmain.world")
 CREDIT_MINOR = 10**15
 LIMIT_LOTS = 1_000_000
 MARKET_RANGE_TICKS = 5_000
 AUCTION_TICKS = 5_000_000  # bounds of the auction's prices, both ways: as far as an input's prices may go
+UPWARD_EXTRA_TICKS = 4_000  # energy that is called costs so much more than the block's hours the day before
+DOWNWARD_TICKS = 1_000  # who takes energy that is too much is paid so much for it
 PATIENCE_S = 15.0  # that the world stands still for a proposal
 LOOK_S = 0.002
 
@@ -61,6 +66,8 @@ class Operator:
         commands: list[Any] = []
         for product, ticks in zip((*hours, *quarters), expected, strict=True):
             commands += self._product_commands(product, ticks)
+        for block, product in enumerate(calendar.reserve_of(day)):
+            commands += self._product_commands(product, *_reserve_ticks(block, product, before_ticks))
         commands += self._auction_commands(day)
         if not commands:
             return
@@ -86,23 +93,31 @@ class Operator:
             self.client.poll(LOOK_S)
             self._view.update()
 
-    def _product_commands(self, product: calendar.Product, expected_ticks: int) -> list[Any]:
+    def _product_commands(
+        self, product: calendar.Product, expected_ticks: int, activation_ticks: int = 0
+    ) -> list[Any]:
+        """Return what leads a product from where it is to its call."""
         book = self._view.books.get(product.product_id)
         if book is not None and book.phase not in (exchange.FREE, exchange.DEFINED):
             return []
-        schedule = exchange.ScheduleProduct(
+        commands: list[Any] = []
+        if book is None or book.phase == exchange.FREE:
+            commands.append(exchange.DefineProduct(
+                delivery_start_ns=product.delivery_start_ns, product_id=product.product_id,
+                value_minor=product.value_minor, reference_price_ticks=int(expected_ticks),
+                market_range_ticks=MARKET_RANGE_TICKS, product_kind=product.kind.product_kind,
+            ))  # fmt: skip
+        if product.is_reserve:
+            commands.append(SetReserveTerms(
+                product_id=product.product_id, buyer_account_id=SYSTEM_OPERATOR_ACCOUNT,
+                activation_ticks=activation_ticks, activation_max_s=ACTIVATION_MAX_S,
+                delivery_duration_s=product.duration_ns // calendar.SECOND_NS,
+            ))  # fmt: skip
+        commands.append(exchange.ScheduleProduct(
             auction_ns=product.call_end_ns, gate_closure_ns=product.gate_closure_ns,
             product_id=product.product_id,
-        )  # fmt: skip
-        if book is not None and book.phase == exchange.DEFINED:
-            return [schedule]
-        define = exchange.DefineProduct(
-            delivery_start_ns=product.delivery_start_ns, product_id=product.product_id,
-            value_minor=product.value_minor, reference_price_ticks=int(expected_ticks),
-            market_range_ticks=MARKET_RANGE_TICKS,
-            product_kind=exchange.HOURLY if product.is_hour else exchange.QUARTER_HOURLY,
-        )  # fmt: skip
-        return [define, schedule]
+        ))  # fmt: skip
+        return commands
 
     def _auction_commands(self, day: date) -> list[Any]:
         auction_id, seen = calendar.auction_id_of(day), self._view.day_ahead
@@ -123,3 +138,12 @@ class Operator:
     def _settle(self) -> None:
         self.client.settle()
         self.client.poll()
+
+
+def _reserve_ticks(block: int, product: calendar.Product, before_ticks: Sequence[int]) -> tuple[int, int]:
+    """Return what a block of reserve is about worth, and the price of energy that is called of it."""
+    first = block % calendar.BLOCKS
+    if not product.is_upward:
+        return DOWN_TICKS[first], DOWNWARD_TICKS
+    hours = before_ticks[first * calendar.BLOCK_HOURS : (first + 1) * calendar.BLOCK_HOURS]
+    return UP_TICKS[first], max(0, sum(hours) // len(hours) + UPWARD_EXTRA_TICKS)

@@ -12,6 +12,8 @@ from ringmain.world.exchange_figures import charted
 from ringmain.world.figures import gather
 from ringmain.world.live import Plan
 from ringmain.world.report_page import page
+from ringmain.world.reserve_figures import reserve_sums
+from ringmain.world.reserve_pictures import reserve_charts
 
 NAMES = {"solar": "roofs", "load": "households", "charger": "chargers", "heat_store": "heat stores"}
 BLUE, ORANGE, GREEN, GREY, RED = "#2f6fde", "#e8871e", "#2a9d6f", "#9aa5b8", "#d1495b"
@@ -46,6 +48,7 @@ def summary(figures: dict[str, Any]) -> list[tuple[str, str]]:
         *(_auction_row(auction) for auction in market["auctions"]),
         ("trades", f"{market['trades']:,}, {market['traded_mwh']:,.1f} MWh; {_traded_by(market)}"),
     ]
+    rows.append(("reserve", _reserve(market["reserve"])))
     if fleet is not None:
         rows += _fleet_rows(fleet)
     for name, ledger in figures["ledgers"].items():
@@ -90,6 +93,7 @@ def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
         ("fleet's settlement", f"awards {settled['award']:+,.2f} EUR, imbalance "
          f"{settled['imbalance']:+,.2f} EUR, wear {-settled['wear']:+,.2f} EUR"),
     ]  # fmt: skip
+    rows.append(("fleet's reserve", _fleet_reserve(fleet["reserve"])))
     if fleet["forecast_error_eur"] is not None:
         rows.append(("fleet's forecast", f"{fleet['forecast_error_eur']:.2f} EUR/MWh off on average"))
     for day in fleet["foresight"]:
@@ -99,6 +103,25 @@ def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
             (f"foresight on {day['day']}", f"{euros} that perfect foresight of the auction earns: {through}")
         )
     return rows
+
+
+def _reserve(blocks: list[dict[str, Any]]) -> str:
+    sums = reserve_sums(blocks)
+    return (
+        f"{sums['mw_hours']:,.0f} MW and hours held for {sums['availability_eur']:,.2f} EUR; "
+        f"{sums['calls']:.0f} calls, {sums['called_mwh']:,.1f} MWh for {sums['activation_eur']:,.2f} EUR"
+    )
+
+
+def _fleet_reserve(reserve: dict[str, Any]) -> str:
+    held = f"{reserve['up_mw_hours']:,.2f} MW and hours up, {reserve['down_mw_hours']:,.2f} down"
+    followed = reserve["followed_share"]
+    called = "nothing was called" if followed is None else (
+        f"{reserve['called_mwh']:.3f} MWh called, {reserve['activation_eur']:+,.2f} EUR, "
+        f"followed to {followed:.1%}"
+    )  # fmt: skip
+    short = reserve["short_quarters"]
+    return f"{held}, {reserve['availability_eur']:+,.2f} EUR; {called}; short in {short} quarter-hours"
 
 
 def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
@@ -145,7 +168,7 @@ def _charts(figures: dict[str, Any]) -> dict[str, Chart]:
             Series("stored", GREEN, [(r["time_ns"], r["energy_mwh"]) for r in power], "area"),
         ])  # fmt: skip
         charts["cash"] = _cash_chart(fleet["quarters"])
-    return charts
+    return charts | reserve_charts(market["reserve"], fleet)
 
 
 def by_hour(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from ringmain.world.calendar import BLOCK_HOURS, HOUR_NS, Product, day_of
 from ringmain.world.order_kinds import shares
 
 STYLE = """
@@ -24,6 +25,7 @@ td, th { padding: .3rem .6rem; border-top: 1px solid var(--line); } tr:first-chi
 @media (prefers-color-scheme: dark) {
 :root { --ink: #e6eaf2; --soft: #9aa5b8; --line: #232a36; --bar: #6ea0f5; --paper: #11151c; } }
 """
+FLEET_PICTURES = ("forecast", "fleet", "energy", "fleet_reserve", "calls", "cash")
 Cell = tuple[str, str]  # text as HTML, class
 
 
@@ -41,10 +43,11 @@ def page(figures: dict[str, Any], pictures: Sequence[str], rows: Sequence[tuple[
         *(_auction(auction) for auction in market["auctions"]),
         _pair(("cheapest", "dearest"), drawn),
         "<h2>The intraday session</h2>", _images(("trading",), drawn), _kinds(market),
+        "<h2>Reserve</h2>", _images(("reserve_prices",), drawn), _reserve(market["reserve"]),
         "<h2>Statements</h2>", _statements(market["statements"]),
     ]  # fmt: skip
     if figures["fleet"] is not None:
-        parts += ["<h2>The fleet</h2>", _images(("forecast", "fleet", "energy", "cash"), drawn)]
+        parts += ["<h2>The fleet</h2>", _images(FLEET_PICTURES, drawn)]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
@@ -112,9 +115,43 @@ def _kinds(market: dict[str, Any]) -> str:
     return f'<p class="note">{note}</p><div class="pair"><div>{left}</div><div>{right}</div></div>'
 
 
+def _reserve(blocks: Sequence[dict[str, Any]]) -> str:
+    """Return what each block came to; the fleet's part of it in the last columns."""
+    head = ("block", "", "EUR per MW, h", "MW", "availability, EUR", "calls", "MWh called", "activation, EUR",
+            "fleet: MW", "availability, EUR", "MWh called", "activation, EUR")  # fmt: skip
+    rows = [
+        [_text(_hours_of(block)), _text(block["direction"]),
+         _number("" if block["price_eur"] is None else f"{block['price_eur']:,.2f}"),
+         _number(f"{block['mw']:,.1f}"),
+         _number(_euros(block["availability_eur"])), _number(_some(block["calls"])),
+         _number(_energy(block["called_mwh"])), _number(_euros(block["activation_eur"])),
+         _number(f"{block['fleet_mw']:,.1f}" if block["fleet_mw"] else ""),
+         _number(_euros(block["fleet_availability_eur"])), _number(_energy(block["fleet_called_mwh"])),
+         _number(_euros(block["fleet_activation_eur"]))]
+        for block in sorted(blocks, key=lambda block: block["delivery_start_ns"])
+    ]  # fmt: skip
+    note = (
+        "Power that is held ready over four hours: the system operator buys it in one call the day before, "
+        "and calls on part of it now and then."
+    )
+    return f'<p class="note">{note}</p>{_table(head, rows)}'
+
+
+def _hours_of(block: dict[str, Any]) -> str:
+    begin = Product(block["product_id"])
+    first = (begin.delivery_start_ns - begin.day_begin_ns) // HOUR_NS
+    return f"{day_of(begin.day_begin_ns):%a} {first:02d}–{first + BLOCK_HOURS:02d}"
+
+
+def _energy(mwh: float) -> str:
+    return f"{mwh:,.3f}" if mwh else ""
+
+
 def _statements(statements: dict[str, dict[str, float]]) -> str:
-    head = ("account", "curves", "blocks", "opening call", "continuous", "cash, EUR", "delivers, MWh")
-    names = ("curves_eur", "blocks_eur", "call_eur", "continuous_eur", "cash_eur")
+    head = ("account", "curves", "blocks", "opening call", "continuous", "reserve", "calls", "cash, EUR",
+            "delivers, MWh")  # fmt: skip
+    kinds = ("curves", "blocks", "call", "continuous", "reserve", "activation", "cash")
+    names = [f"{kind}_eur" for kind in kinds]
     rows = [
         [_text(name), *(_number(_euros(line[n])) for n in names), _number(_amount(line["delivered_mwh"]))]
         for name, line in statements.items()

@@ -14,9 +14,10 @@ from ringmain.control.supervisor import Running
 from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.world.calendar import HOUR_NS, Product, clock_text
-from ringmain.world.status import AuctionNow, BookNow, Status, StatusFile
+from ringmain.world.status import AuctionNow, BookNow, ReserveNow, Status, StatusFile
 
 HOURS_SHOWN, QUARTERS_SHOWN = 12, 4
+LOTS_PER_MW = 10
 NANOSECONDS_PER_MS = 1_000_000
 LINE_EVERY_NS = HOUR_NS
 
@@ -67,6 +68,8 @@ class Screen:
         parts: list[RenderableType] = [head, Text(f"{said} · prices: {status.source}"), _books(status.books)]
         if status.auction is not None:
             parts.insert(2, Text(_auction(status.auction), "yellow"))
+        if status.reserve is not None:
+            parts.append(Text(_reserve(status.reserve), "blue"))
         if status.fleet is not None:
             parts.append(_fleet(status))
         parts.append(self._nodes(children))
@@ -111,6 +114,21 @@ def _auction(auction: AuctionNow) -> str:
         f"{day}, {auction.accepted} accepted, {auction.paradoxes} paradoxically rejected · "
         f"{auction.bought_lots / 10:,.1f} MWh at {_price(auction.mean_ticks)} EUR/MWh · "
         f"welfare {auction.welfare_tick_lots / 1_000:,.0f} EUR · by {auction.outcome}"
+    )
+
+
+def _reserve(reserve: ReserveNow) -> str:
+    """Return who holds how much, in MW; the fleet's part of it behind each figure."""
+    up, own_up, down, own_down, called, own_called = (
+        lots / LOTS_PER_MW
+        for lots in (
+            reserve.up_lots, reserve.fleet_up_lots, reserve.down_lots, reserve.fleet_down_lots,
+            reserve.called_lots, reserve.fleet_called_lots,
+        )
+    )  # fmt: skip
+    return (
+        f"reserve from {clock_text(reserve.begin_ns)}: {up:.1f} MW up (fleet {own_up:.1f}), "
+        f"{down:.1f} MW down (fleet {own_down:.1f}) · called {called:+.1f} MW (fleet {own_called:+.1f})"
     )
 
 

@@ -9,7 +9,7 @@ from ringmain.client import Client
 from ringmain.core.records import Schema
 from ringmain.gateway.app import read_ports
 from ringmain.gateway.credentials import Role, add_token
-from ringmain.world.participants import PARTICIPANTS
+from ringmain.world.participants import PARTICIPANTS, SYSTEM_OPERATOR
 
 TOKENS_FILE = "world/tokens.json"
 FIRST_TRADER_ACCOUNT = 1
@@ -20,6 +20,7 @@ HOMES_ACCOUNT = 2  # ... and that of what the homes have beside
 HEARTBEAT_MS = 60_000
 RECONNECT_S = 60.0
 TRADER_ACCOUNTS = {one.name: FIRST_TRADER_ACCOUNT + n for n, one in enumerate(PARTICIPANTS)}
+SYSTEM_OPERATOR_ACCOUNT = TRADER_ACCOUNTS[SYSTEM_OPERATOR]
 
 
 def prepare(data: Path) -> None:

@@ -12,6 +12,8 @@ from ringmain.world.calendar import DAY_NS, HOURS, Product, day_of, hour_id
 from ringmain.world.dayahead_view import DayAheadView
 from ringmain.world.fair import FairPrices
 from ringmain.world.market_view import MarketView
+from ringmain.world.reserve_view import ReserveView
+from ringmain.world.seats import FLEET_ACCOUNT
 
 if TYPE_CHECKING:
     from ringmain.world.live import Plan
@@ -51,6 +53,18 @@ class AuctionNow(msgspec.Struct):
     outcome: str = ""
 
 
+class ReserveNow(msgspec.Struct):
+    """The block of reserve that is held now, or next; in lots, what is called with its direction's sign."""
+
+    begin_ns: int
+    up_lots: int = 0
+    down_lots: int = 0
+    called_lots: int = 0
+    fleet_up_lots: int = 0
+    fleet_down_lots: int = 0
+    fleet_called_lots: int = 0
+
+
 class FleetNow(msgspec.Struct):
     """What the devices do, how many of them the fleet has heard of lately, and what it has earned so far."""
 
@@ -78,6 +92,7 @@ class Status(msgspec.Struct):
     books: list[BookNow]
     fleet: FleetNow | None
     auction: AuctionNow | None = None
+    reserve: ReserveNow | None = None
 
     @property
     def phase(self) -> str:
@@ -98,7 +113,7 @@ class Status(msgspec.Struct):
         books = []
         for product_id, book in sorted(view.books.items()):
             product = Product(product_id)
-            if product.delivery_start_ns + product.duration_ns <= now_ns or book.phase == FREE:
+            if product.is_reserve or product.delivery_end_ns <= now_ns or book.phase == FREE:
                 continue
             books.append(BookNow(
                 product_id, PHASE_NAMES.get(book.phase, "?"), fair.given(product_id),
@@ -107,7 +122,7 @@ class Status(msgspec.Struct):
             ))  # fmt: skip
         return cls(
             now_ns, plan.start_ns, plan.end_ns, plan.source, view.trades, view.traded_kwh, rejections,
-            books, fleet, auction_now(view.day_ahead),
+            books, fleet, auction_now(view.day_ahead), reserve_now(view.reserve, now_ns),
         )  # fmt: skip
 
 
@@ -130,6 +145,27 @@ def auction_now(seen: DayAheadView) -> AuctionNow | None:
         welfare_tick_lots=seen.ended["welfare_tick_lots"], gap_millionths=seen.ended["gap_millionths"],
         outcome=OUTCOME_NAMES[seen.ended["outcome"]],
     )  # fmt: skip
+
+
+def reserve_now(seen: ReserveView, now_ns: int) -> ReserveNow | None:
+    """Return the line about the block of reserve that is held now, or next, if any was sold."""
+    blocks = [Product(n) for n, lots in seen.lots.items() if lots and Product(n).delivery_end_ns > now_ns]
+    if not blocks:
+        return None
+    line = ReserveNow(min(product.delivery_start_ns for product in blocks))
+    for product in blocks:
+        if product.delivery_start_ns != line.begin_ns:
+            continue
+        lots, product_id = seen.lots[product.product_id], product.product_id
+        sold, own = sum(n for n in lots.values() if n > 0), -lots.get(FLEET_ACCOUNT, 0)
+        called, own_called = seen.called_lots.get(product_id, 0), seen.share_of(product_id, FLEET_ACCOUNT)
+        if product.is_upward:
+            line.up_lots, line.fleet_up_lots = sold, own
+        else:
+            line.down_lots, line.fleet_down_lots, called, own_called = sold, own, -called, -own_called
+        line.called_lots += called
+        line.fleet_called_lots += own_called
+    return line
 
 
 class StatusFile:

@@ -2,8 +2,8 @@
 
 Each trader is a pure function of its seed, the step and what it sees, yielding exchange commands. A
 participant is one account and session; it may trade in several ways, in the order in which they are
-listed. Those of the day-ahead auction are in `auction_traders`, those of the books in `book_traders`, and
-who there is in `participants`.
+listed. Those of the day-ahead auction are in `auction_traders`, those of the books in `book_traders`, those
+of reserve in `reserve_traders`, and who there is in `participants`.
 """
 
 import functools
@@ -67,6 +67,10 @@ class View:
         Price of the last trade, by product.
     tops : mapping
         Best bid and best offer, by product that has both.
+    reserve_ids : sequence of int
+        Blocks of reserve whose call runs, where the participant has no orders.
+    idle_reserve : mapping
+        Lots that the participant has bought of each block that is held now, while nothing of it is called.
     """
 
     step: int
@@ -79,6 +83,8 @@ class View:
     anchor_ticks: Mapping[int, int] = field(default_factory=dict)
     last_ticks: Mapping[int, int] = field(default_factory=dict)
     tops: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    reserve_ids: Sequence[int] = ()
+    idle_reserve: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def open_ids(self) -> list[int]:

@@ -6,6 +6,7 @@ from exchange_twin import ExchangeTwin
 from ringmain.core.engine import Machine
 from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
+from ringmain.exchange import reserve_messages as rm
 from ringmain.exchange import state as s
 from ringmain.exchange.engine import MARKET as EXCHANGE
 
@@ -85,6 +86,7 @@ class Desk:
         rules=None,
         start=None,
         calls=None,
+        terms=None,
     ):
         """Define and open a product, as session 1."""
         start = closure if start is None else start
@@ -99,6 +101,9 @@ class Desk:
         if calls:
             plain = {"call_start_ns": 0, "closing_call_ns": 0, "random_end_ms": 5_000, "seed": 7}
             self.send(m.ScheduleCalls, 1, product_id=number, indicative_ms=1_500, **plain | calls)
+        if terms:
+            plain = {"delivery_duration_s": 100, "activation_max_s": 100, "activation_ticks": 7_200}
+            self.send(rm.SetReserveTerms, 1, product_id=number, **plain | terms)
         return self.send(m.ScheduleProduct, 1, auction_ns=auction, gate_closure_ns=closure, product_id=number)
 
     def account(self, number, cash=10**12, credit=0, long=10**6, short=10**6):
@@ -156,6 +161,8 @@ def check_books(state):
     needed = np.zeros(cash.size, np.int64)
     np.add.at(needed, accounts, owed)
     block_lots = needed_by_blocks(state, needed)
+    np.add.at(needed, state.reserves["buyer_account_id"], state.reserves["set_aside_minor"])
+    check_shares(state, used)
     assert (needed == cash["reserved_minor"]).all()
     assert lots["expected_minor"][used].sum() == open_lots[is_bid].sum() + block_lots[0]
     assert lots["reserved_minor"][used].sum() == open_lots[~is_bid].sum() + block_lots[1]
@@ -165,6 +172,21 @@ def check_books(state):
     )
     assert np.count_nonzero(matching.specials["expires_ns"]) == matching.expiries.count
     assert np.count_nonzero(matching.specials["is_waiting"]) == state.products["stop_count"].sum()
+
+
+def check_shares(state, used):
+    """What is called of a product is what its sellers' shares add up to; no share outlives its position."""
+    shares = state.shares
+    called = np.flatnonzero(shares.view(np.uint8).reshape(-1, shares.itemsize).any(axis=1))
+    assert np.isin(called, used).all()
+    for slot in np.flatnonzero(state.products["phase"] == m.HOLDING):
+        held, own = state.reserves[slot], state.position_at[slot][state.position_at[slot] > 0]
+        assert shares["lots"][own].sum() == held["level_lots"]
+        sold = -state.positions["lots"]["balance_minor"][own]
+        given, most = shares["activated_lot_ms"][own], int(held["activation_max_s"]) * 1_000
+        assert (given <= np.maximum(sold, 0) * most).all()
+        if held["paid_minor"] == 0:
+            assert given.sum() == held["activated_lot_ms"]
 
 
 def needed_by_blocks(state, needed):

@@ -10,6 +10,7 @@ from twin_orders import Orders
 from twin_protection import Protections
 from twin_quotes import Quotes
 from twin_records import Account, Order, Product, Seat
+from twin_reserves import Reserves
 from twin_safeguards import Safeguards
 from twin_setup import Setup
 from twin_trade_changes import TradeChanges
@@ -18,11 +19,14 @@ from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Protections, Setup, Safeguards, TradeChanges):
+class ExchangeTwin(
+    Orders, Multileg, Blocks, Quotes, Protections, Setup, Safeguards, TradeChanges, Reserves
+):
     def __init__(self):
         Safeguards.__init__(self)
         Protections.__init__(self)
         TradeChanges.__init__(self)
+        Reserves.__init__(self)
         self.tariffs: dict[int, dict] = {}  # by product group
         self.accounts: dict[int, Account] = {}
         self.paid_in = 0
@@ -63,9 +67,9 @@ class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Protections, Setup, Safegua
         )
 
     def _standing(self):
-        """All orders for which something is set aside."""
+        """All orders for which something is set aside, and calls of reserve."""
         hours = [hour for block in self.blocks for hour in block.hours]
-        return [*self.orders.values(), *hours, *self.covering]
+        return [*self.orders.values(), *hours, *self.covering, *self.held.values()]
 
     # Answers.
 

@@ -92,7 +92,7 @@ class Blocks:
         return None
 
     def _block_product_fault(self, c, product, first):
-        if product.kind == m.INSTRUMENT:
+        if product.kind not in (m.HOURLY, m.QUARTER_HOURLY):
             return "WRONG_PRODUCT_KIND"
         alike = (product.kind, product.value, product.price_step)
         if alike != (first.kind, first.value, first.price_step):

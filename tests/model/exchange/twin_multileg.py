@@ -72,9 +72,8 @@ class Multileg:
             return "BASKET_LEG_REPEATED"
         if c["side"] not in (m.BUY, m.SELL):
             return "WRONG_SIDE"
-        why = self._price_fault(product, c["price_ticks"]) or self._quantity_fault(
-            product, c["quantity_lots"]
-        )
+        why = self._side_fault(product, c["side"]) or self._price_fault(product, c["price_ticks"])
+        why = why or self._quantity_fault(product, c["quantity_lots"])
         why = why or ("QUANTITY_BELOW_MINIMUM" if c["quantity_lots"] < product.min_lots else None)
         return why or self._limits_fault(self.seat.account, product, c["price_ticks"], c["quantity_lots"])
 

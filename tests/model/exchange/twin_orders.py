@@ -81,6 +81,8 @@ class Orders:
             return "WRONG_PHASE"
         if c["side"] not in (m.BUY, m.SELL):
             return "WRONG_SIDE"
+        if why := self._side_fault(product, c["side"]):
+            return why
         if c["balancing"] and not self.accounts[self.seat.account].balances:
             return "NOT_BALANCING"
         call = not product.trades_now(c["balancing"])

@@ -73,6 +73,8 @@ class Quotes:
             return "NOT_A_QUOTER"
         if product is None:
             return "UNKNOWN_PRODUCT"
+        if product.kind in (m.RESERVE_UP, m.RESERVE_DOWN):
+            return "WRONG_PRODUCT_KIND"
         if self._is_tripped(c["session_id"], product):
             return "QUOTE_PROTECTION_TRIPPED"
         if product.phase not in (m.CONTINUOUS, m.PRE_OPEN, m.CALL, m.CLOSING_CALL, m.BALANCING):

@@ -84,6 +84,7 @@ class Setup:
             "delivery_start_ns", "product_id", "value_minor", "reference_price_ticks",
             "market_range_ticks", "product_kind",
         )  # fmt: skip
+        self.held.pop(slot, None)
         self._say("ProductDefined", **{name: c[name] for name in names})
         self._enter(product, m.DEFINED)
 
@@ -159,6 +160,8 @@ class Setup:
             return "UNKNOWN_PRODUCT"
         if product.phase not in (m.DEFINED, m.PRE_OPEN, m.CALL, m.CONTINUOUS, m.HALTED, m.CLOSED):
             return "WRONG_PHASE"
+        if why := self._opening_fault(product, c["gate_closure_ns"]):
+            return why
         auction, closure = c["auction_ns"], c["gate_closure_ns"]
         sound = all(t == 0 or t > c["time_ns"] for t in (auction, closure))
         sound &= closure == 0 or auction < closure
@@ -261,6 +264,8 @@ class Setup:
             product.due = product.closing_call or product.closure
         elif product.phase in (m.HALTED, m.BALANCING):
             product.due = product.closure
+        elif product.phase == m.HOLDING:
+            self._set_holding_due(product)
         elif product.phase == m.CLOSED:
             product.due = 0
 
@@ -319,6 +324,8 @@ class Setup:
             self._uncross(product)
         elif product.phase == m.CLOSING:
             self._close(product)
+        elif product.phase == m.HOLDING:
+            self._hold(product)
         elif product.phase == m.DELIVERING:
             self._deliver(product)
         elif product.phase == m.CONTINUOUS and product.stops_due:
@@ -404,7 +411,7 @@ class Setup:
             queue = product.queue(m.BUY) + product.queue(m.SELL)
             queue += product.waiting(m.BUY) + product.waiting(m.SELL)
             if not queue:
-                self._enter(product, m.DELIVERING)
+                self._end_trading(product)
                 return
             self._cancelled(queue[0], "GATE_CLOSURE")
             self._remove(queue[0])

@@ -104,7 +104,7 @@ class TradeChanges:
         product = self._product(trade.product)
         if product is None:
             return "UNKNOWN_PRODUCT"
-        if product.phase == m.DELIVERING:
+        if product.phase == m.DELIVERING or self._has_begun(product):
             return "WRONG_PHASE"
         if action == sm.CORRECT and (why := self._price_fault(product, price)):
             return why
@@ -114,7 +114,7 @@ class TradeChanges:
         if trade.buyer == trade.seller:
             return None
         payer = trade.seller if amount > 0 else trade.buyer
-        owed = sum(o.owed() for o in self.orders.values() if o.account == payer)
+        owed = sum(o.owed() for o in self._standing() if o.account == payer)
         account = self.accounts[payer]
         if amount and abs(amount) > max(0, account.cash + account.credit - owed):
             return "INSUFFICIENT_FUNDS"

@@ -12,6 +12,9 @@ from typing import Any
 
 QUARTER_NS = 900 * 10**9
 HOUR = Fraction(3_600 * 10**9)
+MS_NS = 10**6
+ENERGY, UP, DOWN = 0, 1, 2  # services
+ON, SHADOW, OFF = 1, 2, 3  # submit modes
 
 
 def nearest(value: Fraction) -> int:
@@ -32,6 +35,13 @@ class SlowFleet:
         self.bids: dict[int, dict[str, Any]] = {}
         self.committed_w: dict[int, int] = defaultdict(int)
         self.award_minor: dict[int, int] = defaultdict(int)
+        self.held_w: dict[tuple[int, int], int] = defaultdict(int)  # by service and period
+        self.availability_minor: dict[int, int] = defaultdict(int)
+        self.calls: dict[int, list[list[int]]] = defaultdict(list)  # power, begin, end; by product
+        self.paid: set[int] = set()
+        self.last_bid_id = 0
+        self.parents: dict[int, int] = {}
+        self.unit_mode: dict[int, int] = {}
         self.reference: dict[int, int] = {}
         self.imbalance: dict[int, int] = {}
         self.last_reference = 0
@@ -94,29 +104,50 @@ class SlowFleet:
 
     def submit_bid(self, now_ns: int, b: dict[str, int]) -> str | None:
         """Return the reason to refuse, or None."""
-        if b["bid_id"] <= max(self.bids, default=0):
+        if b["bid_id"] <= self.last_bid_id:
             return "BID_ID_NOT_RISING"
         product = self.products.get(b["product_id"])
         if product is None:
             return "UNKNOWN_PRODUCT"
         if not 1 <= b["quantity_lots"] <= 100_000:
             return "QUANTITY_OUT_OF_RANGE"
+        if b["unit_id"] not in {0, *self.parents, *(a["node_id"] for a in self.assets.values())}:
+            return "UNKNOWN_UNIT"
+        if product["service"] != ENERGY and b["side"] != 2:
+            return "RESERVE_IS_SOLD_ONLY"
         if now_ns >= product["gate_closure_ns"]:
             return "AFTER_GATE_CLOSURE"
-        sign = 1 if b["side"] == 2 else -1
-        limit = "discharge_limit_w" if sign > 0 else "charge_limit_w"
-        limit_w = sum(asset[limit] for asset in self.assets.values())
+        mode = self.mode_of(b["unit_id"])
+        if mode == OFF:
+            return "SUBMIT_MODE_OFF"
+        up = self.is_upward(b)
+        limit_w = sum(a["discharge_limit_w" if up else "charge_limit_w"] for a in self.assets.values())
         for period in self.periods(product):
             open_w = sum(
                 other["open_lots"] * self.products[other["product_id"]]["lot_power_w"]
                 for other in self.bids.values()
-                if other["side"] == b["side"] and period in self.periods(self.products[other["product_id"]])
+                if self.is_upward(other) == up and period in self.periods(self.products[other["product_id"]])
             )
             new_w = b["quantity_lots"] * product["lot_power_w"]
-            if sign * self.committed_w[period] + open_w + new_w > limit_w:
+            owed_w = self.committed_w[period] if up else -self.committed_w[period]
+            if owed_w + self.held_w[UP if up else DOWN, period] + open_w + new_w > limit_w:
                 return "ABOVE_FLEET_POWER"
+        self.last_bid_id = b["bid_id"]
+        if mode == SHADOW:
+            return "shadowed"
         self.bids[b["bid_id"]] = {**b, "open_lots": b["quantity_lots"]}
         return None
+
+    def mode_of(self, unit: int) -> int:
+        """The mode of the nearest unit, at or above this one, that has one; else ON."""
+        if unit == 0:
+            return ON
+        return self.unit_mode.get(unit) or self.mode_of(self.parents.get(unit, 0))
+
+    def is_upward(self, bid: dict[str, int]) -> bool:
+        """Whether it may make the fleet give more: energy sold, or up reserve."""
+        service = self.products[bid["product_id"]]["service"]
+        return service == UP or (service == ENERGY and bid["side"] == 2)
 
     def record_award(self, a: dict[str, int]) -> str | None:
         """Return the reason to refuse, or None."""
@@ -140,10 +171,74 @@ class SlowFleet:
         amount = sign * a["price_ticks"] * a["quantity_lots"] * product["value_minor"]
         periods = self.periods(product)
         for k, period in enumerate(periods):
-            self.committed_w[period] += sign * a["quantity_lots"] * product["lot_power_w"]
-            self.award_minor[period] += amount // len(periods) + (k < amount % len(periods))
+            part = amount // len(periods) + (k < amount % len(periods))
+            self.award_minor[period] += part
+            if product["service"] == ENERGY:
+                self.committed_w[period] += sign * a["quantity_lots"] * product["lot_power_w"]
+            else:
+                self.held_w[product["service"], period] += a["quantity_lots"] * product["lot_power_w"]
+                self.availability_minor[period] += part
         self.move("exchange", "fleet", amount)
         return None
+
+    # Reserve.
+
+    def activate(self, now_ns: int, a: dict[str, int]) -> str | int:
+        """Return the power that is owed from now on, or the reason to refuse."""
+        product = self.products.get(a["product_id"])
+        if product is None:
+            return "UNKNOWN_PRODUCT"
+        if product["service"] == ENERGY:
+            return "NOT_A_RESERVE"
+        if a["quantity_lots"] < 0:
+            return "QUANTITY_OUT_OF_RANGE"
+        begin = product["delivery_start_ns"]
+        end = begin + product["delivery_duration_s"] * 10**9
+        if a["quantity_lots"]:
+            won = [b for b in self.bids.values() if b["product_id"] == a["product_id"]]
+            if a["quantity_lots"] > sum(b["quantity_lots"] - b["open_lots"] for b in won):
+                return "ACTIVATION_ABOVE_AWARD"
+            if not begin < a["until_ns"] <= end or now_ns >= end:
+                return "ACTIVATION_OUTSIDE_DELIVERY"
+        for call in self.calls[a["product_id"]]:
+            call[2] = min(call[2], max(now_ns, call[1]))  # what runs ends now; what has not begun never does
+        if not a["quantity_lots"] or a["until_ns"] <= now_ns:
+            return 0
+        power_w = a["quantity_lots"] * product["lot_power_w"] * (1 if product["service"] == UP else -1)
+        self.calls[a["product_id"]].append([power_w, max(now_ns, begin), a["until_ns"]])
+        return power_w
+
+    def activated_wh(self, period: int) -> int:
+        """The energy called on in a period, to the nearest Wh, on the clock's whole milliseconds."""
+        low, high = period * QUARTER_NS, (period + 1) * QUARTER_NS
+        w_ms = 0
+        for power_w, begin, end in (call for calls in self.calls.values() for call in calls):
+            w_ms += power_w * max(0, min(end, high) // MS_NS - max(begin, low) // MS_NS)
+        return nearest(Fraction(w_ms, 3_600_000))
+
+    def active_w(self, now_ns: int) -> int:
+        """The net power that is called on now."""
+        runs = (call for calls in self.calls.values() for call in calls)
+        return sum(power_w for power_w, begin, end in runs if begin <= now_ns < end)
+
+    def pay(self, product_id: int, amount: int) -> str | int:
+        """Return the period that it is shared with, 0 for none, or the reason to refuse."""
+        product = self.products.get(product_id)
+        if product is None:
+            return "UNKNOWN_PRODUCT"
+        if product["service"] == ENERGY:
+            return "NOT_A_RESERVE"
+        if amount < 0:
+            return "AMOUNT_OUT_OF_RANGE"
+        if product_id in self.paid:
+            return "RESERVE_ALREADY_PAID"
+        self.paid.add(product_id)
+        self.move("exchange", "fleet", amount)
+        last = self.periods(product)[-1]
+        if last < self.next_period:
+            return 0
+        self.award_minor[last] += amount
+        return last
 
     @staticmethod
     def periods(product: dict[str, int]) -> range:
@@ -174,7 +269,8 @@ class SlowFleet:
                 by_itself = nearest(Fraction(power_w, 4))
                 site_moved[site] = abs(site_net[site] - by_itself)
                 baseline += by_itself
-        owed = nearest(Fraction(self.committed_w[period], 4))
+        activated = self.activated_wh(period)
+        owed = nearest(Fraction(self.committed_w[period], 4)) + activated
         off = metered - baseline - owed
         price = self.settled_price[period] = self._imbalance_price(period, off)
         imbalance = off * price // 100
@@ -192,6 +288,12 @@ class SlowFleet:
             "energy": (owed, metered, estimated, late, price),
             "money": (self.award_minor[period], imbalance, wear),
             "baseline": baseline,
+            "reserve": (
+                activated,
+                self.availability_minor[period],
+                self.held_w[UP, period],
+                self.held_w[DOWN, period],
+            ),
             "sites": [(site, site_net[site], share, self.balance[site]) for site, share in shares.items()],
         }
 

@@ -8,11 +8,14 @@ import pytest
 from batteries import Batteries
 
 from ringmain.vpp.advice.desk import Desk
+from ringmain.vpp.block_messages import ExtendBlockBid, SubmitBlockBid
+from ringmain.vpp.block_views import BlockBid
 from ringmain.vpp.fleets import seeded_fleet
 from ringmain.vpp.messages import (
     BUY,
     CANCELLED,
     EXPIRED,
+    FILLED,
     REFERENCE,
     REFUSED,
     SCHEMA,
@@ -42,6 +45,9 @@ class Day:
     seed: int
     loss: float = 0.0
     silent_from_ns: int = 0
+    silent_until_ns: int = 2**62
+    silent_share: float = 0.3
+    price_ticks: list[int] = field(default_factory=lambda: PRICE_TICKS)
     rig: Rig = field(default_factory=lambda: Rig(MIDNIGHT_NS - 14 * HOUR_NS))
     view: DeskView = field(default_factory=DeskView)
     desk: Desk = field(default_factory=Desk)
@@ -50,9 +56,10 @@ class Day:
         self.dice = np.random.default_rng(self.seed)
         fleet = seeded_fleet(BATTERIES, self.seed, [LINK_ACCOUNT])
         self.batteries = Batteries(fleet, self.dice, delivery=0.97)
-        self.silent = self.dice.random(BATTERIES) < 0.3
+        self.silent = self.dice.random(BATTERIES) < self.silent_share
         self.history = {
-            MIDNIGHT_NS + (day * 24 + hour) * HOUR_NS: PRICE_TICKS[hour] + int(self.dice.integers(-200, 200))
+            MIDNIGHT_NS + (day * 24 + hour) * HOUR_NS: self.price_ticks[hour]
+            + int(self.dice.integers(-200, 200))
             for day in range(-15, 0)
             for hour in range(24)
         }
@@ -71,8 +78,11 @@ class Day:
         rows = self.rig.rows()
         self.rig.blocks.clear()
         self.view.fold(rows)
-        linked = self.rig.now_ns < self.silent_from_ns or not self.silent_from_ns
-        self.batteries.obey(rows, None if linked else ~self.silent)
+        self.batteries.obey(rows, ~self.silent if self.is_cut(self.rig.now_ns) else None)
+
+    def is_cut(self, now_ns: int) -> bool:
+        """Tell whether some are cut off at a time."""
+        return bool(self.silent_from_ns) and self.silent_from_ns <= now_ns < self.silent_until_ns
 
     def live(self) -> None:
         while self.rig.now_ns < MIDNIGHT_NS + 24 * HOUR_NS + 31 * MINUTE_NS:
@@ -86,7 +96,7 @@ class Day:
         if self.batteries.device_number == 0:
             heard[:] = True
             self.first_meters_wh = self.batteries.net_meter_wh().sum()
-        if self.silent_from_ns and now_ns >= self.silent_from_ns:
+        if self.is_cut(now_ns):
             heard &= ~self.silent
         rig.send_batch(LINK, self.batteries.reports(rig.now_ns, heard))
         rig.run_timers()
@@ -105,7 +115,7 @@ class Day:
                     RecordPrice(
                         delivery_start_ns=MIDNIGHT_NS + hour * HOUR_NS,
                         delivery_duration_s=3_600,
-                        price_ticks=PRICE_TICKS[hour],
+                        price_ticks=self.price_ticks[hour],
                         price_kind=REFERENCE,
                     )
                 ],
@@ -115,6 +125,7 @@ class Day:
         """The exchange: from the auction on, all that accepts the day's price is filled at it."""
         if self.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS:
             return
+        self.clear_blocks()
         for bid in list(self.view.bids.open()):
             price = self.price_of(bid)
             good = price >= bid.price_ticks if bid.side == SELL else price <= bid.price_ticks
@@ -125,9 +136,43 @@ class Day:
             else:
                 self.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=EXPIRED)])
 
+    def clear_blocks(self) -> None:
+        """The auction: of the exclusive group, the family that is worth most at its limits is accepted."""
+        families: dict[int, list[BlockBid]] = {}
+        blocks = [block for block in self.view.bids.blocks.by_id.values() if block.ending is None]
+        for block in blocks:
+            families.setdefault(block.parent_bid_id or block.bid_id, []).append(block)
+        best = max(families.values(), key=lambda family: sum(map(self.worth, family)), default=[])
+        is_good = sum(map(self.worth, best)) > 0
+        for block in blocks:
+            is_accepted = is_good and block in best
+            if is_accepted:
+                self.send(BRIDGE, [
+                    RecordAward(
+                        bid_id=block.bid_id, product_id=product_id, price_ticks=self.price_at(product_id),
+                        exchange_sequence=1, quantity_lots=lots, side=block.side,
+                    )
+                    for product_id, lots in zip(block.product_ids, block.lots, strict=True) if lots
+                ])  # fmt: skip
+            ending = FILLED if is_accepted else EXPIRED
+            self.send(BRIDGE, [RecordOrderEnded(bid_id=block.bid_id, ending=ending)])
+
+    def worth(self, block: BlockBid) -> int:
+        sign = 1 if block.side == SELL else -1
+        return sum(
+            sign * lots * (self.price_at(product_id) - block.price_ticks)
+            for product_id, lots in zip(block.product_ids, block.lots, strict=True)
+        )
+
     def price_of(self, bid: Bid) -> int:
-        delivery_ns = self.view.commitments.products[bid.product_id].delivery_start_ns
-        return PRICE_TICKS[(delivery_ns - MIDNIGHT_NS) // HOUR_NS]
+        return self.price_at(bid.product_id)
+
+    def price_at(self, product_id: int) -> int:
+        delivery_ns = self.view.commitments.products[product_id].delivery_start_ns
+        return self.price_ticks[(delivery_ns - MIDNIGHT_NS) // HOUR_NS]
+
+    def every_bid(self) -> dict[int, Any]:
+        return {**self.view.bids.by_id, **self.view.bids.blocks.by_id}
 
 
 def product(product_id: int, start_ns: int, duration_s: int, gate_minutes: int) -> Any:
@@ -163,7 +208,7 @@ def test_the_books_balance_to_the_last_unit(calm: Day) -> None:
     balances = calm.rig.fleet.accounts["balance_minor"]
     statements = calm.view.settlement.statements
     assert balances.sum() == 0
-    assert -balances[EXCHANGE] == sum(bid.amount_minor for bid in calm.view.bids.by_id.values())
+    assert -balances[EXCHANGE] == sum(bid.amount_minor for bid in calm.every_bid().values())
     assert -balances[EXCHANGE] == sum(statement.award_minor for statement in statements)
     assert -balances[BALANCING] == sum(statement.imbalance_minor for statement in statements)
     assert balances[WEAR] == sum(statement.wear_minor for statement in statements)
@@ -184,7 +229,7 @@ def test_every_metered_watt_hour_is_settled(calm: Day) -> None:
 def test_the_day_earns_and_the_fleet_follows_its_commitments(calm: Day) -> None:
     view = calm.view
     assert view.settlement.income_minor > 0
-    assert {bid.side for bid in view.bids.by_id.values() if bid.awarded_lots} == {BUY, SELL}
+    assert {bid.side for bid in calm.every_bid().values() if bid.awarded_lots} == {BUY, SELL}
     assert tracking_error(view.track, view.assets.discharge_limit_w) < 0.01
     owed_wh = sum(abs(statement.committed_wh) for statement in view.settlement.statements)
     missed_wh = sum(abs(s.metered_wh - s.committed_wh) for s in view.settlement.statements)
@@ -204,15 +249,48 @@ def test_a_third_of_the_fleet_falls_silent_and_is_estimated() -> None:
     assert day.view.track.last.silent_count == int(day.silent.sum())
 
 
+def test_a_fleet_that_is_cut_in_half_comes_together_again() -> None:
+    """For three hours one half hears nothing and isn't heard; afterwards all that it moved is settled."""
+    cut_ns = MIDNIGHT_NS + 6 * HOUR_NS + 7 * MINUTE_NS
+    day = Day(seed=9, loss=0.1, silent_share=0.5, silent_from_ns=cut_ns, silent_until_ns=cut_ns + 3 * HOUR_NS)
+    day.live()
+    statements, fleet = day.view.settlement.statements, day.rig.fleet
+    counts = {tick.time_ns: tick.silent_count for tick in day.view.track.ticks}
+    assert max(counts.values()) == int(day.silent.sum()) > 80
+    assert counts[max(counts)] == 0
+    assert any(s.estimated_wh > 0 for s in statements) and any(s.late_wh for s in statements)
+    shown = day.batteries.net_meter_wh().sum() - day.first_meters_wh
+    settled = sum(s.metered_wh - s.estimated_wh + s.late_wh for s in statements)
+    open_wh = int(fleet.meters["discharged_wh"].sum()) - int(fleet.meters["charged_wh"].sum())
+    assert abs(shown - settled - open_wh) <= BATTERIES
+    assert fleet.accounts["balance_minor"].sum() == 0
+
+
+def test_with_prices_below_zero_the_fleet_is_paid_to_fill_up() -> None:
+    """At night, and all of a day: it is paid for what it buys, earns by it, and the books balance."""
+    night = [-1_500 if hour < 6 else price for hour, price in enumerate(PRICE_TICKS)]
+    for price_ticks in (night, [price - 9_000 for price in PRICE_TICKS]):
+        day = Day(seed=10, price_ticks=price_ticks)
+        day.live()
+        bids = [bid for bid in day.view.bids.by_id.values() if bid.awarded_lots]
+        bought = [bid for bid in bids if bid.side == BUY and day.price_of(bid) < 0]
+        assert bought and all(bid.amount_minor > 0 for bid in bought), "who takes it is paid"
+        assert sum(bid.amount_minor for bid in bids) > 0 < day.view.settlement.income_minor
+        assert day.rig.fleet.accounts["balance_minor"].sum() == 0
+
+
 def test_every_bid_has_its_reason_and_every_step_its_note(calm: Day) -> None:
     view = calm.view
-    assert view.bids.by_id.keys() == view.reasons.by_bid.keys()
-    for bid_id, reason in view.reasons.by_bid.items():
-        bid = view.bids.by_id[bid_id]
+    assert calm.every_bid().keys() == view.reasons.by_bid.keys()
+    for bid_id, bid in view.bids.by_id.items():
+        reason = view.reasons.by_bid[bid_id]
         missing_w = reason.wanted_power_w - reason.owed_power_w
         assert (missing_w > 0) == (bid.side == SELL), "a bid goes from what is owed to what is wanted"
         assert abs(missing_w) >= bid.quantity_lots * LOT_W - LOT_W
+    for bid_id, block in view.bids.blocks.by_id.items():
+        assert abs(view.reasons.by_bid[bid_id].wanted_power_w) == max(block.lots) * LOT_W
     assert view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
+    assert view.steps.done["BID", MIDNIGHT_NS].count == len(view.bids.blocks.by_id)
     assert view.steps.done["FORECAST", MIDNIGHT_NS].price_source == "NAIVE"
     slots = [about_ns for step, about_ns in view.steps.done if step == "PLAN" and about_ns != MIDNIGHT_NS]
     assert len(slots) == len(set(slots)) > 40
@@ -225,16 +303,20 @@ def test_a_desk_that_dies_in_the_middle_bids_for_the_rest_and_nothing_twice() ->
         whole.minute()
     whole.rig.now_ns += MINUTE_NS
     commands = whole.desk.advise(whole.view, whole.history, whole.rig.now_ns)
-    submitted = np.flatnonzero(commands["kind"] == SubmitBid.kind)
-    assert submitted.size > 6
-    whole.rig.send_batch(DESK, commands[: submitted[3] + 2])  # the fifth bid's reason went, not the bid
+    submitted = np.flatnonzero(commands["kind"] == SubmitBlockBid.kind)
+    extended = np.flatnonzero(commands["kind"] == ExtendBlockBid.kind)
+    assert submitted.size > 6 and np.isin(submitted[5] + 1, extended)
+    whole.rig.send_batch(DESK, commands[: submitted[5] + 1])  # the sixth block began, its other runs are lost
     whole.drain()
+    assert len(whole.view.bids.blocks.by_id) == 5
     whole.desk = Desk()  # a new one, which knows the tape alone
     while whole.rig.now_ns < until_ns:
         whole.minute()
-    products = [bid.product_id for bid in whole.view.bids.by_id.values()]
-    assert len(products) == len(set(products))
-    assert len(products) >= submitted.size - 1  # from a plan that was made anew
+    blocks = list(whole.view.bids.blocks.by_id.values())
+    assert not whole.view.bids.by_id
+    assert [(block.exclusive_group == 0) == (block.parent_bid_id > 0) for block in blocks]
+    purchases = [tuple(block.lots) for block in blocks if block.side == BUY]
+    assert len(purchases) == len(blocks) // 2 and len(blocks) >= submitted.size - 4  # from plans made anew
     assert whole.view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
 
 
@@ -248,7 +330,7 @@ def test_prices_that_are_late_are_replaced_by_the_last_good_ones(days_missing: i
         day.minute()
     step = day.view.steps.done["BID", MIDNIGHT_NS]
     assert (step.outcome, step.price_source) == ("FELL_BACK", source)
-    assert day.view.bids.by_id
+    assert day.every_bid()
 
 
 def test_without_any_price_nothing_is_bid_and_the_journal_says_so() -> None:
@@ -256,7 +338,7 @@ def test_without_any_price_nothing_is_bid_and_the_journal_says_so() -> None:
     day.history = {}
     while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 5 * MINUTE_NS:
         day.minute()
-    assert not day.view.bids.by_id
+    assert not day.every_bid()
     assert day.view.steps.done["BID", MIDNIGHT_NS].outcome == "MISSED"
 
 
@@ -264,18 +346,20 @@ def test_a_market_that_refuses_every_bid_leaves_the_fleet_owing_nothing() -> Non
     day = Day(seed=7)
 
     def refuse() -> None:
-        for bid in list(day.view.bids.open()):
+        for bid in list(day.every_bid().values()):
+            if bid.ending is not None:
+                continue
             day.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=REFUSED)])
 
     day.trade = refuse  # type: ignore[method-assign]
     while day.rig.now_ns < MIDNIGHT_NS - 6 * HOUR_NS:
         day.minute()
     view = day.view
-    assert view.bids.by_id and {bid.ending for bid in view.bids.by_id.values()} == {"REFUSED"}
+    assert view.bids.by_id and view.bids.blocks.by_id
+    assert {bid.ending for bid in day.every_bid().values()} == {"REFUSED"}
     assert not any(view.commitments.power_w.values())
     assert view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
-    of_the_day = [b for b in view.bids.by_id.values() if b.time_in_force == 0]
-    assert len(of_the_day) <= 24, "a refused bid for the auction is not sent again"
+    assert len(view.bids.blocks.by_id) <= 32, "a refused block is not sent again"
     slots = sum(step == "BID" and about_ns != MIDNIGHT_NS for step, about_ns in view.steps.done)
     assert len(view.bids.by_id) <= 24 + slots * 120
 
@@ -286,7 +370,7 @@ def test_a_fleet_without_assets_bids_nothing() -> None:
     empty.commitments = day.view.commitments
     for now_ns in (MIDNIGHT_NS - 13 * HOUR_NS + MINUTE_NS, MIDNIGHT_NS - 8 * HOUR_NS + 3 * MINUTE_NS):
         commands = Desk().advise(empty, day.history, now_ns)
-        assert not (commands["kind"] == SubmitBid.kind).any()
+        assert not np.isin(commands["kind"], [SubmitBid.kind, SubmitBlockBid.kind]).any()
 
 
 def test_a_desk_that_wakes_after_the_gate_has_missed_it() -> None:
@@ -299,3 +383,21 @@ def test_a_desk_that_wakes_after_the_gate_has_missed_it() -> None:
     assert found["outcome"] == 2  # DONE_LATE
     missed = SCHEMA.unpack_command(Desk().advise(day.view, day.history, late)[:1])
     assert (missed["record"], missed["outcome"]) == ("RecordStep", 4)
+
+
+def test_trading_today_leaves_the_bids_for_tomorrow_alone() -> None:
+    day = Day(seed=9)
+    day.history = {ns: p for ns, p in day.history.items() if ns >= MIDNIGHT_NS - 3 * 24 * HOUR_NS}
+    day.send(BRIDGE, [product(90, -4 * HOUR_NS, 3_600, 30)])
+    for hour in range(11, 24):
+        day.send(BRIDGE, [
+            RecordPrice(
+                delivery_start_ns=MIDNIGHT_NS + (hour - 24) * HOUR_NS, delivery_duration_s=3_600,
+                price_ticks=PRICE_TICKS[hour], price_kind=REFERENCE,
+            )
+        ])  # fmt: skip
+    while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 5 * MINUTE_NS:
+        day.minute()
+    tomorrow = [bid for bid in day.view.bids.by_id.values() if bid.product_id >= 100]
+    assert day.view.steps.done["BID", MIDNIGHT_NS - 12 * HOUR_NS - 30 * MINUTE_NS].outcome == "DONE"
+    assert tomorrow and not any(bid.cancelling for bid in tomorrow), "too little was known for a choice"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from slow_fleet import QUARTER_NS, SlowFleet
 
-from ringmain.vpp.loop_messages import CorrectMeter, SubmitBaseline
+from ringmain.vpp.loop_messages import CorrectMeter, SetSubmitMode, SubmitBaseline
 from ringmain.vpp.messages import (
+    EXPECTED,
     IMBALANCE,
     REFERENCE,
     DefineProduct,
@@ -16,6 +17,7 @@ from ringmain.vpp.messages import (
     SubmitBid,
     SubmitPlan,
 )
+from ringmain.vpp.reserve_messages import DefineReserve, RecordActivation, RecordReserveSettled
 from ringmain.vpp.state import ACCOUNTS, METER_PERIODS, PERIODS, SECOND_NS
 from unit.vpp.rig import (
     BRIDGE,
@@ -31,8 +33,10 @@ from unit.vpp.rig import (
     named,
     report,
 )
+from unit.vpp.test_vpp_hierarchy import node
 
 ASSET_COUNT = 8
+UNITS = {20: 0, 21: 20, 22: 21, 23: 20}  # nodes beside the sites, and the node above each
 ACCOUNT_OF = {LINK: LINK_ACCOUNT, OTHER_LINK: OTHER_ACCOUNT}
 
 
@@ -56,6 +60,10 @@ class Twins:
             )
             self.rig.send(DESK, asked)
             self.slow.assets[asset_id] = {name: int(asked[name][0]) for name in asked.dtype.names}
+        for unit_id, parent_id in UNITS.items():
+            self.rig.send(DESK, node(unit_id, parent_id=parent_id))
+            self.slow.parents[unit_id] = parent_id
+        self.short_w: dict[int, tuple[int, int]] = {}
 
     def roll(self, low: int, high: int) -> int:
         return int(self.dice.integers(low, high + 1))
@@ -63,7 +71,7 @@ class Twins:
     def live(self, hours: int) -> None:
         while self.rig.now_ns < MIDNIGHT_NS + hours * HOUR_NS:
             self.pass_time(self.roll(10, 90) * SECOND_NS)
-            act = self.roll(0, 99)
+            act = self.roll(0, 109)
             if act < 74:
                 self.report()
             elif act < 77:
@@ -78,11 +86,18 @@ class Twins:
                 self.product()
             elif act < 96:
                 self.bid()
-            else:
+            elif act < 101:
                 self.award()
+            elif act < 107:
+                self.activation()
+            elif act < 109:
+                self.payment()
+            else:
+                self.mode()
 
     def pass_time(self, span_ns: int) -> None:
         events = self.rig.advance(self.rig.now_ns + span_ns)
+        self.watch_reserve(events)
         sites = named(events, "SiteSettled")
         for energy, money in zip(named(events, "FleetMetered"), named(events, "FleetSettled"), strict=True):
             expected = self.slow.settle()
@@ -95,6 +110,29 @@ class Twins:
             applied = [b for b in named(events, "BaselineApplied") if b["period_start_ns"] == start_ns]
             assert [b["baseline_wh"] for b in applied] in ([expected["baseline"]], [])
             assert applied or expected["baseline"] == 0
+            kept = [k for k in named(events, "ReserveKept") if k["period_start_s"] * SECOND_NS == start_ns]
+            self.check_reserve(start_ns, kept, expected["reserve"])
+
+    def watch_reserve(self, events: list[dict[str, Any]]) -> None:
+        """What is owed at each tick is what the slow twin says; a shortage is told only when it grows."""
+        for event in named(events, "FleetDispatched"):
+            owed_w = self.slow.committed_w[event["period_start_ns"] // QUARTER_NS]
+            assert event["committed_power_w"] == owed_w + self.slow.active_w(event["time_ns"])
+        for event in named(events, "ReserveShort"):
+            before = self.short_w.get(event["period_start_ns"], (0, 0))
+            ways = ("up", "down")
+            now = tuple(event[f"owed_{way}_w"] - event[f"available_{way}_w"] for way in ways)
+            assert now[0] > before[0] or now[1] > before[1]
+            self.short_w[event["period_start_ns"]] = (max(before[0], now[0]), max(before[1], now[1]))
+
+    def check_reserve(self, start_ns: int, kept: list[dict[str, Any]], expected: tuple[int, ...]) -> None:
+        if not kept:
+            assert expected == (0, 0, 0, 0)
+            return
+        (told,) = kept
+        names = ("activated_wh", "availability_minor", "up_w", "down_w")
+        assert tuple(told[name] for name in names) == expected
+        assert (told["short_up_w"], told["short_down_w"]) == self.short_w.get(start_ns, (0, 0))
 
     def report(self) -> None:
         """Reports that are mostly true; an asset that skips a border stays away until it is silent."""
@@ -183,9 +221,9 @@ class Twins:
         assert one["metered_wh"] == metered
 
     def price(self) -> None:
-        first, kind = self.rig.now_ns // QUARTER_NS + self.roll(0, 6), self.roll(REFERENCE, IMBALANCE)
+        first, kind = self.rig.now_ns // QUARTER_NS + self.roll(0, 6), self.roll(REFERENCE, EXPECTED)
         ticks = self.roll(-3_000, 9_000)
-        known = self.slow.reference if kind == REFERENCE else self.slow.imbalance
+        known = {REFERENCE: self.slow.reference, IMBALANCE: self.slow.imbalance, EXPECTED: {}}[kind]
         known[first] = ticks
         asked = RecordPrice(
             delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900, price_ticks=ticks, price_kind=kind
@@ -194,7 +232,7 @@ class Twins:
 
     def product(self) -> None:
         first, count = self.rig.now_ns // QUARTER_NS + self.roll(1, 8), (1, 4)[self.roll(0, 1)]
-        product = {
+        product: dict[str, int] = {
             "product_id": len(self.slow.products) + 1,
             "delivery_start_ns": first * QUARTER_NS,
             "delivery_duration_s": 900 * count,
@@ -202,8 +240,15 @@ class Twins:
             "lot_power_w": 1_000,
             "value_minor": self.roll(1, 40),
         }
-        self.slow.products[product["product_id"]] = product
-        assert self.rig.send(BRIDGE, DefineProduct(**product))[0]["record"] == "ProductDefined"
+        service = self.roll(0, 2)
+        self.slow.products[product["product_id"]] = {**product, "service": service}
+        if service:
+            product["delivery_start_s"] = product.pop("delivery_start_ns") // SECOND_NS
+            product["gate_closure_s"] = product.pop("gate_closure_ns") // SECOND_NS
+            (event,) = self.rig.send(BRIDGE, DefineReserve(**product, service=service))
+        else:
+            (event,) = self.rig.send(BRIDGE, DefineProduct(**product))
+        assert event["record"] == ("ReserveDefined" if service else "ProductDefined")
 
     def bid(self) -> None:
         self.bid_id += self.roll(0, 1)
@@ -213,10 +258,52 @@ class Twins:
             "side": self.roll(1, 2),
             "price_ticks": 0,
             "quantity_lots": self.roll(0, 20),
+            "unit_id": (0, 0, 0, 3, 20, 21, 22, 23, 24)[self.roll(0, 8)],
         }
         refused = self.slow.submit_bid(self.rig.now_ns, bid)
         (event,) = self.rig.send(DESK, SubmitBid(**bid, time_in_force=0))
-        assert event.get("reason") == refused
+        if refused == "shadowed":
+            assert event["record"] == "BidShadowed"
+        else:
+            assert event.get("reason") == refused
+
+    def mode(self) -> None:
+        unit_id, mode = (3, 20, 21, 22, 23, 24)[self.roll(0, 5)], (0, 1, 2, 3)[self.roll(0, 3)]
+        (event,) = self.rig.send(DESK, SetSubmitMode(product_id=0, submit_mode=mode, unit_id=unit_id))
+        assert event.get("reason") == ("UNKNOWN_UNIT" if unit_id == 24 else None)
+        if unit_id != 24:
+            self.slow.unit_mode[unit_id] = mode
+
+    def reserve_id(self) -> int:
+        """Mostly a reserve that is near its delivery, now and then any product."""
+        near = [
+            product_id for product_id, p in self.slow.products.items()
+            if p["service"] and abs(p["delivery_start_ns"] - self.rig.now_ns) < HOUR_NS
+        ]  # fmt: skip
+        if not near or self.roll(0, 9) == 0:
+            return self.roll(1, len(self.slow.products) + 1)
+        return near[self.roll(0, len(near) - 1)]
+
+    def activation(self) -> None:
+        product_id = self.reserve_id()
+        product = self.slow.products.get(product_id, {"delivery_start_ns": 0, "delivery_duration_s": 900})
+        span_ns = product["delivery_duration_s"] * SECOND_NS
+        said = {
+            "product_id": product_id,
+            "quantity_lots": self.roll(-1, 9),
+            "until_ns": product["delivery_start_ns"] + self.roll(0, span_ns + span_ns // 20),
+        }
+        expected = self.slow.activate(self.rig.now_ns, said)
+        (event,) = self.rig.send(BRIDGE, RecordActivation(**said))
+        assert event.get("reason", event.get("power_w")) == expected
+
+    def payment(self) -> None:
+        product_id, amount = self.reserve_id(), self.roll(-20, 5_000)
+        expected = self.slow.pay(product_id, amount)
+        asked = RecordReserveSettled(product_id=product_id, amount_minor=amount, activated_wh=7)
+        (event,) = self.rig.send(BRIDGE, asked)
+        start_ns = expected * QUARTER_NS if isinstance(expected, int) else expected
+        assert event.get("reason", event.get("period_start_ns")) == start_ns
 
     def award(self) -> None:
         bid = self.slow.bids.get(self.roll(1, self.bid_id + 1), {})
@@ -241,6 +328,8 @@ def test_the_engine_says_what_its_slow_twin_says(seed: int) -> None:
     assert fleet.next_period == slow.next_period
     for period in range(slow.next_period, slow.next_period + 20):
         assert fleet.periods[period % PERIODS].committed_power_w == slow.committed_w[period]
+        assert fleet.periods[period % PERIODS].reserve_up_w == slow.held_w[1, period]
+        assert fleet.periods[period % PERIODS].reserve_down_w == slow.held_w[2, period]
     for asset_id in range(1, ASSET_COUNT + 1):
         for period in range(slow.next_period, slow.next_period + METER_PERIODS):
             cell = fleet.meters[asset_id, period % METER_PERIODS]

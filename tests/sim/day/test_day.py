@@ -20,11 +20,14 @@ from ringmain.core.errors import RingmainError
 from ringmain.core.page import NodePage
 from ringmain.core.tape import TapeReader
 from ringmain.core.times import day_span
+from ringmain.exchange import messages as exchange
+from ringmain.exchange import reserve_messages
 from ringmain.exchange.history.export import export
 from ringmain.exchange.history.query import History
 from ringmain.exchange.history.statements import statement
 from ringmain.vpp.fleets import FIELDS, seeded_fleet
 from ringmain.vpp.messages import SCHEMA, FleetHeard, FleetMeasured, PlanAccepted
+from ringmain.vpp.reserve_messages import ReserveActivated, ReservePaid, ReserveRejected
 from ringmain.vpp.rows import rows_of
 from ringmain.world.calendar import MINUTE_NS
 from ringmain.world.run import main, make_plan
@@ -71,8 +74,12 @@ def lived(tmp_path_factory):
     return data, *live(data, homes=HOMES, batteries=None)
 
 
-def events_of(data, record):
-    tape = TapeReader(data / "vpp", SCHEMA)
+def exchange_events_of(data, record):
+    return events_of(data, record, "exchange", exchange.schema)
+
+
+def events_of(data, record, market="vpp", schema=SCHEMA):
+    tape = TapeReader(data / market, schema)
     found = []
     while (events := tape.read()).size:
         found.append(rows_of(events, record))
@@ -165,7 +172,9 @@ def test_the_fleets_awards_are_the_exchanges_fills(lived):
     fleet = figures["fleet"]
     assert fleet["awards"] > fleet["intraday_awards"] > 0
     assert fleet["bids"] > fleet["intraday_bids"] > 0
-    assert fleet["awards_eur"] == pytest.approx(figures["exchange"]["statements"]["fleet"]["cash_eur"])
+    received = figures["exchange"]["statements"]["fleet"]
+    assert fleet["awards_eur"] + received["activation_eur"] == pytest.approx(received["cash_eur"])
+    assert received["reserve_eur"] > 0 and received["activation_eur"] > 0
     assert fleet["bids_rejected"] == fleet["reports_rejected"] == 0
 
 
@@ -175,10 +184,43 @@ def test_the_fleet_does_what_it_sold(lived):
     assert fleet["sold_mwh"] > 1 and fleet["bought_mwh"] > 1
     assert 0 < fleet["deviation_share"] < 0.01
     settled = fleet["settled_eur"]
-    assert settled["award"] == pytest.approx(fleet["awards_eur"], abs=1e-6)
+    paid_eur = fleet["awards_eur"] + fleet["reserve"]["activation_eur"]
+    assert settled["award"] == pytest.approx(paid_eur, abs=1e-6)
     income = settled["award"] + settled["imbalance"] - settled["wear"]
     assert income > 0
     assert fleet["paid_to_sites_eur"] == pytest.approx(income, abs=0.05)  # less remainders, and unmoved hours
+
+
+def test_reserve_is_sold_called_followed_and_paid(lived):
+    _, said, figures = lived
+    blocks, fleet = figures["exchange"]["reserve"], figures["fleet"]["reserve"]
+    assert len(blocks) == 12
+    assert all(block["price_eur"] > 0 and block["mw"] > 20 for block in blocks)
+    called = [block for block in blocks if block["calls"]]
+    assert len(called) > 3 and all(block["called_mwh"] > 0 for block in called)
+    assert all(block["activation_eur"] > 0 for block in called)
+    for direction in ("up", "down"):
+        sold = sum(block["fleet_mw"] for block in blocks if block["direction"] == direction)
+        assert fleet[f"{direction}_mw_hours"] == pytest.approx(4 * sold)
+    assert fleet["up_mw_hours"] + fleet["down_mw_hours"] > 0
+    paid = {
+        name: sum(block[f"fleet_{name}"] for block in blocks)
+        for name in ("availability_eur", "activation_eur")
+    }
+    assert (
+        fleet["availability_eur"] == pytest.approx(paid["availability_eur"], abs=1e-4)
+        and paid["availability_eur"] > 0
+    )
+    assert (
+        fleet["activation_eur"] == pytest.approx(paid["activation_eur"], abs=1e-6)
+        and paid["activation_eur"] > 0
+    )
+    by_direction = {
+        d: sum(b["fleet_called_mwh"] for b in blocks if b["direction"] == d) for d in ("up", "down")
+    }
+    assert fleet["called_mwh"] == pytest.approx(sum(by_direction.values()), abs=1e-3)
+    assert fleet["calls"] > 0 and fleet["followed_share"] > 0.8 and fleet["short_quarters"] == 0
+    assert f"followed to {fleet['followed_share']:.1%}" in said
 
 
 def test_every_battery_has_a_plan_of_its_own(lived):
@@ -252,7 +294,7 @@ def test_the_tools_show_the_day(lived, capsys, tmp_path):
     (why,) = said("bids", "--why", str(bids[0]["bid_id"]))
     assert why["prices_from"] == "MODEL" and why["side"] in ("BUY", "SELL")
     steps = {row["step"] for row in said("steps", "--last", "999")}
-    assert steps == {"FORECAST", "PLAN", "BID"}
+    assert steps == {"FORECAST", "PLAN", "BID", "RESERVE"}
     settled = said("settle")
     income = sum(row["income_eur"] for row in settled)
     assert income == pytest.approx(sum(
@@ -291,8 +333,9 @@ def test_the_report_is_whole(lived):
     data, _, _ = lived
     folder = data.parent / "report"
     pictures = sorted(path.name for path in folder.glob("*.svg"))
-    assert pictures == ["cash.svg", "cheapest.svg", "dearest.svg", "energy.svg", "fleet.svg", "forecast.svg",
-                        "prices.svg", "quarters.svg", "trading.svg", "volumes.svg"]  # fmt: skip
+    assert pictures == ["calls.svg", "cash.svg", "cheapest.svg", "dearest.svg", "energy.svg", "fleet.svg",
+                        "fleet_reserve.svg", "forecast.svg", "prices.svg", "quarters.svg",
+                        "reserve_prices.svg", "trading.svg", "volumes.svg"]  # fmt: skip
     for name in pictures:
         ElementTree.parse(folder / name)
         assert name in (folder / "index.html").read_text()
@@ -384,6 +427,41 @@ def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
     ]
     assert len(sent) == len(set(sent)) == 16
     assert len({row["delivery_start_ns"] for row in figures["fleet"]["forecast"] if row["auction_eur"]}) == 24
+
+
+def test_whoever_is_killed_no_call_of_reserve_is_lost_or_doubled(tmp_path):
+    """The world while it offers reserve, and bridge, fleet and exchange while reserve is held and called."""
+    data = tmp_path / "data"
+    process = launch(data, report=str(tmp_path / "report"), hours=17.3, speed="3600")
+    try:
+        status = data / "world" / "status.json"
+        victims = [("world.live", 4), ("world.live", 9), ("world.live", 800), ("node vpp", 850),
+                   ("world.live", 905), ("node exchange", 960), ("world.live", 1_000)]  # fmt: skip
+        for words, minute in victims:
+            wait_for(process, lambda at=minute: minutes_lived(status) >= at)
+            os.kill(child_of(process.pid, words), signal.SIGKILL)
+        said, _ = process.communicate(timeout=200)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
+    assert process.returncode == 0, said
+    assert said.count("ended with signal SIGKILL; it starts again") == len(victims)
+    figures = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert figures["ledger_balanced"]
+    assert figures["fleet"]["awards_eur"] + figures["fleet"]["reserve"]["activation_eur"] == pytest.approx(
+        figures["exchange"]["statements"]["fleet"]["cash_eur"]
+    )
+    calls = exchange_events_of(data, reserve_messages.ReserveActivated)
+    calls = calls[calls["account_id"] == FLEET_ACCOUNT]
+    followed = events_of(data, ReserveActivated)
+    assert followed["product_id"].tolist() == calls["product_id"].tolist()
+    assert np.abs(followed["power_w"]).tolist() == (100_000 * calls["quantity_lots"]).tolist()
+    assert (followed["time_ns"] >= calls["time_ns"]).all() and (calls["quantity_lots"] > 0).any()
+    assert events_of(data, ReserveRejected).size == 0
+    settled = exchange_events_of(data, reserve_messages.ReserveSettled)
+    settled = settled[settled["account_id"] == FLEET_ACCOUNT]
+    assert events_of(data, ReservePaid)["amount_minor"].tolist() == settled["amount_minor"].tolist()
 
 
 def minutes_lived(status):

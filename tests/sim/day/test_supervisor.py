@@ -51,17 +51,42 @@ WITH_SPARE = (
 )
 
 
+def until(supervisor, is_so, what, timeout_s=10):
+    """Watch, with spares kept, until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, what
+        supervisor.watch(0.05)
+
+
+def test_no_spare_is_kept_while_a_start_is_waited_for(supervisor, monkeypatch):
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
+    running = supervisor.start(python("sleeper", WITH_SPARE, has_spare=True))
+    supervisor.wait_until(lambda: "up as first" in running.log_path.read_text(), 10, "its word")
+    assert running.spare is None
+    until(supervisor, lambda: running.has_spare_ready, "a spare")
+
+
+def test_a_spare_that_fails_is_not_tried_at_once_again(supervisor, monkeypatch):
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.5)
+    code = "import sys, time; print('spare' if '--spare' in sys.argv else 'first', flush=True)\n"
+    running = supervisor.start(python("odd", code + "time.sleep(60 * ('--spare' not in sys.argv))", has_spare=True))
+    began = time.monotonic()
+    until(supervisor, lambda: running.log_path.read_text().count("spare") >= 2, "two spares")
+    assert time.monotonic() - began > 2 * module.SPARE_AFTER_S
+
+
 def test_a_spare_takes_over_and_gets_a_spare_itself(supervisor, monkeypatch):
     monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
     running = supervisor.start(python("sleeper", WITH_SPARE, has_spare=True))
     for life in (1, 2):
-        supervisor.wait_until(lambda: running.has_spare_ready, 10, "a spare")
-        supervisor.wait_until(lambda n=life: running.log_path.read_text().count("up") == n, 10, "its life")
+        until(supervisor, lambda: running.has_spare_ready, "a spare")
+        until(supervisor, lambda n=life: running.log_path.read_text().count("up") == n, "its life")
         spare = running.spare.pid
         os.kill(running.pid, signal.SIGKILL)
-        supervisor.wait_until(lambda pid=spare: running.pid == pid, 10, "the spare's turn")
-    supervisor.wait_until(lambda: running.log_path.read_text().count("up as spare") == 2, 10, "two spares")
-    supervisor.wait_until(lambda: running.has_spare_ready, 10, "a third")
+        until(supervisor, lambda pid=spare: running.pid == pid, "the spare's turn")
+    until(supervisor, lambda: running.log_path.read_text().count("up as spare") == 2, "two spares")
+    until(supervisor, lambda: running.has_spare_ready, "a third")
     last = running.spare.pid
     supervisor.stop_one("sleeper")
     assert is_gone(last)
@@ -70,14 +95,14 @@ def test_a_spare_takes_over_and_gets_a_spare_itself(supervisor, monkeypatch):
 def test_a_spare_that_died_is_missed_by_nobody(supervisor, monkeypatch):
     monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
     running = supervisor.start(python("sleeper", WITH_SPARE, has_spare=True))
-    supervisor.wait_until(lambda: running.has_spare_ready, 10, "a spare")
+    until(supervisor, lambda: running.has_spare_ready, "a spare")
     first = running.pid
     monkeypatch.setattr(module, "SPARE_AFTER_S", 60.0)
     running.spare.kill()
     running.spare.wait()
     os.kill(first, signal.SIGKILL)
-    supervisor.wait_until(lambda: running.pid not in (0, first), 10, "a second life")
-    supervisor.wait_until(lambda: "up as first" in running.log_path.read_text(), 10, "its word")
+    until(supervisor, lambda: running.pid not in (0, first), "a second life")
+    until(supervisor, lambda: "up as first" in running.log_path.read_text(), "its word")
 
 
 def test_an_orderly_end_is_no_death(supervisor):

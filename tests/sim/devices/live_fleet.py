@@ -21,13 +21,14 @@ LINK = 2
 
 
 class Fleet:
-    def __init__(self, data) -> None:
+    def __init__(self, data, until_hour_s: float | None = None) -> None:
+        """Start both; logical time is the wall's, or so long before a full hour."""
         self.data = data
-        Clock.running(data / "clock")
         tokens = [add_token(data, "vpp", account, name, role) for account, name, role in (
             (0, "operator", "operator"), (LINK, "devices", "participant"))]  # fmt: skip
         self.operator_token, self.link_token = tokens
         Machine(MARKET).compile()  # into the cache, where the node finds it
+        Clock.running(data / "clock", None if until_hour_s is None else hour_less(until_hour_s))
         node = [
             sys.executable,
             "-m",
@@ -77,6 +78,12 @@ class Fleet:
         for process in reversed(self.processes):
             process.send_signal(signal.SIGTERM)
             process.wait(20)
+
+
+def hour_less(seconds: float) -> int:
+    """Return a time so long before the next full hour, in nanoseconds."""
+    hour_ns = 3_600 * 1_000_000_000
+    return (time.time_ns() // hour_ns + 1) * hour_ns - int(seconds * 1e9)
 
 
 def wait(is_so, timeout_s: float = 30.0) -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from ringmain.bridge.products import Products
 from ringmain.exchange import messages as exchange
+from ringmain.exchange.reserve_messages import ReserveTermsSet
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.reserve_messages import RESERVE_DOWN, RESERVE_UP, DefineReserve
 
 START_NS, GATE_NS = 3_600_000_000_000 * 400_000, 3_600_000_000_000 * 400_000 - 300_000_000_000
 
@@ -76,3 +78,23 @@ def test_what_concerns_no_power_or_has_no_price_is_not_told():
     assert told(defined(kind=exchange.INSTRUMENT), scheduled(), uncrossed()) == [None] * 3
     assert told(scheduled(), uncrossed()) == [None] * 2  # defined before what is kept of the tape
     assert told(defined(), scheduled(), uncrossed(volume_lots=0))[2] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "service"), [(exchange.RESERVE_UP, RESERVE_UP), (exchange.RESERVE_DOWN, RESERVE_DOWN)]
+)
+def test_a_block_of_reserve_is_told_with_its_terms_and_its_price_is_none_of_energy(kind, service):
+    terms = event(
+        ReserveTermsSet, product_id=7, buyer_account_id=3, activation_ticks=900, delivery_duration_s=14_400,
+        activation_max_s=1_800,
+    )  # fmt: skip
+    products = Products()
+    block = defined(kind=kind, value_minor=4_000)
+    said = [products.command(each) for each in (block, terms, scheduled(), uncrossed())]
+    assert [command is None for command in said] == [True, True, False, True]
+    product = DefineReserve.unpack(said[2])
+    assert (product["delivery_start_s"], product["gate_closure_s"]) == (START_NS // 10**9, GATE_NS // 10**9)
+    assert (product["service"], product["delivery_duration_s"]) == (service, 14_400)
+    assert (product["activation_ticks"], product["activation_max_s"]) == (900, 1_800)
+    assert (product["lot_power_w"], product["value_minor"]) == (100_000, 4_000)
+    assert products.day_ahead_price(7, 400) is None

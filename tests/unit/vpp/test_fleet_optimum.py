@@ -1,5 +1,7 @@
 """The fleet's best plan, beside one linear programme for all of it."""
 
+from dataclasses import replace
+
 import highspy
 import numpy as np
 import pytest
@@ -7,7 +9,15 @@ import pytest
 from ringmain.core.solver import new_solver
 from ringmain.vpp.advice.fleet_kernels import node_sums
 from ringmain.vpp.advice.fleet_optimum import Fleet, optimise
-from ringmain.vpp.advice.store import STORE_LIMITS, StorePlanner
+from ringmain.vpp.advice.store import (
+    CEILING,
+    FLOOR,
+    GIVE,
+    STORE_LIMITS,
+    TAKE,
+    UNLIMITED_WH,
+    StorePlanner,
+)
 
 CHAIN = np.array([-1])
 TREE = np.array([-1, 0, 0, 1, 1])  # two feeders, the first with two sites
@@ -166,3 +176,40 @@ def test_the_same_fleet_is_planned_the_same_each_time():
     fleet = some_fleet(np.random.default_rng(11), 60, TREE, 24, 0.3)
     prices = np.random.default_rng(11).uniform(1_000, 8_000, 24)
     assert np.array_equal(optimise(fleet, prices).given_wh, optimise(fleet, prices).given_wh)
+
+
+def holding(dice, fleet, periods):
+    """Return own limits: most stores hold some power and energy ready in the middle of the day."""
+    own = np.tile(UNLIMITED_WH, (len(fleet.stores), periods, 1))
+    share = np.where(dice.random(len(fleet.stores)) < 0.8, 0.4, 0.0)
+    middle = slice(periods // 4, periods // 2)
+    stores = fleet.stores
+    own[:, middle, GIVE] = ((1 - share) * stores.discharge_wh * stores.discharge_efficiency)[:, None]
+    own[:, middle, TAKE] = ((1 - share) * stores.charge_wh / stores.charge_efficiency)[:, None]
+    own[:, middle, FLOOR] = (share * stores.capacity_wh)[:, None]
+    own[:, middle, CEILING] = ((1 - share / 2) * stores.capacity_wh)[:, None]
+    return own
+
+
+@pytest.mark.parametrize(("seed", "parent"), [(1, CHAIN), (2, TREE)])
+def test_stores_that_hold_something_ready_are_planned_to_a_certified_gap_too(seed, parent):
+    dice = np.random.default_rng(seed)
+    fleet = some_fleet(dice, 60, parent, 24, 0.35)
+    fleet.stores.miss_ticks = 60_000
+    fleet.stored_wh[:5] = 0.0
+    own = holding(dice, fleet, 24)
+    fleet = replace(fleet, own_limits_wh=own)
+    prices = 4_000 + 1_500 * np.sin(np.arange(24) / 24 * 4 * np.pi) + dice.normal(0, 400, 24)
+    found = optimise(fleet, prices)
+    check_runs(fleet, found)
+    assert found.gap < 2e-3
+    assert (found.given_wh <= own[:, :, GIVE] * (1 + 1e-6) + 1e-3).all()
+    assert (-found.given_wh <= own[:, :, TAKE] * (1 + 1e-6) + 1e-3).all()
+    drops = np.where(
+        found.given_wh > 0,
+        found.given_wh / fleet.stores.discharge_efficiency[:, None],
+        found.given_wh * fleet.stores.charge_efficiency[:, None],
+    )
+    held = fleet.stored_wh[:, None] - np.cumsum(drops, axis=1)
+    assert (held >= own[:, :, FLOOR] - 1.0).all()
+    assert (held <= own[:, :, CEILING] + 1.0).all()

@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from ringmain.core.solver import new_solver
-from ringmain.vpp.advice.store import STORE_LIMITS, StorePlanner, store_limits
+from ringmain.vpp.advice.store import (
+    CEILING,
+    FLOOR,
+    GIVE,
+    STORE_LIMITS,
+    TAKE,
+    UNLIMITED_WH,
+    StorePlanner,
+    store_limits,
+)
 
 
 def random_store(dice):
@@ -17,18 +26,26 @@ def random_store(dice):
     return limits
 
 
-def programme(store, prices, stored):
+def programme(store, prices, stored, limits=None):
     """Return the most that can be earned, from charging and discharging by period as columns."""
     n, solver = len(prices), new_solver()
-    into = [solver.addVariable(0, store.charge_wh) for _ in range(n)]  # measured in the store
-    out = [solver.addVariable(0, store.discharge_wh) for _ in range(n)]
+    limits = np.tile(UNLIMITED_WH, (n, 1)) if limits is None else limits
+    most_in = np.minimum(store.charge_wh, limits[:, TAKE] * store.charge_efficiency)
+    most_out = np.minimum(store.discharge_wh, limits[:, GIVE] / store.discharge_efficiency)
+    into = [solver.addVariable(0, wh) for wh in most_in]  # measured in the store
+    out = [solver.addVariable(0, wh) for wh in most_out]
     held, worth = stored, 0
-    for taken, given, price in zip(into, out, prices, strict=True):
+    for taken, given, price, limit in zip(into, out, prices, limits, strict=True):
         held = held + taken - given
         solver.addConstr(held >= 0)
         solver.addConstr(held <= store.capacity_wh)
         worth = worth - price / store.charge_efficiency * taken
         worth = worth + (price - store.wear_ticks) * store.discharge_efficiency * given
+        low, high = solver.addVariable(0), solver.addVariable(0)
+        solver.addConstr(held + low >= min(limit[FLOOR], store.capacity_wh))
+        if np.isfinite(limit[CEILING]):
+            solver.addConstr(held - high <= limit[CEILING])
+        worth = worth - store.miss_ticks * (low + high)
     solver.maximize(worth + store.end_value_ticks * (held - stored))
     assert solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return solver.getObjectiveValue() + store.end_value_ticks * stored
@@ -54,6 +71,51 @@ def test_a_plan_is_worth_what_the_linear_programme_finds(seed):
     prices = dice.uniform(0, 9_000, n)
     given = StorePlanner(limits, n).plan(prices, stored)
     assert earned(store, prices, stored, given) == pytest.approx(programme(store, prices, stored), rel=1e-9)
+
+
+def some_holdings(dice, store, n):
+    """Return limits of a store that holds something ready in some periods, more than it can in a few."""
+    limits = np.tile(UNLIMITED_WH, (n, 1))
+    for first in range(0, n, 4):
+        if dice.random() < 0.7:
+            block = slice(first, first + 4)
+            limits[block, GIVE], limits[block, TAKE] = dice.uniform(0, 6, 2)
+            limits[block, FLOOR] = store.capacity_wh * dice.uniform(0, 1.05)
+            limits[block, CEILING] = store.capacity_wh * dice.uniform(0.2, 1.1)
+    return limits
+
+
+def missing(store, stored, given, limits):
+    """Return what a plan lacks at each period's floor and ceiling."""
+    drops = np.where(given > 0, given / store.discharge_efficiency, given * store.charge_efficiency)
+    held = stored - np.cumsum(drops)
+    floor = np.minimum(limits[:, FLOOR], store.capacity_wh)
+    return np.maximum(0, floor - held) + np.maximum(0, held - limits[:, CEILING])
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_store_that_holds_something_ready_is_planned_as_well_as_the_linear_programme_does(seed):
+    dice = np.random.default_rng(seed)
+    limits, n = random_store(dice), int(dice.choice([3, 24, 48]))
+    store, stored = limits[0], float(dice.uniform(0, limits.capacity_wh[0]))
+    limits.miss_ticks = float(dice.choice([500.0, 90_000.0]))  # cheap: it may pay to miss
+    prices, holding = dice.uniform(0, 9_000, n), some_holdings(dice, store, n)
+    given = StorePlanner(limits, n).plan(prices, stored, holding)
+    assert (given <= holding[:, GIVE] + 1e-9).all()
+    assert (-given <= holding[:, TAKE] + 1e-9).all()
+    cost = store.miss_ticks * missing(store, stored, given, holding).sum()
+    best = programme(store, prices, stored, holding)
+    assert earned(store, prices, stored, given) - cost == pytest.approx(best, rel=1e-7, abs=1e-3)
+
+
+def test_a_store_that_holds_too_little_is_charged_at_once_and_is_never_left_without_a_plan():
+    limits = store_limits(power_w=1_000, hours=4, round_trip=1.0)
+    limits.miss_ticks = 100_000
+    holding = np.tile(UNLIMITED_WH, (6, 1))
+    holding[1:, FLOOR] = 3_000
+    given = StorePlanner(limits, 6).plan(np.array([9_000.0, 9_000, 9_000, 100, 100, 100]), 0.0, holding)
+    assert given.tolist() == [-1_000, -1_000, -1_000, 0, 0, 0]
+    assert missing(limits[0], 0.0, given, holding).tolist() == [0, 1_000, 0, 0, 0, 0]
 
 
 def best_by_trial(store, prices, levels):

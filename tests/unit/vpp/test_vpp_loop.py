@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ringmain.vpp.loop_messages import (
@@ -14,16 +15,19 @@ from ringmain.vpp.loop_messages import (
     SUBMIT_OFF,
     SUBMIT_ON,
     SUBMIT_SHADOW,
+    BaselineAccepted,
     CorrectMeter,
     ExplainBid,
     RecordStep,
     SetSubmitMode,
     SubmitBaseline,
 )
-from ringmain.vpp.messages import SELL, DefineProduct, RecordPrice, SubmitBid
+from ringmain.vpp.loop_views import Baselines
+from ringmain.vpp.messages import SCHEMA, SELL, DefineProduct, RecordPrice, SubmitBid
 from ringmain.vpp.state import KEPT_PERIODS, PERIOD_NS
 from ringmain.vpp.views import DeskView
 from unit.vpp.rig import BRIDGE, DESK, HOUR_NS, LINK, MIDNIGHT_NS, MINUTE_NS, Rig, battery, named, report
+from unit.vpp.test_vpp_hierarchy import node
 
 PRODUCT = 7
 WEAR_MINOR = 500 * 2_000 // 100  # of 500 Wh at 20 EUR/MWh
@@ -43,10 +47,11 @@ def rig() -> Rig:
     return rig
 
 
-def bid(bid_id: int) -> Any:
+def bid(bid_id: int, unit_id: int = 0) -> Any:
     return SubmitBid(
-        bid_id=bid_id, product_id=PRODUCT, price_ticks=4_000, quantity_lots=3, side=SELL, time_in_force=0
-    )
+        bid_id=bid_id, product_id=PRODUCT, price_ticks=4_000, quantity_lots=3, side=SELL, time_in_force=0,
+        unit_id=unit_id,
+    )  # fmt: skip
 
 
 def why(bid_id: int, **changes: int) -> Any:
@@ -57,8 +62,8 @@ def why(bid_id: int, **changes: int) -> Any:
     return ExplainBid(bid_id=bid_id, **{**said, **changes})
 
 
-def mode(submit_mode: int, product_id: int = 0) -> Any:
-    return SetSubmitMode(product_id=product_id, submit_mode=submit_mode)
+def mode(submit_mode: int, product_id: int = 0, unit_id: int = 0) -> Any:
+    return SetSubmitMode(product_id=product_id, submit_mode=submit_mode, unit_id=unit_id)
 
 
 class TestModes:
@@ -86,6 +91,59 @@ class TestModes:
 
     def test_only_the_operator_sets_them(self, rig: Rig) -> None:
         assert rig.send(LINK, mode(SUBMIT_OFF))[0]["reason"] == "NOT_OPERATOR"
+
+
+class TestUnits:
+    FEEDER, SITE, INVERTER, SPARE = 20, 21, 22, 30
+
+    @pytest.fixture
+    def grid(self, rig: Rig) -> Rig:
+        """A feeder with a site and its inverter, beside the two homes of the batteries."""
+        rig.send(DESK, node(self.FEEDER), node(self.SITE, parent_id=self.FEEDER, is_site=1),
+                 node(self.INVERTER, parent_id=self.SITE), node(self.SPARE))  # fmt: skip
+        return rig
+
+    def test_the_nearest_mode_counts(self, grid: Rig) -> None:
+        grid.send(DESK, mode(SUBMIT_OFF, unit_id=self.FEEDER), mode(SUBMIT_SHADOW, unit_id=self.SITE))
+        said = {unit: grid.send(DESK, bid(n, unit))[0] for n, unit in enumerate((0, 20, 21, 22, 30), 1)}
+        assert {unit: event["record"] for unit, event in said.items()} == {
+            0: "BidSubmitted", 20: "BidRejected", 21: "BidShadowed", 22: "BidShadowed", 30: "BidSubmitted",
+        }  # fmt: skip
+        assert said[20]["reason"] == "SUBMIT_MODE_OFF"
+        assert (said[22]["unit_id"], said[30]["unit_id"]) == (22, 30)
+
+    def test_a_view_hands_modes_down(self) -> None:
+        rig, view = Rig(), DeskView()
+        rig.apply(DESK, [node(20), node(21, parent_id=20), node(22, parent_id=21), battery(1, node_id=21)])
+        rig.apply(DESK, [mode(SUBMIT_OFF, unit_id=20), mode(SUBMIT_ON, unit_id=22)])
+        view.fold(rig.rows())
+        assert view.units.mode_of(21) == SUBMIT_OFF
+        assert view.units.mode_of(np.array([1, 0, 20, 21, 22])).tolist() == [1, 1, 3, 3, 1]
+        rig.take()
+        rig.apply(DESK, [mode(AS_FLEET, unit_id=20)])
+        view.fold(rig.rows())
+        assert view.units.mode_of(21) == SUBMIT_ON
+
+    def test_the_strictest_of_product_fleet_and_unit_counts(self, grid: Rig) -> None:
+        grid.send(DESK, mode(SUBMIT_ON, unit_id=self.FEEDER), mode(SUBMIT_SHADOW))
+        assert grid.send(DESK, bid(1, self.SITE))[0]["record"] == "BidShadowed"
+        grid.send(DESK, mode(SUBMIT_ON, PRODUCT))
+        assert grid.send(DESK, bid(2, self.SITE))[0]["record"] == "BidSubmitted"
+        grid.send(DESK, mode(SUBMIT_OFF, PRODUCT))
+        assert grid.send(DESK, bid(3, self.SITE))[0]["reason"] == "SUBMIT_MODE_OFF"
+
+    def test_a_unit_may_follow_the_node_above_again(self, grid: Rig) -> None:
+        grid.send(DESK, mode(SUBMIT_OFF, unit_id=self.SITE), mode(AS_FLEET, unit_id=self.SITE))
+        assert grid.send(DESK, bid(1, self.SITE))[0]["record"] == "BidSubmitted"
+
+    @pytest.mark.parametrize(
+        ("asked", "reason"),
+        [(mode(SUBMIT_ON, PRODUCT, 20), "MODE_OF_PRODUCT_AND_UNIT"), (mode(SUBMIT_ON, 0, 99), "UNKNOWN_UNIT"),
+         (mode(SUBMIT_ON, 0, 2**32 - 1), "UNKNOWN_UNIT"), (mode(4, 0, 20), "SUBMIT_MODE_UNKNOWN"),
+         (bid(1, 99), "UNKNOWN_UNIT"), (bid(1, 2**32 - 1), "UNKNOWN_UNIT")],
+    )  # fmt: skip
+    def test_what_is_no_unit_is_refused(self, grid: Rig, asked: Any, reason: str) -> None:
+        assert grid.send(DESK, asked)[0]["reason"] == reason
 
 
 class TestWhy:
@@ -133,6 +191,26 @@ def settled(rig: Rig, given_wh: int = 500) -> list[dict[str, Any]]:
 
 
 class TestBaselines:
+    def test_what_is_long_past_is_forgotten_and_its_sum_stands(self) -> None:
+        view = Baselines()
+
+        def say(site_id: int, period: int, power_w: int) -> None:
+            said = BaselineAccepted(
+                site_id=site_id,
+                delivery_start_ns=period * PERIOD_NS,
+                delivery_duration_s=900,
+                power_w=power_w,
+            )
+            view.fold(SCHEMA.batch([said]))
+
+        for period in range(1_000, 1_000 + 5 * KEPT_PERIODS, 7):
+            for site_id in (1, 2):
+                say(site_id, period, 100 * site_id)
+            say(1, max(1_000, period - 210), 150)  # it may change its mind for as long as that
+        assert len(view._of_site) <= 2 * 2 * KEPT_PERIODS // 7 + 2
+        early, newest = 1_000 + 7, period
+        assert (view.power_w[early], view.power_w[newest]) == (350, 300)
+
     def test_what_a_site_would_have_run_anyway_is_neither_sold_nor_owed(self, rig: Rig) -> None:
         block = {"site_id": 1, "delivery_start_ns": MIDNIGHT_NS + PERIOD_NS, "delivery_duration_s": 900}
         assert rig.send(DESK, SubmitBaseline(power_w=1_600, **block))[0]["record"] == "BaselineAccepted"
@@ -207,6 +285,5 @@ class TestCorrections:
 
 
 def test_the_codes_are_the_schemas() -> None:
-    from ringmain.vpp.messages import SCHEMA
 
     assert all(SCHEMA.reasons[code] == name for name, code in LOOP_REASONS.items())

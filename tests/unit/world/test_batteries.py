@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from ringmain.gateway.messages import PRICES
+from ringmain.gateway.sheets import Sheet, records_of
 from ringmain.vpp.fleets import seeded_fleet
 from ringmain.vpp.messages import SCHEMA, ReportTelemetry, SetpointIssued
 from ringmain.world.batteries import Batteries
@@ -16,7 +18,7 @@ class Link:
 
     def __init__(self):
         self.reports, self.waiting, self.resent_after = [], [], None
-        self.sequence = 0
+        self.sequence, self.data = 0, SCHEMA.empty(0)
 
     def order(self, asset_ids, power_w, until_ns):
         self.sequence += 1
@@ -36,6 +38,16 @@ class Link:
     def poll(self):
         events, self.waiting = SCHEMA.batch(self.waiting), []
         return events
+
+    def subscribe(self, feed, product_id):
+        assert (feed, product_id) == (PRICES, 0)
+
+    def price(self, sheet):
+        self.data = np.frombuffer(records_of(sheet, SCHEMA), SCHEMA.header)
+
+    def poll_data(self):
+        data, self.data = self.data, SCHEMA.empty(0)
+        return data
 
     def resend(self, after_sequence):
         self.resent_after = after_sequence
@@ -123,3 +135,51 @@ def test_devices_that_are_made_anew_go_on_where_they_were(rig, tmp_path):
     meters = np.stack([r["discharged_wh"] for r in joined]).astype(int)
     assert (np.diff(meters, axis=0) >= 0).all()
     assert np.abs(meters[-1] - links[0].reports[-1]["discharged_wh"]).max() < 60
+
+
+DEAR_LATER = (1_000, 1_001, 1_002, 9_002, 9_001, 9_000)
+
+
+def sheet_of(number=5, prices=DEAR_LATER, commanded_minutes=10):
+    ends_ns = BEGIN_NS + len(prices) * HOUR_NS
+    return Sheet(number, BEGIN_NS + commanded_minutes * MINUTE_NS, ends_ns, BEGIN_NS, 3_600, prices)
+
+
+def test_left_alone_they_rest_then_go_by_the_prices_then_rest(rig):
+    rows, kept = rig
+    link = Link()
+    batteries = Batteries(rows, SEED, link, kept)
+    link.price(sheet_of())
+    live(batteries, link, 2, None)
+    assert not batteries.devices.power_w.any()  # the fleet is in command
+    powers = {}
+    for minute in range(2, 7 * 60):
+        batteries.live_alone(BEGIN_NS + minute * MINUTE_NS)
+        powers[minute] = batteries.devices.power_w.copy()
+    assert not powers[9].any() and (powers[10] < 0).all()
+    assert (powers[3 * 60 + 1] > 0).all()
+    assert not powers[6 * 60].any()
+
+
+def test_a_set_point_comes_before_the_plan(rig):
+    rows, kept = rig
+    link = Link()
+    batteries = Batteries(rows, SEED, link, kept)
+    link.price(sheet_of(commanded_minutes=0))
+    chosen = rows["asset_id"][:4]
+    link.order(chosen, 700, BEGIN_NS + HOUR_NS)
+    live(batteries, link, 2, None)
+    assert not batteries.devices.power_w[4:].any()  # the fleet answers: rest is what is wanted
+    batteries.live_alone(BEGIN_NS + 3 * MINUTE_NS)
+    assert (batteries.devices.power_w[:4] > 600).all() and (batteries.devices.power_w[4:] < 0).all()
+
+
+def test_devices_that_are_made_anew_know_the_prices_still(rig):
+    rows, kept = rig
+    link = Link()
+    link.price(sheet_of())
+    live(Batteries(rows, SEED, link, kept), link, 2, None)
+    anew = Batteries(rows, SEED, Link(), kept)
+    assert anew.plans.sheet == sheet_of()
+    anew.live_alone(BEGIN_NS + 20 * MINUTE_NS)
+    assert (anew.devices.power_w < 0).all()

@@ -4,10 +4,12 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from ringmain.exchange.messages import RESERVE_DOWN, RESERVE_UP
 from ringmain.exchange.state import PRODUCTS
 from ringmain.world.calendar import (
     AUCTION_NS,
     HOUR_NS,
+    OPENING_NS,
     QUARTER_NS,
     Product,
     hour_id,
@@ -15,6 +17,7 @@ from ringmain.world.calendar import (
     products_of,
     quarter_ids,
     quarters_of,
+    reserve_of,
 )
 from ringmain.world.fair import FairPrices
 
@@ -41,8 +44,25 @@ def test_a_quarter_lies_in_its_hour():
 
 def test_no_two_products_of_a_week_share_a_slot():
     days = [DAY + timedelta(n) for n in range(7)]
-    ids = [p.product_id for day in days for p in (*products_of(day), *quarters_of(day))]
-    assert len({n % PRODUCTS for n in ids}) == len(ids) == 7 * 120
+    ids = [p.product_id for day in days for p in (*products_of(day), *quarters_of(day), *reserve_of(day))]
+    assert len({n % PRODUCTS for n in ids}) == len(ids) == 7 * 132
+
+
+def test_blocks_of_reserve_cover_the_day_in_both_directions_and_close_before_the_auction():
+    blocks = reserve_of(DAY)
+    up, down = blocks[:6], blocks[6:]
+    for products, kind in ((up, RESERVE_UP), (down, RESERVE_DOWN)):
+        starts = [product.delivery_start_ns for product in products]
+        assert starts == list(range(BEGIN_NS, BEGIN_NS + 24 * HOUR_NS, 4 * HOUR_NS))
+        assert {product.kind.product_kind for product in products} == {kind}
+        assert all(product.is_reserve and not product.is_hour for product in products)
+        assert all(product.is_upward == (kind == RESERVE_UP) for product in products)
+    assert blocks[-1].delivery_end_ns == BEGIN_NS + 24 * HOUR_NS
+    assert {product.call_end_ns for product in blocks} == {BEGIN_NS + OPENING_NS + QUARTER_NS}
+    assert all(p.call_end_ns < p.gate_closure_ns < BEGIN_NS + AUCTION_NS for p in blocks)
+    assert {(p.value_minor, p.lot_kwh) for p in blocks} == {(4_000, 0)}
+    others = (*products_of(DAY), *quarters_of(DAY))
+    assert not any(product.is_reserve or product.is_upward for product in others)
 
 
 def test_fair_prices_begin_at_the_given_ones_and_quarters_lie_around_their_hour():

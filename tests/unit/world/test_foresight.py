@@ -45,18 +45,20 @@ def earned(begin_ns, amount_minor):
 
 def test_a_day_that_earned_what_was_to_be_earned_has_the_whole_share(plan):
     days = told(plan, [CHEAP_THEN_DEAR, FLAT])
-    (first, second) = foresight(plan, days, [])
+    (first, second) = foresight(plan, days, [], {})
     assert first["perfect_eur"] > 1 and first["earned_eur"] == 0 and first["share"] == 0
     assert (second["perfect_eur"], second["share"]) == (0, None)
     whole = round(first["perfect_eur"] * 1e6)
     statements = [earned(BEGIN_NS - 15 * MINUTE_NS, 10**9), earned(BEGIN_NS, whole // 2),
                   earned(BEGIN_NS + DAY_NS - 15 * MINUTE_NS, whole - whole // 2)]  # fmt: skip
-    (first, second) = foresight(plan, days, statements)
+    (first, second) = foresight(plan, days, statements, {})
     assert first["share"] == 1 and second["earned_eur"] == 0
+    (first, _) = foresight(plan, days, statements, {BEGIN_NS: whole // 4, BEGIN_NS + DAY_NS: 10**9})
+    assert first["share"] == pytest.approx(0.75, abs=1e-3)  # what holding reserve brought is left out
 
 
 def test_what_is_stored_counts_for_what_it_costs_to_store_again(plan):
-    (first, _) = foresight(plan, told(plan, [CHEAP_THEN_DEAR, FLAT], (0.5, 0.6, 0.6)), [])
+    (first, _) = foresight(plan, told(plan, [CHEAP_THEN_DEAR, FLAT], (0.5, 0.6, 0.6)), [], {})
     capacity_mwh = sum(row[FIELDS.index("energy_capacity_wh")] for row in plan.fleet) / 1e6
     efficiency = np.mean([row[FIELDS.index("charge_efficiency_permille")] for row in plan.fleet]) / 1_000
     assert first["earned_eur"] == pytest.approx(0.1 * capacity_mwh * 10 / efficiency, rel=0.01)
@@ -65,10 +67,10 @@ def test_what_is_stored_counts_for_what_it_costs_to_store_again(plan):
 def test_a_day_that_was_not_lived_whole_or_has_no_price_is_left_out(plan):
     without = told(plan, [CHEAP_THEN_DEAR, FLAT])
     del without.ticks[BEGIN_NS + 30 * HOUR_NS]
-    assert [line["day"] for line in foresight(plan, without, [])] == [FIRST.isoformat()]
+    assert [line["day"] for line in foresight(plan, without, [], {})] == [FIRST.isoformat()]
     cut = told(plan, [CHEAP_THEN_DEAR, FLAT], (0.5, 0.5))
-    assert [line["day"] for line in foresight(plan, cut, [])] == [FIRST.isoformat()]
-    assert foresight(plan, told(plan, [], ()), []) == []
+    assert [line["day"] for line in foresight(plan, cut, [], {})] == [FIRST.isoformat()]
+    assert foresight(plan, told(plan, [], ()), [], {}) == []
 
 
 def test_forecasts_know_the_file_before_and_the_auctions_since(plan):

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from ringmain.world.calendar import IDS_PER_DAY
 from ringmain.world.screen import Screen
-from ringmain.world.status import AuctionNow, BookNow, FleetNow, Status, StatusFile
+from ringmain.world.status import AuctionNow, BookNow, FleetNow, ReserveNow, Status, StatusFile
 
 FLEET = FleetNow(
     power_w=2.5e6, homes_w=-0.3e6, target_w=2.4e6, energy_wh=6.25e6, fresh=990, late=7, silent=3,
@@ -17,9 +18,10 @@ FLEET = FleetNow(
 
 @pytest.fixture
 def shown(tmp_path):
-    def show(fleet, books=(), auction=None):
+    def show(fleet, books=(), auction=None, reserve=None):
         (tmp_path / "world").mkdir(exist_ok=True)
-        StatusFile(tmp_path).write(Status(0, 0, 1, "made up", 0, 0, {}, list(books), fleet, auction))
+        status = Status(0, 0, 1, "made up", 0, 0, {}, list(books), fleet, auction, reserve)
+        StatusFile(tmp_path).write(status)
         console = Console(width=200, record=True, force_terminal=True, file=io.StringIO())
         with Screen(tmp_path, console) as screen:
             screen.show([])
@@ -52,7 +54,7 @@ def test_the_auctions_line_says_what_is_in_and_then_how_it_ended(shown):
 
 
 def test_hours_come_before_the_quarters_that_trade(shown):
-    first = 20_000 * 128
+    first = 20_000 * IDS_PER_DAY
     books = [
         BookNow(first + n, phase, 5_000, 5_010, 4_990, 5_020, None, 1_250)
         for n, phase in ((7, "continuous"), (8, "call"), (60, "continuous"), (61, "call"))
@@ -61,3 +63,10 @@ def test_hours_come_before_the_quarters_that_trade(shown):
     assert "continuous trading" in text
     assert "07:00 continuous 50.00 50.10 49.90 50.20 1.2" in text
     assert "08:00 call" in text and "07:00 ¼ continuous" in text and "07:15" not in text
+
+
+def test_reserve_says_what_is_held_and_called_and_the_fleets_part(shown):
+    text = shown(None, reserve=ReserveNow(20_000 * 86_400 * 10**9, 300, 220, -45, 12, 5, -1))
+    assert "30.0 MW up (fleet 1.2), 22.0 MW down (fleet 0.5)" in text
+    assert "called -4.5 MW (fleet -0.1)" in text
+    assert "reserve" not in shown(None)

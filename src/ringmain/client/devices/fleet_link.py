@@ -14,6 +14,8 @@ from ringmain.core.clock import Clock
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.app import read_ports
 from ringmain.gateway.devices.fleet_port import REPORT, SETPOINT, Telemetry
+from ringmain.gateway.messages import PRICES
+from ringmain.gateway.sheets import Sheet, SheetReader
 from ringmain.vpp.messages import (
     SCHEMA,
     AssetRejected,
@@ -107,6 +109,16 @@ class FleetLink:
                 yield setpoints
             if protocol.unanswered:
                 protocol.ping()  # reports are not answered: its Pong tells that they were dealt with
+
+    async def sheets(self) -> AsyncIterator[Sheet]:
+        """Yield price sheets as they come, until the session ends; raises as the client library does."""
+        reader, protocol, newest = SheetReader(SCHEMA), self._client.protocol, 0
+        self._client.subscribe(PRICES, 0)
+        while protocol.phase != ENDED:
+            for sheet in reader.read(await self._client.poll_data(ROUND_S)):
+                if sheet.number > newest:
+                    newest = sheet.number
+                    yield sheet
 
     async def settle(self) -> None:
         """Wait until the fleet has dealt with all that was sent, however long it is away."""

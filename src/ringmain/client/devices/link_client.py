@@ -14,6 +14,7 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 
 from ringmain.gateway.devices import frames
 from ringmain.gateway.devices.pace import Backoff
+from ringmain.gateway.sheets import Sheet
 
 logging.getLogger("picows").setLevel(logging.WARNING)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
@@ -41,6 +42,8 @@ class LinkClient:
     ----------
     on_setpoints : callable
         Is given an array of SETPOINT_RECORD of shape (n,); returns ACCEPTED or DECLINED for each: (n,).
+    on_sheet : callable
+        Is given the prices, as often as they are told.
 
     Attributes
     ----------
@@ -52,8 +55,11 @@ class LinkClient:
         How far the fleet's clock is ahead of this machine's, as it said last.
     """
 
-    def __init__(self, account: LinkAccount, on_setpoints: Answering = accept, seed: int = 0) -> None:
-        self._account, self._on_setpoints = account, on_setpoints
+    def __init__(
+        self, account: LinkAccount, on_setpoints: Answering = accept, seed: int = 0,
+        on_sheet: Callable[[Sheet], object] = lambda sheet: None,
+    ) -> None:  # fmt: skip
+        self._account, self._on_setpoints, self._on_sheet = account, on_setpoints, on_sheet
         self._backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, circuit=1 << 30, open_s=0.0, seed=seed)
         self._transport: WSTransport | None = None
         self.refusals: Counter[str] = Counter()
@@ -121,6 +127,8 @@ class LinkClient:
             self.greeted(transport, int(row["now_ns"]))
         for row in rows.view(frames.REFUSAL_RECORD)[kinds == frames.REFUSAL]:
             self.refusals[frames.REASONS[int(row["reason"])]] += 1
+        for sheet in frames.sheets_of(rows):
+            self._on_sheet(sheet)
         setpoints = rows.view(frames.SETPOINT_RECORD)[kinds == frames.SETPOINT]
         if not setpoints.size:
             return

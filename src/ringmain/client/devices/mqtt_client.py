@@ -10,9 +10,10 @@ from typing import Literal
 import aiomqtt
 import msgspec
 
-from ringmain.gateway.devices import topics
+from ringmain.gateway.devices import payloads, topics
 from ringmain.gateway.devices.pace import Backoff
 from ringmain.gateway.devices.payloads import Ack, Error, SetpointMessage, Telemetry
+from ringmain.gateway.sheets import Sheet
 
 QUIET = logging.getLogger("ringmain.devices.mqtt.client")
 QUIET.setLevel(logging.CRITICAL)
@@ -37,6 +38,8 @@ class MqttClient:
     ----------
     on_setpoint : callable
         Is given a set-point; returns what to answer.
+    on_sheet : callable
+        Is given the prices, as often as they are told.
 
     Attributes
     ----------
@@ -46,8 +49,11 @@ class MqttClient:
         How its connections failed.
     """
 
-    def __init__(self, account: MqttAccount, on_setpoint: Callable[[SetpointMessage], Answer]) -> None:
-        self._account, self._on_setpoint = account, on_setpoint
+    def __init__(
+        self, account: MqttAccount, on_setpoint: Callable[[SetpointMessage], Answer],
+        on_sheet: Callable[[Sheet], object] = lambda sheet: None,
+    ) -> None:  # fmt: skip
+        self._account, self._on_setpoint, self._on_sheet = account, on_setpoint, on_sheet
         self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING_MOST)
         self.refusals: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -73,6 +79,7 @@ class MqttClient:
         async with client:
             for what in (topics.SETPOINT, topics.ERROR):
                 await client.subscribe(topics.topic_of(account.asset_id, what), qos=1)
+            await client.subscribe(topics.PRICES, qos=0)  # an old sheet is not worth being kept
             backoff.succeeded()
             self.is_connected = True
             publishing = asyncio.create_task(self._publish(client))
@@ -94,6 +101,11 @@ class MqttClient:
             return
         if topic.endswith(topics.ERROR):
             self.refusals[msgspec.json.decode(payload, type=Error).reason] += 1
+            return
+        if topic == topics.PRICES:
+            sheet = payloads.sheet(payload)
+            if sheet is not None:
+                self._on_sheet(sheet)
             return
         setpoint = msgspec.json.decode(payload, type=SetpointMessage)
         answer = self._on_setpoint(setpoint)

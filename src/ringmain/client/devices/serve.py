@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ringmain.client.devices.fleet_link import FleetLink
+from ringmain.client.devices.known_assets import warnings
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.broker import HOST as BROKER_HOST
@@ -111,6 +112,8 @@ class Service:
         ids |= {each.asset_id for each in speakers.all()}
         ids.update(chargers.bounds(), *(each.assets for each in links.all()))
         assets = Assets(link, data / METERS_FILE, _largest(ids))
+        for line in await asyncio.to_thread(warnings, data, ids, options.token):
+            LOG.warning("%s", line)
         csms = Csms(chargers, assets, options.csms)
         self._stack.push_async_callback(csms.stop)
         self.ports[OCPP] = await csms.start(options.host, options.ocpp_port, options.tls)
@@ -120,7 +123,7 @@ class Service:
         sockets = Sockets(links, assets, options.sockets)
         self._stack.push_async_callback(sockets.stop)
         self.ports[SOCKETS] = await sockets.start(options.host, options.sockets_port, options.tls)
-        works = [*await self._start_mqtt(speakers, assets), assets.deal(), self._tell()]
+        works = [*await self._start_mqtt(speakers, assets), assets.deal(), assets.deal_prices(), self._tell()]
         bus = Fieldbus(inverters, assets, options.polls)
         self._gateways = assets, csms, bus, sockets
         _write(data / PORTS_FILE, self.ports)
@@ -161,7 +164,7 @@ class Service:
         return {
             "chargers": csms.connected, "inverters": states, "links": sockets.connected,
             "mqtt": self._mqtt is not None and self._mqtt.is_connected,
-            "counts": dict(assets.counts), "fleet": dict(self.link.counts),
+            "counts": dict(assets.counts), "fleet": dict(self.link.counts), "prices": assets.sheet,
         }  # fmt: skip
 
     async def _tell(self) -> None:
@@ -191,8 +194,24 @@ async def _run(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with Service(options) as service:
-        await service.wait(stopping)
+    async with contextlib.AsyncExitStack() as stack:
+        service = Service(options)
+        starting = asyncio.create_task(stack.enter_async_context(service))
+        if await _begun(starting, stopping):
+            await service.wait(stopping)
+
+
+async def _begun(starting: "asyncio.Task[Service]", stopping: asyncio.Event) -> bool:
+    """Wait for the start, which may wait long for the fleet; False if it was told to stop before."""
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait([starting, told], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    return False
 
 
 def read_ports(data: Path) -> dict[str, int]:

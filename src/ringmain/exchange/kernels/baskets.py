@@ -12,6 +12,7 @@ from ringmain.exchange.kernels.credit import give_back, set_aside, settle_trades
 from ringmain.exchange.kernels.guards import part_fault
 from ringmain.exchange.kernels.levels import ladder_of
 from ringmain.exchange.kernels.products import UNKNOWN, find_product
+from ringmain.exchange.kernels.reserve_rules import side_fault
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.sweeping import UNFILLABLE, sweep, sweep_needs
 from ringmain.exchange.kernels.terms import participant_fault, price_fault, quantity_fault
@@ -208,15 +209,16 @@ def _leg_fault(exchange: Any, basket: Any, place: int) -> int:
             return BASKET_LEG_REPEATED
     if leg.side != BUY and leg.side != SELL:
         return WRONG_SIDE
-    product = exchange.products[slot]
-    reason = price_fault(product, leg.price_ticks)
+    product, account_id = exchange.products[slot], int(exchange.seats[basket.session_id].account_id)
+    reason = side_fault(exchange, slot, account_id, int(leg.side))
+    if reason == 0:
+        reason = price_fault(product, leg.price_ticks)
     if reason == 0:
         reason = quantity_fault(product, leg.quantity_lots)
     if reason == 0 and leg.quantity_lots < product.quantity_min_lots:
         return QUANTITY_BELOW_MINIMUM
     if reason != 0:
         return reason
-    account_id = int(exchange.seats[basket.session_id].account_id)
     return part_fault(exchange, slot, account_id, int(leg.price_ticks), int(leg.quantity_lots))
 
 

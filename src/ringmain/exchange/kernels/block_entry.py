@@ -26,8 +26,8 @@ from ringmain.exchange.messages import (
     FREE,
     GOOD_FOR_SESSION,
     HOURLY,
-    INSTRUMENT,
     IOC,
+    QUARTER_HOURLY,
     REJECTIONS,
     SELL,
 )
@@ -106,7 +106,7 @@ def _product_fault(exchange: Any, order: Any, place: int, account_id: int) -> in
         return BLOCK_OVER_GATE_CLOSURE
     if find_product(exchange, product_id) == UNKNOWN:
         return BLOCK_PRODUCT_MISSING
-    if product.kind == INSTRUMENT:
+    if product.kind != HOURLY and product.kind != QUARTER_HOURLY:
         return WRONG_PRODUCT_KIND
     is_alike = product.value_minor == first.value_minor and product.price_step_ticks == first.price_step_ticks
     if product.kind != first.kind or not is_alike:

@@ -20,6 +20,7 @@ from ringmain.exchange.kernels.answers import head_answer
 from ringmain.exchange.kernels.credit import POSITIONS_FULL, obtain_position
 from ringmain.exchange.kernels.dayahead_answers import enter_phase, reject_auction
 from ringmain.exchange.kernels.products import UNKNOWN, find_product, is_operator
+from ringmain.exchange.kernels.reserve_rules import is_reserve
 from ringmain.exchange.kernels.timers import set_deadline
 from ringmain.exchange.messages import DEFINED, HALTED, REJECTIONS
 from ringmain.exchange.state import LOTS_MAX, PRICE_TICKS_MAX, PRICE_TICKS_MIN, PRODUCTS
@@ -282,7 +283,7 @@ def _product_fault(exchange: Any, zone: int, period: int) -> int:
     if slot == UNKNOWN:
         return PRODUCT_NOT_FIT
     product = exchange.products[slot]
-    if product.phase < DEFINED or product.phase > HALTED:
+    if product.phase < DEFINED or product.phase > HALTED or is_reserve(product):
         return PRODUCT_NOT_FIT
     if product.gate_closure_ns != 0 and product.gate_closure_ns <= auction.result_ns:
         return PRODUCT_NOT_FIT

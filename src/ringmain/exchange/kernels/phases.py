@@ -1,7 +1,7 @@
 """The phases that timers lead a product through.
 
 PRE_OPEN > CALL > UNCROSSING > CONTINUOUS > CLOSING_CALL > UNCROSSING > CLOSING, then CLOSED until the
-next session, or, for a product that expires, DELIVERING > FREE. Without calls CONTINUOUS comes first
+next session, or, for a product that expires, DELIVERING > FREE; reserve is HOLDING until its block is over. Without calls CONTINUOUS comes first
 and CLOSING follows it. CONTINUOUS leads to HALTED and back, and to BALANCING and through UNCROSSING
 back. Big work is done in portions, one step each; a product that has more to do stays due.
 """
@@ -17,6 +17,8 @@ from ringmain.exchange.kernels.cancelling import cancel_resting, sweep_step
 from ringmain.exchange.kernels.credit import deliver_position
 from ringmain.exchange.kernels.expiries import next_expiry_ns
 from ringmain.exchange.kernels.levels import best_level, ladder_of, slot_of, stop_ladder_of
+from ringmain.exchange.kernels.reserve_rules import is_reserve
+from ringmain.exchange.kernels.reserve_shares import end_level, is_settled, settle_shares, tell_shares
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.timers import (
     MILLISECOND_NS,
@@ -40,6 +42,7 @@ from ringmain.exchange.messages import (
     FREE,
     GOOD_FOR_SESSION,
     HALTED,
+    HOLDING,
     PRE_OPEN,
     SELL,
     UNCROSSING,
@@ -110,6 +113,8 @@ def _step(exchange: Any, slot: int, request: Any, events: Any, count: int) -> in
         return _uncross(exchange, slot, request, events, count)
     if product.phase == CLOSING:
         return _close(exchange, slot, request, events, count)
+    if product.phase == HOLDING:
+        return _hold(exchange, slot, request, events, count)
     if product.phase == DELIVERING:
         return _deliver(exchange, slot, request, events, count)
     if product.phase == CONTINUOUS and product.stops_due:
@@ -224,11 +229,38 @@ def _close(exchange: Any, slot: int, request: Any, events: Any, count: int) -> i
     for _ in range(CANCELS_PER_STEP):
         level = _first_level(matching, slot)
         if level == 0:
-            enter_phase(exchange, slot, DELIVERING, request, events[count])
-            return count + 1
+            return _end_trading(exchange, slot, request, events, count)
         order_slot = matching.levels[level].first
         cancel_resting(exchange, request, order_slot, GATE_CLOSURE, 0, events[count])
         count += 1
+    return count
+
+
+@kernel
+def _end_trading(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
+    """Deliver a product's positions, or hold them while they are reserve."""
+    if not is_reserve(exchange.products[slot]):
+        enter_phase(exchange, slot, DELIVERING, request, events[count])
+        return count + 1
+    enter_phase(exchange, slot, HOLDING, request, events[count])
+    set_due(exchange, slot, request.head.time_ns)
+    return count + 1
+
+
+@kernel
+def _hold(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
+    """End a call whose time has come, tell the sellers, or settle a block that is over: a portion of it."""
+    held, now_ns = exchange.reserves[slot], request.head.time_ns
+    if held.level_lots > 0 and held.until_ns <= now_ns:
+        count = end_level(exchange, slot, request, events, count)
+    elif held.untold > 0:
+        count = tell_shares(exchange, slot, request, events, count)
+    else:
+        count = settle_shares(exchange, slot, request, events, count)
+        if is_settled(exchange, slot):
+            enter_phase(exchange, slot, DELIVERING, request, events[count])
+            return count + 1
+    set_due(exchange, slot, now_ns)
     return count
 
 

@@ -7,6 +7,7 @@ from ringmain.exchange.kernels.answers import head_answer, reject_setup
 from ringmain.exchange.kernels.fees import clear_fees, fix_fees
 from ringmain.exchange.kernels.guards import clear_guard
 from ringmain.exchange.kernels.phases import begin_call, begin_closing, begin_uncrossing, enter_phase
+from ringmain.exchange.kernels.reserve_rules import clear_reserve, opening_fault
 from ringmain.exchange.kernels.timers import MILLISECOND_NS, NEVER, set_call_end, set_deadline, set_due
 from ringmain.exchange.messages import (
     BALANCING,
@@ -22,6 +23,7 @@ from ringmain.exchange.messages import (
     PRICE_TIME,
     PRO_RATA,
     REJECTIONS,
+    RESERVE_DOWN,
     CallsScheduled,
     ProductDefined,
     ProductRulesSet,
@@ -101,6 +103,7 @@ def define(exchange: Any, request: Any, events: Any, count: int) -> int:
     product.blocks_due = 0
     clear_fees(product)
     clear_guard(exchange, slot)
+    clear_reserve(exchange, slot)
     open_account(product.delivered, LOTS_OF + slot, LIMIT_MINOR, LIMIT_MINOR)
     _report_defined(events[count], request)
     enter_phase(exchange, slot, DEFINED, request, events[count + 1])
@@ -322,7 +325,7 @@ def _define_fault(exchange: Any, request: Any) -> int:
         return PRODUCT_SLOT_TAKEN
     if command.product_id <= product.product_id:  # 0 is no id
         return PRODUCT_ID_USED
-    if command.product_kind < HOURLY or command.product_kind > INSTRUMENT:
+    if command.product_kind < HOURLY or command.product_kind > RESERVE_DOWN:
         return WRONG_PRODUCT_KIND
     if command.value_minor == 0 or command.value_minor > VALUE_MINOR_MAX:
         return VALUE_OUT_OF_RANGE
@@ -342,6 +345,9 @@ def _schedule_fault(exchange: Any, request: Any, slot: int) -> int:
     product = exchange.products[slot]
     if product.phase not in (DEFINED, PRE_OPEN, CALL, CONTINUOUS, HALTED, CLOSED):
         return WRONG_PHASE
+    reason = opening_fault(exchange, slot, request.schedule_product.gate_closure_ns)
+    if reason != 0:
+        return reason
     auction_ns = request.schedule_product.auction_ns
     gate_closure_ns = request.schedule_product.gate_closure_ns
     if not _is_future(auction_ns, request.head.time_ns) or not _is_future(

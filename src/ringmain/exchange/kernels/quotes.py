@@ -23,6 +23,7 @@ from ringmain.exchange.kernels.levels import ladder_of
 from ringmain.exchange.kernels.orders import find_order, open_lots, orders_full, take_order
 from ringmain.exchange.kernels.products import UNKNOWN, find_product, is_operator
 from ringmain.exchange.kernels.protection import drop_protections
+from ringmain.exchange.kernels.reserve_rules import is_reserve
 from ringmain.exchange.kernels.stops import trigger_stops
 from ringmain.exchange.kernels.terms import (
     participant_fault,
@@ -49,6 +50,7 @@ QUOTING_ALLOWED, QUOTE_PLACED = QuotingAllowed.kind, QuotePlaced.kind
 OPERATOR_ONLY, SESSION_OUT_OF_RANGE = REJECTIONS["OPERATOR_ONLY"], REJECTIONS["SESSION_OUT_OF_RANGE"]
 QUOTERS_FULL, NOT_A_QUOTER = REJECTIONS["QUOTERS_FULL"], REJECTIONS["NOT_A_QUOTER"]
 QUOTE_PROTECTION_TRIPPED = REJECTIONS["QUOTE_PROTECTION_TRIPPED"]
+WRONG_PRODUCT_KIND = REJECTIONS["WRONG_PRODUCT_KIND"]
 QUOTE_CROSSED, UNKNOWN_PRODUCT = REJECTIONS["QUOTE_CROSSED"], REJECTIONS["UNKNOWN_PRODUCT"]
 WRONG_PHASE, QUANTITY_OUT_OF_RANGE = REJECTIONS["WRONG_PHASE"], REJECTIONS["QUANTITY_OUT_OF_RANGE"]
 QUANTITY_BELOW_MINIMUM = REJECTIONS["QUANTITY_BELOW_MINIMUM"]
@@ -136,6 +138,8 @@ def _quote_fault(exchange: Any, request: Any, slot: int) -> int:
         return NOT_A_QUOTER
     if slot == UNKNOWN:
         return UNKNOWN_PRODUCT
+    if is_reserve(exchange.products[slot]):
+        return WRONG_PRODUCT_KIND
     index, group = (
         int(exchange.quoting.quoter_of[session_id]),
         exchange.safeguards.products[slot].product_group,

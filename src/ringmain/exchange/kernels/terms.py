@@ -7,6 +7,7 @@ from ringmain.exchange.kernels.expiries import enter_expiry
 from ringmain.exchange.kernels.levels import best_level, ladder_of, opposite
 from ringmain.exchange.kernels.matching import crosses, trades_in
 from ringmain.exchange.kernels.products import UNKNOWN
+from ringmain.exchange.kernels.reserve_rules import is_reserve, side_fault
 from ringmain.exchange.kernels.timers import NEVER, hasten
 from ringmain.exchange.messages import (
     BALANCING,
@@ -96,6 +97,11 @@ def form_fault(exchange: Any, request: Any, slot: int) -> int:
         return WRONG_PHASE
     if order.side != BUY and order.side != SELL:
         return WRONG_SIDE
+    if is_reserve(product):
+        account_id = int(exchange.seats[request.head.session_id].account_id)
+        reason = side_fault(exchange, slot, account_id, int(order.side))
+        if reason != 0:
+            return reason
     if order.balancing != 0 and not _may_balance(exchange, request.head.session_id):
         return NOT_BALANCING
     reason = _terms_fault(order, trades_in(product.phase, order.balancing))

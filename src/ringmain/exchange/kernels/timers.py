@@ -4,6 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.expiries import next_expiry_ns
+from ringmain.exchange.kernels.reserve_rules import holding_due_ns
 from ringmain.exchange.messages import (
     BALANCING,
     CALL,
@@ -11,6 +12,7 @@ from ringmain.exchange.messages import (
     CLOSING_CALL,
     CONTINUOUS,
     HALTED,
+    HOLDING,
     PRE_OPEN,
 )
 from ringmain.exchange.state import PRODUCTS
@@ -52,6 +54,8 @@ def set_due(exchange: Any, slot: int, now_ns: int) -> None:
         due_ns = product.closing_call_ns
     elif product.phase in (CONTINUOUS, HALTED, BALANCING):
         due_ns = product.gate_closure_ns
+    elif product.phase == HOLDING:
+        due_ns = holding_due_ns(exchange, slot, now_ns)
     elif product.phase == CLOSED:
         due_ns = NEVER
     exchange.due_ns[slot] = due_ns

@@ -2,7 +2,8 @@
 
 A bust moves cash and lots back between the two accounts, a correction the difference of the prices.
 Either is refused where an account would be left beyond its credit or its position limit: the
-operator changes those first, knowingly. A trade of a product that has been delivered stands.
+operator changes those first, knowingly. A trade of a product that has been delivered stands, and one of
+reserve from when its block begins.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer, reject_setup
 from ringmain.exchange.kernels.products import UNKNOWN, find_product, is_operator
+from ringmain.exchange.kernels.reserve_rules import has_begun
 from ringmain.exchange.kernels.terms import price_fault
 from ringmain.exchange.messages import DELIVERING, REJECTIONS
 from ringmain.exchange.safeguards_messages import BUST, CORRECT, TradeChanged, TradeChangeProposed
@@ -38,7 +40,9 @@ def propose(exchange: Any, request: Any, events: Any, count: int) -> int:
         reason = WRONG_ACTION
     if reason == 0:
         trade_at = _find_trade(safeguards, command.trade_sequence, command.trade_index)
-        reason = _change_fault(exchange, trade_at, command.action, command.price_ticks)
+        reason = _change_fault(
+            exchange, trade_at, command.action, command.price_ticks, request.head.time_ns
+        )
     if reason == 0 and place == NOT_THERE:
         reason = PROPOSALS_FULL
     product_id = int(safeguards.trades[trade_at].product_id) if trade_at != NOT_THERE else 0
@@ -73,7 +77,9 @@ def approve(exchange: Any, request: Any, events: Any, count: int) -> int:
     if reason == 0:
         proposal = safeguards.proposals[place]
         trade_at = _find_trade(safeguards, proposal.trade_sequence, proposal.trade_index)
-        reason = _change_fault(exchange, trade_at, proposal.action, proposal.price_ticks)
+        reason = _change_fault(
+            exchange, trade_at, proposal.action, proposal.price_ticks, request.head.time_ns
+        )
     if reason != 0:
         product_id = int(safeguards.trades[trade_at].product_id) if trade_at != NOT_THERE else 0
         reject_setup(events[count], request, product_id, 0, reason)
@@ -105,7 +111,7 @@ def _approval_fault(exchange: Any, request: Any, place: int) -> int:
 
 
 @kernel
-def _change_fault(exchange: Any, trade_at: int, action: int, price_ticks: int) -> int:
+def _change_fault(exchange: Any, trade_at: int, action: int, price_ticks: int, now_ns: int) -> int:
     """Return why a trade cannot be undone or have another price, or 0."""
     if trade_at == NOT_THERE:
         return UNKNOWN_TRADE
@@ -116,7 +122,7 @@ def _change_fault(exchange: Any, trade_at: int, action: int, price_ticks: int) -
     if slot == UNKNOWN:
         return UNKNOWN_PRODUCT
     product = exchange.products[slot]
-    if product.phase == DELIVERING:
+    if product.phase == DELIVERING or has_begun(exchange, slot, now_ns):
         return WRONG_PHASE
     if action == CORRECT:
         reason = price_fault(product, price_ticks)

@@ -14,6 +14,7 @@ from ringmain.gateway.devices.fleet_port import FleetPort, Setpoint, Telemetry
 from ringmain.gateway.devices.frames import REASON_NUMBERS, REASONS
 from ringmain.gateway.devices.meters import Meters
 from ringmain.gateway.devices.readings import Bounds, Reading, UnfitError, check
+from ringmain.gateway.sheets import Sheet
 
 LOG = logging.getLogger("ringmain.devices")
 FEWEST_ROWS = 16_384
@@ -32,6 +33,8 @@ class Assets:
     counts : Counter
         How many readings were ``taken``; and how many of each reason were refused, or of each other
         thing that a protocol counts.
+    sheet : Sheet or None
+        The newest prices that the fleet has told.
     """
 
     def __init__(self, port: FleetPort, meters_path: Path, largest_id: int = 0) -> None:
@@ -45,6 +48,8 @@ class Assets:
         self._listeners_of_many: list[ListenerOfMany] = []
         self._listeners: dict[int, Listener] = {}
         self._last: dict[int, Setpoint] = {}
+        self._sheet_listeners: list[Callable[[Sheet], None]] = []
+        self.sheet: Sheet | None = None
 
     def add(self, assets: Mapping[int, Bounds], whose: str) -> None:
         """Take charge of assets; RM750 for one that something else speaks for already."""
@@ -174,6 +179,25 @@ class Assets:
         """Hand out set-points as they come, until the link ends; the newest number of each asset counts."""
         async for setpoints in self.port.setpoints():
             self.hand_many(setpoints)
+
+    def listen_to_prices(self, listener: Callable[[Sheet], None]) -> None:
+        """Hand the fleet's price sheets to `listener`, the one that is known at once."""
+        self._sheet_listeners.append(listener)
+        if self.sheet is not None:
+            listener(self.sheet)
+
+    async def deal_prices(self) -> None:
+        """Hand out price sheets as they come, until the link ends."""
+        async for sheet in self.port.sheets():
+            self.hand_sheet(sheet)
+
+    def hand_sheet(self, sheet: Sheet) -> None:
+        """Hand a price sheet to whoever listens, unless there is a newer one."""
+        if self.sheet is not None and sheet.number <= self.sheet.number:
+            return
+        self.sheet = sheet
+        for listener in self._sheet_listeners:
+            listener(sheet)
 
     def hand_many(self, setpoints: Any) -> None:
         """Hand an array of SETPOINT to whom each concerns."""

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ringmain.gateway.sheets import Sheet
+
 # Many of what Telemetry and Setpoint are one of.
 REPORT = np.dtype([
     ("asset_id", "i8"), ("device_number", "i8"), ("measured_ns", "i8"), ("power_w", "i8"),
@@ -44,7 +46,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Setpoint:
-    """A power that is wanted of an asset until a logical time; then it idles."""
+    """A power that is wanted of an asset until a logical time; then it rests, or goes by its own plan."""
 
     asset_id: int
     power_w: int
@@ -78,3 +80,6 @@ class FleetPort(Protocol):
 
     def setpoints(self) -> AsyncIterator[Any]:
         """Yield the set-points of this link's assets as they come, arrays of :data:`SETPOINT`."""
+
+    def sheets(self) -> AsyncIterator[Sheet]:
+        """Yield the fleet's price sheets as they come, each newer than the one before."""

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ringmain.gateway.devices import readings
+from ringmain.gateway.sheets import Sheet
 
 RECORD_BYTES = 40
 VERSION = 1
-TELEMETRY, SETPOINT, ACK, REFUSAL, WELCOME = range(1, 6)  # kinds
+TELEMETRY, SETPOINT, ACK, REFUSAL, WELCOME, SHEET, PRICE = range(1, 8)  # kinds
 
 HAS_POWER, HAS_CHARGED, HAS_DISCHARGED, HAS_ENERGY = 1, 2, 4, 8  # what a telemetry record says
 MEASURANDS = (
@@ -50,6 +51,12 @@ ACK_RECORD = _record(("number", "<i8", 8), ("answer", "<u2", 16))
 REFUSAL_RECORD = _record(("measured_ns", "<i8", 8), ("reason", "<u2", 16))
 # To the device, first of all: the fleet's logical time.
 WELCOME_RECORD = _record(("now_ns", "<i8", 8))
+# To the device: prices, for all its assets. A sheet is one frame: this record, then its prices in order.
+SHEET_RECORD = _record(
+    ("number", "<i8", 8), ("commanded_until_ns", "<i8", 16), ("valid_until_ns", "<i8", 24),
+    ("period_s", "<u4", 32), ("prices", "<u4", 36),
+)  # fmt: skip
+PRICE_RECORD = _record(("number", "<i8", 8), ("starts_ns", "<i8", 16), ("price_ticks", "<i4", 24))
 
 REASONS = (  # of a refusal, by number; new ones are added behind
     "",
@@ -109,3 +116,40 @@ def telemetry_of(found: Any) -> Any:
         rows["measured"] |= np.where(has, bit, 0).astype(np.uint8)
         rows[name] = np.where(has, found[name], 0)
     return rows
+
+
+def frame_of_sheet(sheet: Sheet) -> bytes:
+    """Return the frame that tells a sheet."""
+    count = len(sheet.price_ticks)
+    head = records(
+        SHEET, SHEET_RECORD, 1, number=sheet.number, commanded_until_ns=sheet.commanded_until_ns,
+        valid_until_ns=sheet.valid_until_ns, period_s=sheet.period_s, prices=count,
+    )  # fmt: skip
+    starts_ns = sheet.begins_ns + np.arange(count, dtype=np.int64) * sheet.period_s * readings.SECOND_NS
+    prices = records(
+        PRICE, PRICE_RECORD, count, number=sheet.number, starts_ns=starts_ns, price_ticks=sheet.price_ticks
+    )  # fmt: skip
+    return bytes(head.tobytes() + prices.tobytes())
+
+
+def sheets_of(rows: Any) -> list[Sheet]:
+    """Return the sheets in a frame's records, for devices; what is not whole is none.
+
+    Parameters
+    ----------
+    rows : array of RECORD, shape (n,)
+    """
+    found = []
+    heads, prices = rows.view(SHEET_RECORD), rows.view(PRICE_RECORD)
+    for place in np.flatnonzero(rows["kind"] == SHEET).tolist():
+        head = heads[place]
+        own = prices[place + 1 : place + 1 + int(head["prices"])]
+        is_own = (own["kind"] == PRICE) & (own["number"] == head["number"])
+        steps = np.diff(own["starts_ns"])
+        if 0 < own.size == head["prices"] and is_own.all():
+            if (steps == int(head["period_s"]) * readings.SECOND_NS).all():
+                found.append(Sheet(
+                    int(head["number"]), int(head["commanded_until_ns"]), int(head["valid_until_ns"]),
+                    int(own["starts_ns"][0]), int(head["period_s"]), tuple(own["price_ticks"].tolist()),
+                ))  # fmt: skip
+    return [sheet for sheet in found if sheet.is_fit]

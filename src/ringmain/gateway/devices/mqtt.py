@@ -1,11 +1,15 @@
 """Devices over MQTT: JSON on the topics ``ringmain/v1/<asset>/telemetry``, ``setpoint``, ``ack``, ``error``.
 
+The fleet's prices are on ``ringmain/v1/prices``, for all of them. What many devices measure within some
+milliseconds goes to the fleet as one batch.
+
 The broker sees to who speaks on which topic (topics.py). Our session there is kept while we are away, and
 devices publish with QoS 1, so what they say meanwhile is waiting when we come back.
 """
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +24,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.gateway.devices import payloads, topics
 from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.broker import Broker
-from ringmain.gateway.devices.frames import ACCEPTED, DECLINED
+from ringmain.gateway.devices.frames import ACCEPTED, DECLINED, REASONS
 from ringmain.gateway.devices.leases import (
     SETPOINT_ACCEPTED,
     SETPOINT_REFUSED,
@@ -30,8 +34,9 @@ from ringmain.gateway.devices.leases import (
 )
 from ringmain.gateway.devices.pace import Backoff, Pace
 from ringmain.gateway.devices.payloads import MILLISECOND_NS, Error, SetpointMessage
-from ringmain.gateway.devices.readings import UnfitError
+from ringmain.gateway.devices.readings import READING, UnfitError
 from ringmain.gateway.devices.topics import Speakers
+from ringmain.gateway.sheets import Sheet
 
 LOG = logging.getLogger("ringmain.devices")
 QUIET = logging.getLogger("ringmain.devices.mqtt")
@@ -39,6 +44,7 @@ QUIET.setLevel(logging.CRITICAL)
 IDENTIFIER = "ringmain-devices"
 REVIEW_S, RETRY_S = 2.0, 0.5
 AT_ONCE = 64  # messages that are published side by side
+FLUSH_S, FLUSHED_MOST = 0.004, 512  # readings are gathered for so long, or until there are so many
 UNKNOWN_ASSET, TOO_FAST, TOO_BIG = "UNKNOWN_ASSET", "TOO_FAST", "TOO_BIG"
 BROKER_AWAY = "BROKER_AWAY"
 
@@ -88,10 +94,14 @@ class MqttGateway:
         self._error_paces: dict[int, Pace] = {}
         self._due: dict[int, None] = {}  # assets whose set-point is to be published, in order
         self._errors: list[tuple[int, Error]] = []
+        self._readings: list[tuple[float, ...]] = []  # rows of READING that have come since the last flush
+        self._flushing: asyncio.TimerHandle | None = None
+        self._is_sheet_due = False
         self._stirred = asyncio.Event()
         self._spoken_for: set[int] = set()
         self._client: aiomqtt.Client | None = None
         self._speak_for()
+        assets.listen_to_prices(self.price)
 
     @property
     def is_connected(self) -> bool:
@@ -141,14 +151,18 @@ class MqttGateway:
             for what in (topics.TELEMETRY, topics.ACK):
                 await client.subscribe(f"{topics.PREFIX}/+/{what}", qos=1)
             self._stir(self._leases.holding(np.flatnonzero(self._is_known), self._assets.port.now_ns()))
+            if self._assets.sheet is not None:
+                self.price(self._assets.sheet)
             publishing = asyncio.create_task(self._publish(client))
             try:
                 async for message in client.messages:
                     self._take(message)
-                    if self._assets.port.room() <= 0:
+                    if self._assets.port.room() < len(self._readings) + 1:
+                        self._flush()
                         await self._assets.port.settle()  # what comes meanwhile waits at the broker
             finally:
                 self._client = None
+                self._flush()
                 publishing.cancel()
                 await asyncio.gather(publishing, return_exceptions=True)
 
@@ -183,9 +197,28 @@ class MqttGateway:
         except UnfitError as unfit:
             self._refuse(asset_id, unfit.reason, said.measured_ms)
             return
-        reason = self._assets.take(asset_id, reading)
-        if reason:
-            self._tell_error(asset_id, Error(reason, said.measured_ms))
+        values = (reading.power_w, reading.charged_wh, reading.discharged_wh, reading.energy_wh)
+        known = (math.nan if value is None else value for value in values)
+        self._readings.append((asset_id, reading.measured_ns, *known))
+        if len(self._readings) >= FLUSHED_MOST:
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        """Deal with all readings that have come, as one batch."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        if not self._readings:
+            return
+        readings = np.array(self._readings, READING)
+        self._readings.clear()
+        reasons = self._assets.take_many(readings, np.zeros(readings.size, np.uint16))
+        for place in np.flatnonzero(reasons).tolist():
+            measured_ms = int(readings["measured_ns"][place]) // MILLISECOND_NS
+            error = Error(REASONS[reasons[place]], measured_ms)
+            self._tell_error(int(readings["asset_id"][place]), error)
 
     def _answered(self, asset_id: int, payload: bytes) -> None:
         try:
@@ -218,6 +251,11 @@ class MqttGateway:
             self._assets.counts[SETPOINT_TOO_LATE] += late
         self._stir(asset_ids)
 
+    def price(self, sheet: Sheet) -> None:
+        """Publish the prices, for all devices."""
+        self._is_sheet_due = True
+        self._stirred.set()
+
     def _stir(self, asset_ids: Any) -> None:
         if asset_ids.size:
             self._due.update(dict.fromkeys(asset_ids.tolist()))
@@ -238,21 +276,27 @@ class MqttGateway:
         while self._client is client:  # being cancelled may be swallowed in a publish that just succeeds
             await self._stirred.wait()
             self._stirred.clear()
-            while self._due or self._errors:
+            while self._due or self._errors or self._is_sheet_due:
                 sending = [
-                    client.publish(topic, payload, qos=1, retain=retain)
-                    for topic, payload, retain in self._next_messages()
+                    client.publish(topic, payload, qos=qos, retain=retain)
+                    for topic, payload, qos, retain in self._next_messages()
                 ]
                 failed = [each for each in await asyncio.gather(*sending, return_exceptions=True) if each]
                 if failed:  # what is not answered is published again later
                     LOG.info("%d messages were not published: %s", len(failed), failed[0])
 
-    def _next_messages(self) -> Iterator[tuple[str, bytes, bool]]:
-        """Yield the next messages: topic, payload, whether it is retained."""
+    def _next_messages(self) -> Iterator[tuple[str, bytes, int, bool]]:
+        """Yield the next messages: topic, payload, quality of service, whether it is retained.
+
+        Prices are retained, and not kept for those who are away: they are told again soon.
+        """
         now_ns, told = self._assets.port.now_ns(), list(self._due)[:AT_ONCE]
         errors, self._errors = self._errors[:AT_ONCE], self._errors[AT_ONCE:]
+        if self._is_sheet_due and self._assets.sheet is not None:
+            yield topics.PRICES, payloads.prices(self._assets.sheet, now_ns), 0, True
+        self._is_sheet_due = False
         for asset_id, error in errors:
-            yield topics.topic_of(asset_id, topics.ERROR), msgspec.json.encode(error), False
+            yield topics.topic_of(asset_id, topics.ERROR), msgspec.json.encode(error), 1, False
         for asset_id in told:
             del self._due[asset_id]
             wanted = self._leases.rows[asset_id]
@@ -260,7 +304,7 @@ class MqttGateway:
                 int(wanted["number"]), int(wanted["power_w"]),
                 int(wanted["valid_until_ns"]) // MILLISECOND_NS, now_ns // MILLISECOND_NS,
             )  # fmt: skip
-            yield topics.topic_of(asset_id, topics.SETPOINT), msgspec.json.encode(message), True
+            yield topics.topic_of(asset_id, topics.SETPOINT), msgspec.json.encode(message), 1, True
         if told:
             self._leases.sent(np.array(told), time.monotonic())
 

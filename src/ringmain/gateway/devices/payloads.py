@@ -13,6 +13,7 @@ from ringmain.gateway.devices.readings import (
     UnfitError,
     scaled,
 )
+from ringmain.gateway.sheets import Sheet
 
 MILLISECOND_NS = 1_000_000
 BAD_MESSAGE = "BAD_MESSAGE"
@@ -55,6 +56,34 @@ class SetpointMessage(msgspec.Struct):
     now_ms: int
 
 
+class PricesMessage(msgspec.Struct):
+    """What the next hours cost, for all devices; see :class:`ringmain.gateway.sheets.Sheet`.
+
+    Parameters
+    ----------
+    number : int
+        Its version: a device drops one that is not above what it has.
+    now_ms : int
+        The fleet's time as it is sent.
+    commanded_until_ms : int
+        Until then a device without a set-point rests.
+    valid_until_ms : int
+        From then on it rests again; between the two it plans by the prices.
+    begins_ms, period_s : int
+        Start of the first period, and the length of each.
+    price_ticks : list of int
+        0.01 EUR/MWh, one a period.
+    """
+
+    number: int
+    now_ms: int
+    commanded_until_ms: int
+    valid_until_ms: int
+    begins_ms: int
+    period_s: int
+    price_ticks: list[int]
+
+
 class Ack(msgspec.Struct, forbid_unknown_fields=True):
     """What a device does with the set-point of that number."""
 
@@ -91,6 +120,28 @@ def reading(said: Telemetry) -> Reading:
         said.measured_ms * MILLISECOND_NS, power_w, energy_wh(said.charged), energy_wh(said.discharged),
         energy_wh(said.stored),
     )  # fmt: skip
+
+
+def prices(sheet: Sheet, now_ns: int) -> bytes:
+    """Return a sheet as a payload."""
+    return msgspec.json.encode(PricesMessage(
+        sheet.number, now_ns // MILLISECOND_NS, sheet.commanded_until_ns // MILLISECOND_NS,
+        sheet.valid_until_ns // MILLISECOND_NS, sheet.begins_ns // MILLISECOND_NS, sheet.period_s,
+        list(sheet.price_ticks),
+    ))  # fmt: skip
+
+
+def sheet(payload: bytes) -> Sheet | None:
+    """Read a sheet, for devices; None for what is none."""
+    try:
+        said = msgspec.json.decode(payload, type=PricesMessage)
+    except msgspec.MsgspecError:
+        return None
+    times_ns = (
+        time_ms * MILLISECOND_NS for time_ms in (said.commanded_until_ms, said.valid_until_ms, said.begins_ms)
+    )
+    read = Sheet(said.number, *times_ns, said.period_s, tuple(said.price_ticks))
+    return read if read.is_fit else None
 
 
 def ack(payload: bytes) -> Ack:

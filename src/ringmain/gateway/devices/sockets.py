@@ -39,10 +39,12 @@ from ringmain.gateway.devices.leases import (
 )
 from ringmain.gateway.devices.links import Link, Links
 from ringmain.gateway.devices.pace import Rates
+from ringmain.gateway.sheets import Sheet
 
 LOG = logging.getLogger("ringmain.devices")
 FLUSH_S = 0.004  # frames are gathered for so long
 REVIEW_S, RETRY_S = 2.0, 0.5
+SHEETS_AT_ONCE, SHEETS_PAUSE_S = 256, 0.05  # lines that are told the prices, and the pause before the next
 NOBODY = -1
 BINARY, CLOSE = WSMsgType.BINARY, WSMsgType.CLOSE
 CONTROL = (WSMsgType.PING, WSMsgType.PONG)
@@ -174,6 +176,8 @@ class Sockets:
         self._by_id: dict[str, Line] = {}
         self._spoken_for: set[int] = set()
         self._slowed: dict[int, asyncio.TimerHandle] = {}  # by slot: not read until then
+        self._sheet = b""  # the frame of the newest prices
+        self._unpriced: dict[int, None] = {}  # slots that are still to be told them, in order
         self._holding: asyncio.Task[None] | None = None
         self._flushing: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -193,11 +197,13 @@ class Sockets:
         except OSError as error:
             what = f"{host}:{port} for websockets: {error.strerror}"
             raise RingmainError("RM767", "sockets", what, "Choose another port, or end who has it") from None
-        self._tasks = [asyncio.create_task(work) for work in (self._review(), self._retry())]
+        works = (self._review(), self._retry(), self._tell_prices())
+        self._tasks = [asyncio.create_task(work) for work in works]
+        self._assets.listen_to_prices(self.price)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """End every connection. Leases go on: devices idle when they end."""
+        """End every connection. Leases go on: when they end devices go by the prices, or rest."""
         if self._server is not None:
             self._server.close()
         self._flush()
@@ -277,6 +283,8 @@ class Sockets:
         now_ns = self._assets.port.now_ns()
         line.send(frames.records(frames.WELCOME, frames.WELCOME_RECORD, 1, now_ns=now_ns).tobytes())
         self._tell(self._leases.holding(line.asset_ids, now_ns))
+        if self._sheet:
+            self._unpriced[line.slot] = None
 
     def _seat(self, line: Line, link: Link) -> None:
         slot = line.slot = self._free.pop()
@@ -316,6 +324,7 @@ class Sockets:
             self._slot_of[own] = NOBODY
             if line.link is not None and self._by_id.get(line.link.link_id) is line:
                 del self._by_id[line.link.link_id]
+            self._unpriced.pop(slot, None)
             timer = self._slowed.pop(slot, None)
             if timer is not None:
                 timer.cancel()
@@ -475,6 +484,24 @@ class Sockets:
             asset_id=asset_ids, **{name: wanted[name] for name in names},
         ))  # fmt: skip
         self._leases.sent(asset_ids, time.monotonic())
+
+    def price(self, sheet: Sheet) -> None:
+        """Tell everybody the prices, some at a time; who comes later hears them then."""
+        self._sheet = frames.frame_of_sheet(sheet)
+        self._unpriced = dict.fromkeys(np.flatnonzero(self._is_alive).tolist())
+
+    async def _tell_prices(self) -> None:
+        while True:
+            await asyncio.sleep(SHEETS_PAUSE_S)
+            for slot in list(self._unpriced)[:SHEETS_AT_ONCE]:
+                del self._unpriced[slot]
+                line = self._lines[slot]
+                if line is None or not self._is_alive[slot] or line.slot != slot:
+                    continue
+                if line.unread_bytes > self._limits.unread_bytes:
+                    self.hang_up(line, TOO_SLOW, int(line.asset_ids[0]))
+                else:
+                    line.send(self._sheet)
 
     def _send(self, asset_ids: Any, rows: Any) -> None:
         """Send records to the devices of their assets, one frame each."""

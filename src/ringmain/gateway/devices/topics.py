@@ -24,6 +24,7 @@ GATEWAY_USER = "ringmain"
 PASSWORD_BYTES, SALT_BYTES, HASH_BYTES, ROUNDS = 24, 12, 64, 101
 PREFIX = "ringmain/v1"
 TELEMETRY, ACK, SETPOINT, ERROR = "telemetry", "ack", "setpoint", "error"
+PRICES = f"{PREFIX}/prices"  # one for all devices
 HASH_MARK = "$7$"
 
 ACL = f"""# Written by "ringmain devices"; changes here are lost.
@@ -32,10 +33,12 @@ topic read {PREFIX}/+/{TELEMETRY}
 topic read {PREFIX}/+/{ACK}
 topic write {PREFIX}/+/{SETPOINT}
 topic write {PREFIX}/+/{ERROR}
+topic write {PRICES}
 pattern write {PREFIX}/%u/{TELEMETRY}
 pattern write {PREFIX}/%u/{ACK}
 pattern read {PREFIX}/%u/{SETPOINT}
 pattern read {PREFIX}/%u/{ERROR}
+pattern read {PRICES}
 """
 
 

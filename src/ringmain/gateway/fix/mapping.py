@@ -26,6 +26,7 @@ from ringmain.exchange.messages import (
     GOOD_TILL_CANCELLED,
     GOOD_TILL_DATE,
     HALTED,
+    HOLDING,
     IOC,
     LIMIT,
     MARKET,
@@ -91,7 +92,7 @@ TOO_LATE, UNKNOWN_ORDER, EXCHANGE_OPTION, DUPLICATE_CL_ORD_ID = 0, 1, 2, 6  # Cx
 
 TRADING_STATUS: Mapping[int, int] = {  # 326, by phase
     FREE: 20, DEFINED: 18, CALL: 21, UNCROSSING: 22, CONTINUOUS: 17, HALTED: 2, CLOSING: 18, DELIVERING: 18,
-    PRE_OPEN: 21, CLOSING_CALL: 24, BALANCING: 23, CLOSED: 26,
+    PRE_OPEN: 21, CLOSING_CALL: 24, BALANCING: 23, CLOSED: 26, HOLDING: 18,
 }  # fmt: skip
 
 LIQUIDITY = (0, 1, 2, 4)  # LastLiquidityInd (851) by role: maker added, taker removed, auction

@@ -12,7 +12,16 @@ import numpy as np
 
 from ringmain.core.records import Record, Schema
 from ringmain.core.tape import TapeReader
-from ringmain.exchange.messages import BUY, FREE, HOURLY, QUARTER_HOURLY, PhaseChanged, ProductDefined
+from ringmain.exchange.messages import (
+    BUY,
+    FREE,
+    HOURLY,
+    QUARTER_HOURLY,
+    RESERVE_DOWN,
+    RESERVE_UP,
+    PhaseChanged,
+    ProductDefined,
+)
 from ringmain.gateway.book import Book, Subject
 from ringmain.gateway.depth import BATCH_EVENTS
 from ringmain.gateway.fix import dictionary as d
@@ -29,7 +38,12 @@ SNAPSHOT_ONLY, SUBSCRIBE, UNSUBSCRIBE = b"0", b"1", b"2"
 UNKNOWN_SYMBOL, DUPLICATE_ID, NO_PERMISSION, UNSUPPORTED_DEPTH, NOT_SUPPORTED = b"0", b"1", b"3", b"5", b"8"
 NOT_AUTHORISED, NOT_ENTITLED = 6, "NOT_ENTITLED"  # BusinessRejectReason; the gateway's reason
 PRODUCTS_A_MESSAGE = 200
-KIND_NAMES = {HOURLY: "hour", QUARTER_HOURLY: "quarter of an hour"}
+KIND_NAMES = {
+    HOURLY: "hour",
+    QUARTER_HOURLY: "quarter of an hour",
+    RESERVE_UP: "upward reserve",
+    RESERVE_DOWN: "downward reserve",
+}
 Ladder = dict[tuple[bytes, int], int]  # (entry type, price in ticks) to lots
 
 

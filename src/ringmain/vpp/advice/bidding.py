@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ringmain.vpp.block_views import SHADOWED
 from ringmain.vpp.messages import BUY, SELL
+from ringmain.vpp.reserve_messages import ENERGY
 from ringmain.vpp.state import PRICE_LIMIT_TICKS
 from ringmain.vpp.views import Bids, Commitments, Product
 
@@ -28,13 +30,28 @@ class Order:
 
 
 def expected_power_w(commitments: Commitments, bids: Bids) -> dict[int, int]:
-    """Return what the fleet will owe by quarter-hour if every open bid is filled."""
+    """Return what the fleet will owe of energy by quarter-hour if every open bid is filled."""
     power_w = dict(commitments.power_w)
     for bid in bids.open():
         product = commitments.products[bid.product_id]
+        if product.service != ENERGY:
+            continue
         open_w = bid.open_lots * product.lot_power_w
         for period in product.periods:
             power_w[period] = power_w.get(period, 0) + (open_w if bid.side == SELL else -open_w)
+    return power_w
+
+
+def shadow_power_w(commitments: Commitments, bids: Bids, unit_id: int) -> dict[int, int]:
+    """Return what a unit would owe by quarter-hour had all of its shadowed bids been filled."""
+    power_w: dict[int, int] = {}
+    for bid in bids.by_id.values():
+        if bid.unit_id != unit_id or bid.ending != SHADOWED:
+            continue
+        product = commitments.products[bid.product_id]
+        sold_w = (1 if bid.side == SELL else -1) * bid.quantity_lots * product.lot_power_w
+        for period in product.periods:
+            power_w[period] = power_w.get(period, 0) + sold_w
     return power_w
 
 

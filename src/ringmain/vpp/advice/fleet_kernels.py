@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.core.jit import kernel
-from ringmain.vpp.advice.store import NO_LIMITS_WH, plan_store
+from ringmain.vpp.advice.store import CEILING, FLOOR, NO_LIMITS_WH, plan_store
 
 
 @kernel
@@ -17,7 +17,7 @@ def respond(
 
     Parameters
     ----------
-    own_limits_wh : float64 array of shape (n, n_periods, 2), or without rows
+    own_limits_wh : float64 array of shape (n, n_periods, 4), or without rows
     given_wh : float32 array of shape (n, n_periods)
         Written.
     bounds : float64 array of shape (n,)
@@ -86,16 +86,24 @@ def sweep(
 
 
 @kernel
-def worths(stores: Any, price_ticks: Any, given_wh: Any, worth: Any) -> None:
+def worths(
+    stores: Any, stored_wh: Any, own_limits_wh: Any, price_ticks: Any, given_wh: Any, worth: Any
+) -> None:
     """Write what each store's plan is worth."""
     for i in range(stores.size):
-        worth[i] = worth_of(stores[i], price_ticks, given_wh[i])
+        worth[i] = worth_of(stores[i], stored_wh[i], own_limits_wh, i, price_ticks, given_wh[i])
 
 
 @kernel
-def worth_of(store: Any, price_ticks: Any, given_wh: Any) -> float:
-    """Return what a plan is worth, Wh x ticks: sales less purchases and wear, and what is stored more."""
-    value, dropped_wh = 0.0, 0.0
+def worth_of(
+    store: Any, stored_wh: float, own_limits_wh: Any, row: int, price_ticks: Any, given_wh: Any
+) -> float:
+    """Return what a plan is worth, Wh x ticks: sales less purchases and wear, and what is stored more.
+
+    What is missing at the floors and ceilings of a row, if there are rows, is taken off.
+    """
+    value, dropped_wh, missing_wh = 0.0, 0.0, 0.0
+    held_wh = min(max(stored_wh, 0.0), store.capacity_wh)
     for period in range(price_ticks.size):
         energy_wh = given_wh[period]
         value += energy_wh * price_ticks[period]
@@ -104,11 +112,22 @@ def worth_of(store: Any, price_ticks: Any, given_wh: Any) -> float:
             dropped_wh += energy_wh / store.discharge_efficiency
         else:
             dropped_wh += energy_wh * store.charge_efficiency
-    return value - dropped_wh * store.end_value_ticks
+        if own_limits_wh.shape[0] > 0:
+            missing_wh += amiss_wh(store, held_wh - dropped_wh, own_limits_wh[row], period)
+    return value - dropped_wh * store.end_value_ticks - missing_wh * store.miss_ticks
 
 
 @kernel
-def walk(stores: Any, stored_wh: Any, price_ticks: Any, given_wh: Any, worth: Any) -> None:
+def amiss_wh(store: Any, held_wh: float, limits_wh: Any, period: int) -> float:
+    """Return what so much stored lacks at the period's floor or ceiling."""
+    floor_wh = min(limits_wh[period, FLOOR], store.capacity_wh)
+    return max(0.0, floor_wh - held_wh) + max(0.0, held_wh - limits_wh[period, CEILING])
+
+
+@kernel
+def walk(
+    stores: Any, stored_wh: Any, own_limits_wh: Any, price_ticks: Any, given_wh: Any, worth: Any
+) -> None:
     """Run plans through their stores; what finds no room or is not there is left out, in place."""
     for i in range(stores.size):
         store = stores[i]
@@ -122,7 +141,7 @@ def walk(stores: Any, stored_wh: Any, price_ticks: Any, given_wh: Any, worth: An
                 energy_wh = max(energy_wh, -(store.capacity_wh - held_wh) / store.charge_efficiency)
                 held_wh = min(store.capacity_wh, held_wh - energy_wh * store.charge_efficiency)
             given_wh[i, period] = energy_wh
-        worth[i] = worth_of(store, price_ticks, given_wh[i])
+        worth[i] = worth_of(store, stored_wh[i], own_limits_wh, i, price_ticks, given_wh[i])
 
 
 def node_prices(parent: Any, price_ticks: Any, limit_prices: Any) -> Any:

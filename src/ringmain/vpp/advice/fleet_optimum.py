@@ -27,7 +27,7 @@ import numpy as np
 from ringmain.core.errors import RingmainError
 from ringmain.core.solver import new_solver
 from ringmain.vpp.advice.fleet_kernels import group_sums, node_prices, node_sums, respond, sweep, walk, worths
-from ringmain.vpp.advice.store import rooms
+from ringmain.vpp.advice.store import GIVE, TAKE, UNLIMITED_WH, rooms
 
 GROUPS = 16
 STIFFNESS = 1.0  # by how many highest prices a limit's price rises when it is exceeded by all of it
@@ -57,6 +57,8 @@ class Fleet:
     give_wh, take_wh : float64 arrays of shape (n_nodes, n_periods)
         What may leave each node towards the grid, and what may come from it, in a period; infinite: any.
         Below zero: so much has to go the other way.
+    own_limits_wh : float64 array of shape (n, n_periods, 4), or without rows
+        Each store's own, as of :func:`ringmain.vpp.advice.store.plan_store`.
     """
 
     stores: Any
@@ -65,6 +67,7 @@ class Fleet:
     parent: Any
     give_wh: Any
     take_wh: Any
+    own_limits_wh: Any = field(default_factory=lambda: np.zeros((0, 0, 4)))
 
 
 @dataclass(frozen=True)
@@ -160,15 +163,23 @@ class _Search:
         self.master = _Master(self)
 
     def _own_limits(self, beneath: Any) -> Any:
-        """Return limits by period of the stores that are alone at a node; else none, (n, n_periods, 2)."""
+        """Return limits by period of each store, those of a node that it is alone at among them.
+
+        Returns
+        -------
+        float64 array of shape (n, n_periods, 4), or without rows if no store has any
+        """
         fleet = self.fleet
         alone = beneath[fleet.node] == 1
         bounded = np.isfinite(fleet.give_wh) | np.isfinite(fleet.take_wh)
-        if not (alone & bounded.any(axis=1)[fleet.node]).any():
-            return np.zeros((0, 0, 2))
-        limits = np.full((len(fleet.stores), self.price_ticks.size, 2), np.inf)
-        limits[alone, :, 0] = np.maximum(fleet.give_wh[fleet.node[alone]], 0)
-        limits[alone, :, 1] = np.maximum(fleet.take_wh[fleet.node[alone]], 0)
+        alone &= bounded.any(axis=1)[fleet.node]
+        if not alone.any():
+            return fleet.own_limits_wh
+        limits = np.empty((len(fleet.stores), self.price_ticks.size, 4))
+        limits[:] = fleet.own_limits_wh if len(fleet.own_limits_wh) else UNLIMITED_WH
+        for place, node_wh in ((GIVE, fleet.give_wh), (TAKE, fleet.take_wh)):
+            least = np.minimum(limits[alone, :, place], np.maximum(node_wh[fleet.node[alone]], 0))
+            limits[alone, :, place] = least
         return limits
 
     def _coupled(self, beneath: Any) -> Any:
@@ -240,7 +251,8 @@ class _Search:
     def keep(self, given_wh: Any) -> None:
         """Keep plans to mix; a limit that none of them breaks needs no row in the mixing programme."""
         worth = np.zeros(len(self.fleet.stores))
-        worths(self.fleet.stores, self.price_ticks, given_wh, worth)
+        fleet = self.fleet
+        worths(fleet.stores, fleet.stored_wh, self.own_limits_wh, self.price_ticks, given_wh, worth)
         column = _Column(given_wh, np.bincount(self.group, worth, self.n_groups))
         self.columns.append(column)
         broken = self.broken | (self.coupled & (self.misses(given_wh).max(axis=1, initial=0.0) > 0))
@@ -270,8 +282,8 @@ class _Search:
 
     def optimum(self) -> Optimum:
         """Return the mix as each store runs it, and what of the limits it misses."""
-        given_wh, worth = self.mix(), np.zeros(len(self.fleet.stores))
-        walk(self.fleet.stores, self.fleet.stored_wh, self.price_ticks, given_wh, worth)
+        given_wh, worth, fleet = self.mix(), np.zeros(len(self.fleet.stores)), self.fleet
+        walk(fleet.stores, fleet.stored_wh, self.own_limits_wh, self.price_ticks, given_wh, worth)
         misses = self.misses(given_wh)
         missed = tuple(
             Missed(node, period, float(misses[node, period]))

@@ -1,6 +1,6 @@
 """The fleet's plan: every battery's, over the same hours, as commands and as what the fleet wants to run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,15 @@ from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.home_forecast import HomeForecast
 from ringmain.vpp.advice.homes import HomePlans, plan_homes
 from ringmain.vpp.advice.nodes import limits_of
+from ringmain.vpp.advice.parts import Part, fleet_part
 from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
+from ringmain.vpp.advice.reserve import Holding, ReserveRules, offers, owed_of
+from ringmain.vpp.advice.reserve_supply import Offered
+from ringmain.vpp.advice.silence import stored_when
 from ringmain.vpp.messages import SubmitPlan
 from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
-from ringmain.vpp.views import DeskView
+from ringmain.vpp.views import DeskView, Product
 
 PERIODS_PER_HOUR = HOUR_NS // PERIOD_NS
 URGENT_W = 10_000
@@ -32,6 +36,12 @@ class FleetPlan:
         Stored when the plan begins.
     others : HomePlans
         Of the same hours.
+    idle_id : int64 array of shape (n_idle,)
+        Batteries that take no part.
+    holding : Holding, optional
+        Who holds what of the reserve that is owed.
+    unit_id : int
+        The unit whose batteries they are; 0: the fleet.
     """
 
     start_ns: int
@@ -39,6 +49,9 @@ class FleetPlan:
     hours: Any
     energy_wh: Any
     others: HomePlans
+    idle_id: Any = field(default_factory=lambda: np.zeros(0, np.int64))
+    holding: Holding | None = None
+    unit_id: int = 0
 
     @property
     def periods(self) -> Any:
@@ -53,9 +66,11 @@ class FleetPlan:
         -------
         array of shape (n_blocks,), SubmitPlan
         """
-        power_w = self.hours.power_w
+        asset_id = np.concatenate([self.fleet.asset_id, self.idle_id])
+        idle_w = np.zeros((self.idle_id.size, self.hours.shape[1]), np.int64)
+        power_w = np.concatenate([self.hours.power_w, idle_w])
         row, first, count = blocks(power_w)
-        standing = view.plans.power_w(self.fleet.asset_id, self.periods)
+        standing = view.plans.power_w(asset_id, self.periods)
         differs = standing != np.repeat(power_w, PERIODS_PER_HOUR, axis=1)
         differs = differs.reshape(*power_w.shape, PERIODS_PER_HOUR)
         runs = row * power_w.shape[1] + first  # where each block begins among all hours of all batteries
@@ -63,7 +78,7 @@ class FleetPlan:
         row, first, count = row[is_new], first[is_new], count[is_new]
         commands = np.zeros(row.size, SubmitPlan.dtype)
         SubmitPlan.stamp(commands)
-        commands["asset_id"] = self.fleet.asset_id[row]
+        commands["asset_id"] = asset_id[row]
         commands["power_w"] = power_w[row, first]
         commands["delivery_start_ns"] = self.start_ns + first * HOUR_NS
         commands["delivery_duration_s"] = count * (HOUR_NS // SECOND_NS)
@@ -93,19 +108,58 @@ class FleetPlan:
 
 def plan_fleet(
     view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int,
-    expected: HomeForecast | None = None,
+    part: Part | None = None, expected: HomeForecast | None = None, holding: Holding | None = None,
 ) -> FleetPlan:  # fmt: skip
-    """Plan every battery from `start_ns` on, from the energy that it will have then."""
-    fleet = view.assets.active
-    census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
-    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
-    planned_w = view.plans.power_w(fleet.asset_id, periods)
-    stored_wh, _ = project(view, fleet, periods, planned_w, view.assets.twins.energy_wh[fleet.asset_id])
+    """Plan every battery from `start_ns` on, from the energy that it will have then.
+
+    The fleet holds the reserve that it owes. A unit of it is planned as if it owed none.
+
+    Parameters
+    ----------
+    part : Part, optional
+        Who is planned, and the others idle; else all who take part in the fleet's own bids.
+    expected : HomeForecast, optional
+        Of what loads and roofs will run.
+    holding : Holding, optional
+        Who holds the reserve that is owed, if that was shared out already.
+    """
+    part = part or fleet_part(view.units)
+    fleet, idle, stored_wh = stores_ahead(view, start_ns, now_ns, part)
     free = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), None, expected)
-    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, free)
+    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others, expected)
-    hours = Planner(price_ticks, day_price_ticks, limits).plan(fleet, stored_wh)
-    return FleetPlan(start_ns, fleet, hours, stored_wh, others)
+    planner = Planner(price_ticks, day_price_ticks, limits)
+    owed = None if part.unit_id else owed_of(view.reserves, start_ns, len(price_ticks))
+    hours, holding = planner.plan_holding(fleet, stored_wh, owed, holding)
+    return FleetPlan(start_ns, fleet, hours, stored_wh, others, idle.asset_id, holding, part.unit_id)
+
+
+def stores_ahead(view: DeskView, start_ns: int, now_ns: int, part: Part) -> tuple[Any, Any, Any]:
+    """Return the batteries of a part, all others, and what the former will have stored at `start_ns`."""
+    batteries = view.assets.active
+    is_in = part.is_in[batteries.node_id]
+    fleet, idle = batteries[is_in], batteries[~is_in]
+    return fleet, idle, stored_when(view, fleet, start_ns, now_ns, is_asked=not part.unit_id)
+
+
+def reserve_offers(
+    view: DeskView, day_ns: int, price_ticks: Prices, now_ns: int, products: list[Product],
+    rules: ReserveRules, expected: HomeForecast | None = None,
+) -> list[tuple[Product, list[Offered]]]:  # fmt: skip
+    """Return what the fleet offers of a day's reserve products.
+
+    Parameters
+    ----------
+    price_ticks : int64 array of shape (24,)
+        Of energy, as foretold for the day.
+    """
+    part = fleet_part(view.units)
+    fleet, _, stored_wh = stores_ahead(view, day_ns, now_ns, part)
+    free = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part, free)
+    limits = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), others, expected)
+    problem = Planner(price_ticks, price_ticks, limits).problem(fleet, stored_wh)
+    return offers(problem, price_ticks, day_ns, products, rules)
 
 
 def with_urgency(plan: FleetPlan, view: DeskView, prices: Prices) -> dict[int, Want]:

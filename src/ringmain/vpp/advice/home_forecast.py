@@ -5,7 +5,7 @@ sum. So what is forecast with models is each feeder's loads together, and its ro
 that what it has had at that hour in the last two weeks; what it does at the moment beside it fades as
 departures of its kind have faded.
 
-The models are learnt anew once a day, in portions of a second at most, one at each call; until they are
+The models are learnt anew once a day, in portions, one at each call; until they are
 through, the last forecast stands. All of it is worked out from the history as it was known at that time of
 the day, so a desk that was restarted comes to the same forecast. Where history is short, or where the
 profile has been the better forecast, the profile is listened to.

@@ -15,6 +15,7 @@ from ringmain.vpp.advice.cars import Limits, plan_two_way
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.heat import plan_heat
 from ringmain.vpp.advice.home_forecast import HomeForecast
+from ringmain.vpp.advice.parts import WHOLE, Part
 from ringmain.vpp.home_views import RUNS_BY_ITSELF, Car, Homes
 from ringmain.vpp.loop_messages import SubmitBaseline
 from ringmain.vpp.messages import CHARGER, SubmitPlan
@@ -101,13 +102,19 @@ class HomePlans:
 
 
 def plan_homes(
-    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, limits: Limits | None = None
-) -> HomePlans:
-    """Plan cars and heat stores; the parameters are those of :func:`plan_cars`."""
-    cars = plan_cars(homes, start_ns, price_ticks, next_ticks, limits)
+    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, part: Part = WHOLE,
+    limits: Limits | None = None,
+) -> HomePlans:  # fmt: skip
+    """Plan cars and heat stores; the other parameters are those of :func:`plan_cars`.
+
+    What is not in the part is to run as it would by itself, and nothing of it is traded.
+    """
+    cars = plan_cars(homes, start_ns, price_ticks, next_ticks, part, limits)
     stores, power_w = plan_heat(homes, start_ns, price_ticks, next_ticks)
-    hours = np.arange(len(price_ticks)) + start_ns // HOUR_NS
-    shifted_w = power_w.sum(axis=0) + homes.heat_demand_w(stores, hours).sum(axis=0)
+    demand_w = homes.heat_demand_w(stores, np.arange(len(price_ticks)) + start_ns // HOUR_NS)
+    is_alone = ~part.is_in[homes.node_id[stores]]
+    power_w[is_alone] = -np.rint(demand_w[is_alone]).astype(np.int64)
+    shifted_w = power_w[~is_alone].sum(axis=0) + demand_w[~is_alone].sum(axis=0)
     return HomePlans(
         np.concatenate([cars.asset_id, stores]),
         np.concatenate([cars.power_w, power_w]),
@@ -117,9 +124,10 @@ def plan_homes(
 
 
 def plan_cars(
-    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, limits: Limits | None = None
-) -> HomePlans:
-    """Charge each car in the cheapest hours that are left to it, as far as can be.
+    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, part: Part = WHOLE,
+    limits: Limits | None = None,
+) -> HomePlans:  # fmt: skip
+    """Charge each car in the cheapest hours that are left to it, as far as can be; others at once.
 
     A car at a charger that can give is planned as a store: it gives in dear hours what it takes back before
     it leaves, if that pays after wear.
@@ -130,6 +138,8 @@ def plan_cars(
         Start of the first hour of `price_ticks`.
     next_ticks : int64 array of shape (n,)
         What the hours after them are taken to cost: a car that stays longer may wait for those.
+    part : Part
+        Whose cars wait.
     limits : Limits, optional
         Of the nodes above the cars, which those that give keep to.
     """
@@ -139,15 +149,16 @@ def plan_cars(
     by_itself_w = np.zeros(periods.size, np.int64)
     missing_wh: dict[int, int] = {}
     two_way: dict[int, Car] = {}
+    waits, at_once = part.is_in[homes.node_id[chargers]], np.zeros_like(ahead_ticks)
     for row, asset_id in enumerate(chargers.tolist()):
-        for car in homes.cars.get(asset_id, ()):
+        for car in homes.cars.get(asset_id, ()) if waits[row] else ():
             by_itself_w += homes.charging_w(car, periods)
         if cars := [car for car in homes.cars.get(asset_id, ()) if not car.unplugged_ns]:
-            if homes.export_limit_w[asset_id] > 0 and cars[-1].start_wh >= 0:
+            if waits[row] and homes.export_limit_w[asset_id] > 0 and cars[-1].start_wh >= 0:
                 two_way[row] = cars[-1]
                 continue
             drawn_w = np.zeros(len(ahead_ticks), np.int64)
-            lacking = charge(homes, cars[-1], start_ns, ahead_ticks, drawn_w)
+            lacking = charge(homes, cars[-1], start_ns, ahead_ticks if waits[row] else at_once, drawn_w)
             power_w[row] = drawn_w[: len(price_ticks)]
             if lacking > 0:
                 missing_wh[asset_id] = lacking
@@ -155,7 +166,7 @@ def plan_cars(
         homes, list(two_way.values()), start_ns, price_ticks, ahead_ticks, limits, power_w, list(two_way)
     )
     missing_wh |= {int(chargers[row]): wh for row, wh in zip(two_way, lacking_wh, strict=True) if wh > 0}
-    planned_w = np.repeat(power_w.sum(axis=0), PERIODS_PER_HOUR)
+    planned_w = np.repeat(power_w[waits].sum(axis=0), PERIODS_PER_HOUR)
     return HomePlans(chargers, power_w, planned_w - by_itself_w, missing_wh)
 
 

@@ -14,6 +14,7 @@ from ringmain.vpp.advice.fleet_kernels import node_prices
 from ringmain.vpp.advice.fleet_optimum import Fleet, Optimum, optimise
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.nodes import NO_NODES, NodeLimits
+from ringmain.vpp.advice.reserve import Holding, Owed, left_by, share_out
 from ringmain.vpp.advice.store import NO_LIMITS_WH, STORE_LIMITS, rooms, slope_at, value_store
 from ringmain.vpp.kernels.units import energy_wh
 from ringmain.vpp.state import PRICE_LIMIT_TICKS
@@ -58,16 +59,34 @@ class Planner:
         -------
         recarray of shape (n, n_hours), HOUR
         """
+        return self.plan_holding(fleet, energy_wh, None)[0]
+
+    def plan_holding(
+        self, fleet: Any, energy_wh: Any, owed: Owed | None, holding: Holding | None = None
+    ) -> tuple[Any, Holding | None]:
+        """Return the plans that earn the most while the fleet holds reserve, and who holds what of it.
+
+        Parameters
+        ----------
+        fleet, energy_wh
+            As of :meth:`plan`.
+        owed : Owed, optional
+            Reserve, in the same hours.
+        holding : Holding, optional
+            Who holds it, if that is known already.
+        """
         hours = np.zeros((fleet.size, len(self.price_ticks)), HOUR).view(np.recarray)
         if not fleet.size or not len(self.price_ticks):
-            return hours
-        stores = stores_of(fleet, end_value_ticks(fleet, self.day_price_ticks))
-        problem = self._problem(stores, fleet, energy_wh)
-        found = optimise(problem, self.price_ticks.astype(float))
+            return hours, None
+        problem, prices = self.problem(fleet, energy_wh), self.price_ticks.astype(float)
+        if owed is not None:
+            holding = holding or share_out(problem, prices, owed)
+            problem = left_by(holding, problem, prices)
+        found = optimise(problem, prices)
         power_w = np.rint(found.given_wh)  # for an hour: as many W as Wh
         hours.power_w = np.where(np.abs(power_w) > LEAST_MOVE_W, power_w, 0)
         self._write_limits(problem, found, hours)
-        return hours
+        return hours, holding
 
     def gain(self, fleet: Any, energy_wh: Any) -> Any:
         """Return what each plan adds to what is stored, in Wh x ticks: int64 array of shape (n,).
@@ -84,7 +103,9 @@ class Planner:
         cash = hours @ self.price_ticks - sold.sum(axis=1) * fleet.wear_price_ticks
         return np.rint(cash - drops * end_ticks).astype(np.int64)
 
-    def _problem(self, stores: Any, fleet: Any, energy_wh: Any) -> Fleet:
+    def problem(self, fleet: Any, energy_wh: Any) -> Fleet:
+        """Return the batteries as stores within the nodes' limits; parameters as of :meth:`plan`."""
+        stores = stores_of(fleet, end_value_ticks(fleet, self.day_price_ticks))
         usable_wh = np.clip(energy_wh - reserve_wh(fleet), 0, None).astype(float)
         node, parent, give_wh, take_wh = self.limits.above(fleet.node_id, len(self.price_ticks))
         return Fleet(stores, usable_wh, node, parent, give_wh, take_wh)
@@ -96,8 +117,9 @@ class Planner:
         n_hours = prices.size
         sell, buy = np.zeros((2, len(problem.stores), n_hours))
         margins(
-            problem.stores, problem.stored_wh, problem.node, worth, found.given_wh, rooms(n_hours), sell, buy
-        )
+            problem.stores, problem.stored_wh, problem.node, problem.own_limits_wh, worth, found.given_wh,
+            rooms(n_hours), sell, buy,
+        )  # fmt: skip
         above = prices - worth[problem.node]  # what the nodes' limits cost
         for name, ticks in (("sell_ticks", sell), ("buy_ticks", buy)):
             bounded = np.clip(np.floor(ticks + above + 1e-6), -PRICE_LIMIT_TICKS, PRICE_LIMIT_TICKS)
@@ -134,15 +156,9 @@ def hourly_wh(power_w: Any) -> Any:
 
 @kernel
 def margins(
-    stores: Any,
-    stored_wh: Any,
-    node: Any,
-    node_prices_ticks: Any,
-    given_wh: Any,
-    room: Any,
-    sell: Any,
-    buy: Any,
-) -> None:
+    stores: Any, stored_wh: Any, node: Any, own_limits_wh: Any, node_prices_ticks: Any, given_wh: Any,
+    room: Any, sell: Any, buy: Any,
+) -> None:  # fmt: skip
     """Write at which price at its node it is worth to each store to give a little less, or take less.
 
     Parameters
@@ -153,7 +169,10 @@ def margins(
     """
     for i in range(stores.size):
         store = stores[i]
-        value_store(store, node_prices_ticks[node[i]], NO_LIMITS_WH, room)
+        if own_limits_wh.shape[0] > 0:
+            value_store(store, node_prices_ticks[node[i]], own_limits_wh[i], room)
+        else:
+            value_store(store, node_prices_ticks[node[i]], NO_LIMITS_WH, room)
         held_wh = min(max(stored_wh[i], 0.0), store.capacity_wh)
         grain_wh = 1e-6 * store.capacity_wh
         for period in range(given_wh.shape[1]):

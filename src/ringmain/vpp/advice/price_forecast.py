@@ -47,12 +47,8 @@ class ModelForecast:
 
     def members(self, table: PriceTable) -> Mapping[str, Any]:
         """Return each model's forecast by its name, float64 arrays of shape (24,), ticks."""
-        known_days = table.n_days - 1
-        if known_days < LEAST_DAYS:
-            return {}
-        windows = {min(model.window_days, known_days): model for model in reversed(LINEAR)}
-        members = {f"linear {n}": windows[n].forecast(table) for n in sorted(windows)}
-        if known_days >= TREE_LEAST_DAYS:
+        members = linear_members(table)
+        if table.n_days - 1 >= TREE_LEAST_DAYS:
             self._fit(table)
             for model, trees in zip(TREES, self._trees, strict=True):
                 members[f"trees {model.objective}"] = model.forecast(trees, table)
@@ -66,6 +62,15 @@ class ModelForecast:
         with ThreadPoolExecutor(len(TREES)) as workers:  # each in one thread: they do not wait for each other
             self._trees = list(workers.map(lambda model: model.fit(known), TREES))
         self._fitted_day = day
+
+
+def linear_members(table: PriceTable) -> dict[str, Any]:
+    """Return the forecast of each linear model by its name, float64 arrays of shape (24,), ticks."""
+    known_days = table.n_days - 1
+    if known_days < LEAST_DAYS:
+        return {}
+    windows = {min(model.window_days, known_days): model for model in reversed(LINEAR)}
+    return {f"linear {n}": windows[n].forecast(table) for n in sorted(windows)}
 
 
 @dataclass

@@ -14,7 +14,9 @@ import numpy as np
 PROFILES = 16  # offered at most
 
 
-def choose_profiles(candidates_wh: Any, scenarios_ticks: Any, most: int = PROFILES) -> Any:
+def choose_profiles(
+    candidates_wh: Any, scenarios_ticks: Any, most: int = PROFILES, fixed_worth: Any = 0.0
+) -> Any:
     """Return the profiles to offer, the one that is best on the mean first.
 
     Parameters
@@ -25,13 +27,15 @@ def choose_profiles(candidates_wh: Any, scenarios_ticks: Any, most: int = PROFIL
         Equally likely.
     most : int
         At least 1.
+    fixed_worth : float64 array of shape (n_candidates,), optional
+        Of each candidate, whatever the prices are: what stays stored is worth, less wear; Wh x ticks.
 
     Returns
     -------
     int64 array of shape (n,)
         Places among the candidates; n is `most` at most.
     """
-    worth = candidates_wh @ scenarios_ticks.T
+    worth = candidates_wh @ scenarios_ticks.T + np.reshape(fixed_worth, (-1, 1))
     chosen: list[int] = []
     best = np.full(worth.shape[1], -np.inf)
     gain = worth.mean(axis=1)

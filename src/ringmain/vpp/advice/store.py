@@ -10,6 +10,11 @@ Analysis, section 16, for why it sorts slopes.)
 
 At a price below zero, charging and discharging at once would pay. That is not allowed; there the value is
 that of the least concave function above, and the plan takes the better of the moves that are possible.
+
+A store that has to hold something ready has a floor and a ceiling at each period's end. What is missing at
+them costs a price for each Wh, which is added to the slopes below the floor and taken off those above the
+ceiling: the value stays concave, a store that holds too little is steered there at the best hours, and there
+is always a plan, the one that misses least.
 """
 
 from typing import Any
@@ -27,9 +32,16 @@ STORE_LIMITS = np.dtype(
         ("discharge_efficiency", "f8"),
         ("wear_ticks", "f8"),  # of a Wh given to the grid
         ("end_value_ticks", "f8"),  # of a stored Wh, when the plan ends
+        ("miss_ticks", "f8"),  # a Wh below the floor or above the ceiling, at each period's end
     ],
     align=True,
 )
+
+SLOPES, WIDTHS, TARGETS, COUNT = 0, 1, 2, 3
+UP, DOWN = 0, 1
+GIVE, TAKE, FLOOR, CEILING = 0, 1, 2, 3
+UNLIMITED_WH = (np.inf, np.inf, 0.0, np.inf)
+NO_LIMITS_WH = np.zeros((0, 4))  # beside those of the store itself
 
 
 class StorePlanner:
@@ -45,7 +57,7 @@ class StorePlanner:
     def __init__(self, limits: Any, n_periods: int) -> None:
         self.limits, self._room = limits, rooms(n_periods)
 
-    def plan(self, price_ticks: Any, stored_wh: float) -> Any:
+    def plan(self, price_ticks: Any, stored_wh: float, limits_wh: Any = NO_LIMITS_WH) -> Any:
         """Return the energy given to the grid by period, float64 array of shape (n,), Wh; below zero: taken.
 
         Parameters
@@ -54,25 +66,22 @@ class StorePlanner:
             n is `n_periods` at most.
         stored_wh : float
             When the plan begins.
+        limits_wh : float64 array of shape (n, 4), optional
+            As of :func:`plan_store`.
         """
         given_wh = np.zeros(len(price_ticks))
         prices = np.ascontiguousarray(price_ticks, np.float64)
-        plan_store(self.limits[0], prices, stored_wh, NO_LIMITS_WH, self._room, given_wh)
+        plan_store(self.limits[0], prices, stored_wh, limits_wh, self._room, given_wh)
         return given_wh
 
 
 def rooms(n_periods: int) -> Any:
-    """Return room for the value function at the end of each period, float64 array of shape (n, 4, 2 n + 5).
+    """Return room for the value function at the end of each period, float64 array of shape (n, 4, 4 n + 7).
 
     For each period that are the slopes, their widths, what is best stored when it ends (`up`: by charging,
     `down`: by discharging, of row 2), and how many pieces there are (row 3).
     """
-    return np.zeros((n_periods + 1, 4, 2 * n_periods + 5))
-
-
-SLOPES, WIDTHS, TARGETS, COUNT = 0, 1, 2, 3
-UP, DOWN = 0, 1
-NO_LIMITS_WH = np.zeros((0, 2))  # beside those of the store itself
+    return np.zeros((n_periods + 1, 4, 4 * n_periods + 7))
 
 
 @kernel
@@ -81,13 +90,14 @@ def plan_store(
 ) -> float:
     """Fill `given_wh` with the plan, and return a bound of what it can be worth, Wh x ticks.
 
-    What is still stored in the end is worth its end value. The bound is the plan's own worth, unless a price
-    is below zero.
+    What is still stored in the end is worth its end value; what a floor or ceiling lacks is taken off. The
+    bound is the plan's own worth, unless a price is below zero.
 
     Parameters
     ----------
-    limits_wh : float64 array of shape (n, 2) or (0, 2)
-        What the grid may be given and what be taken from it by period, both from zero up.
+    limits_wh : float64 array of shape (n, 4) or (0, 4)
+        By period, all from zero up: what the grid may be given (`GIVE`), what be taken from it (`TAKE`), and
+        the least and the most to be stored at its end (`FLOOR`, `CEILING`).
     """
     held_wh = min(max(stored_wh, 0.0), store.capacity_wh)
     bound = value_store(store, price_ticks, limits_wh, room) + area(room[0], held_wh)
@@ -133,12 +143,29 @@ def follow(store: Any, price_ticks: Any, stored_wh: float, limits_wh: Any, room:
 
 
 @kernel
+def plan_each(
+    stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any, room: Any, given_wh: Any
+) -> None:
+    """Plan each of n stores for itself, as :func:`plan_store` does.
+
+    Parameters
+    ----------
+    stored_wh : float64 array of shape (n,)
+    limits_wh : float64 array of shape (n, n_periods, 2)
+    given_wh : float64 array of shape (n, n_periods)
+        Written.
+    """
+    for i in range(stores.size):
+        plan_store(stores[i], price_ticks, stored_wh[i], limits_wh[i], room, given_wh[i])
+
+
+@kernel
 def movable_wh(store: Any, limits_wh: Any, period: int) -> Any:
     """Return what a period can put into the store, and what it can take out."""
     if limits_wh.shape[0] == 0:
         return store.charge_wh, store.discharge_wh
-    in_wh = min(store.charge_wh, limits_wh[period, 1] * store.charge_efficiency)
-    out_wh = min(store.discharge_wh, limits_wh[period, 0] / store.discharge_efficiency)
+    in_wh = min(store.charge_wh, limits_wh[period, TAKE] * store.charge_efficiency)
+    out_wh = min(store.discharge_wh, limits_wh[period, GIVE] / store.discharge_efficiency)
     return in_wh, out_wh
 
 
@@ -164,6 +191,8 @@ def value_before(store: Any, price_ticks: Any, limits_wh: Any, room: Any) -> flo
         charging = price / store.charge_efficiency
         giving = (price - store.wear_ticks) * store.discharge_efficiency
         after, before = room[period + 1], room[period]
+        if limits_wh.shape[0] > 0:
+            empty -= hold(after, limits_wh[period, FLOOR], limits_wh[period, CEILING], store)
         after[TARGETS, UP] = reach(after, charging)
         after[TARGETS, DOWN] = reach(after, giving)
         in_wh, out_wh = movable_wh(store, limits_wh, period)
@@ -174,6 +203,38 @@ def value_before(store: Any, price_ticks: Any, limits_wh: Any, room: Any) -> flo
         empty -= charging * in_wh
         empty += merge(after, before, first, in_wh, second, out_wh, store.capacity_wh)
     return empty
+
+
+@kernel
+def hold(row: Any, floor_wh: float, ceiling_wh: float, store: Any) -> float:
+    """Price what is missing below a floor or above a ceiling; return what that costs an empty store."""
+    if store.miss_ticks <= 0.0:
+        return 0.0
+    floor_wh = min(floor_wh, store.capacity_wh)
+    if floor_wh > 0.0:
+        for place in range(split(row, floor_wh)):
+            row[SLOPES, place] += store.miss_ticks
+    if ceiling_wh < store.capacity_wh:
+        for place in range(split(row, ceiling_wh), int(row[COUNT, 0])):
+            row[SLOPES, place] -= store.miss_ticks
+    return max(floor_wh, 0.0) * store.miss_ticks
+
+
+@kernel
+def split(row: Any, stored_wh: float) -> int:
+    """Have a piece end at `stored_wh`, and return how many pieces lie below."""
+    count, place = int(row[COUNT, 0]), 0
+    while place < count and row[WIDTHS, place] <= stored_wh:
+        stored_wh -= row[WIDTHS, place]
+        place += 1
+    if place == count or stored_wh <= 0.0:
+        return place
+    for k in range(count, place, -1):
+        row[SLOPES, k], row[WIDTHS, k] = row[SLOPES, k - 1], row[WIDTHS, k - 1]
+    row[WIDTHS, place + 1] -= stored_wh
+    row[WIDTHS, place] = stored_wh
+    row[COUNT, 0] = count + 1.0
+    return place + 1
 
 
 @kernel

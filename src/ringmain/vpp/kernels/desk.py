@@ -1,11 +1,13 @@
-"""The desk: products, bids, awards and prices; what the fleet owes in each quarter-hour."""
+"""The desk: products, bids, awards and prices."""
 
 from typing import Any
 
 from ringmain.core.jit import kernel
-from ringmain.vpp.kernels.loop import submit_mode_of
+from ringmain.vpp.kernels.hierarchy import is_node
+from ringmain.vpp.kernels.loop import UNKNOWN_UNIT, mode_of_bid
 from ringmain.vpp.kernels.money import can_receive, receive
-from ringmain.vpp.kernels.periods import PERIOD_S, period_cell, span_fault
+from ringmain.vpp.kernels.obligations import commit, expose, fits_fleet
+from ringmain.vpp.kernels.periods import PERIOD_S, period_cell, span_fault, stretch_fault
 from ringmain.vpp.loop_messages import LOOP_REASONS, SUBMIT_OFF, SUBMIT_SHADOW
 from ringmain.vpp.messages import (
     ABOVE_FLEET_POWER,
@@ -18,6 +20,7 @@ from ringmain.vpp.messages import (
     BIDS_FULL,
     BUY,
     ENDING_UNKNOWN,
+    EXPECTED,
     FILLED,
     GATE_AFTER_DELIVERY,
     IMBALANCE,
@@ -38,6 +41,7 @@ from ringmain.vpp.messages import (
     UNKNOWN_PRODUCT,
     VALUE_OUT_OF_RANGE,
 )
+from ringmain.vpp.reserve_messages import ENERGY, RESERVE_REASONS
 from ringmain.vpp.state import (
     BIDS,
     EXCHANGE,
@@ -53,13 +57,14 @@ from ringmain.vpp.state import (
 )
 
 SUBMIT_MODE_OFF = LOOP_REASONS["SUBMIT_MODE_OFF"]
+RESERVE_IS_SOLD_ONLY = RESERVE_REASONS["RESERVE_IS_SOLD_ONLY"]
 
 # Products.
 
 
 @kernel
-def product_fault(fleet: Any, asked: Any) -> int:
-    """Return the reason why a product can't be traded, or 0."""
+def product_fault(fleet: Any, asked: Any, start_ns: int, gate_closure_ns: int) -> int:
+    """Return the reason why a product, of energy or of reserve, can't be traded, or 0."""
     if asked.product_id == 0:
         return UNKNOWN_PRODUCT
     if knows_product(fleet, asked.product_id):
@@ -68,9 +73,9 @@ def product_fault(fleet: Any, asked: Any) -> int:
         return LOT_POWER_OUT_OF_RANGE
     if asked.value_minor <= 0 or asked.value_minor > VALUE_LIMIT_MINOR:
         return VALUE_OUT_OF_RANGE
-    if asked.gate_closure_ns > asked.delivery_start_ns:
+    if gate_closure_ns > start_ns:
         return GATE_AFTER_DELIVERY
-    fault = span_fault(fleet, asked, fleet.next_period, PERIODS)
+    fault = stretch_fault(fleet, start_ns, asked.delivery_duration_s, fleet.next_period, PERIODS)
     if fault:
         return fault
     occupant = fleet.products[asked.product_id % PRODUCTS]
@@ -79,19 +84,27 @@ def product_fault(fleet: Any, asked: Any) -> int:
 
 @kernel
 def define_product(fleet: Any, asked: Any) -> int:
-    """Take the product in, in place of one that is settled; return the reason not to, or 0."""
-    fault = product_fault(fleet, asked)
-    if fault:
-        return fault
+    """Take a product of energy in; return the reason not to, or 0."""
+    fault = product_fault(fleet, asked, asked.delivery_start_ns, asked.gate_closure_ns)
+    if fault == 0:
+        take_product(fleet, asked, asked.delivery_start_ns, asked.gate_closure_ns, ENERGY)
+    return fault
+
+
+@kernel
+def take_product(fleet: Any, asked: Any, start_ns: int, gate_closure_ns: int, service: int) -> None:
+    """Take the product in, in place of one that is settled."""
     product = fleet.products[asked.product_id % PRODUCTS]
     product.product_id = asked.product_id
-    product.first_period = asked.delivery_start_ns // PERIOD_NS
+    product.first_period = start_ns // PERIOD_NS
     product.period_count = asked.delivery_duration_s // PERIOD_S
-    product.gate_closure_ns = asked.gate_closure_ns
+    product.gate_closure_ns = gate_closure_ns
     product.lot_power_w = asked.lot_power_w
     product.value_minor = asked.value_minor
+    product.awarded_lots = 0
+    product.service = service
     product.submit_mode = 0
-    return 0
+    product.is_paid = 0
 
 
 @kernel
@@ -124,12 +137,16 @@ def bid_fault(fleet: Any, asked: Any) -> int:
         return PRICE_OUT_OF_RANGE
     if asked.quantity_lots <= 0 or asked.quantity_lots > QUANTITY_LIMIT_LOTS:
         return QUANTITY_OUT_OF_RANGE
+    if not is_node(fleet, asked.unit_id):
+        return UNKNOWN_UNIT
     product = fleet.products[asked.product_id % PRODUCTS]
+    if product.service != ENERGY and asked.side != SELL:
+        return RESERVE_IS_SOLD_ONLY
     if asked.time_ns >= product.gate_closure_ns:
         return AFTER_GATE_CLOSURE
     if product.first_period < fleet.next_period:
         return PERIOD_PAST
-    if submit_mode_of(fleet, product) == SUBMIT_OFF:
+    if mode_of_bid(fleet, asked) == SUBMIT_OFF:
         return SUBMIT_MODE_OFF
     if rests(fleet, fleet.bids[asked.bid_id % BIDS]):
         return BIDS_FULL
@@ -149,18 +166,6 @@ def rests(fleet: Any, bid: Any) -> bool:
     if bid.status == FREE or not knows_product(fleet, bid.product_id):
         return False
     return not is_settled(fleet, fleet.products[bid.product_id % PRODUCTS])
-
-
-@kernel
-def fits_fleet(fleet: Any, product: Any, side: int, power_w: int) -> bool:
-    """Tell whether the fleet could run what it owes if this and all like bids were filled."""
-    for period in range(product.first_period, product.first_period + product.period_count):
-        cell = period_cell(fleet, period)
-        if side == SELL and cell.committed_power_w + cell.selling_power_w + power_w > fleet.export_limit_w:
-            return False
-        if side == BUY and cell.buying_power_w + power_w - cell.committed_power_w > fleet.import_limit_w:
-            return False
-    return True
 
 
 @kernel
@@ -186,22 +191,8 @@ def submit_bid(fleet: Any, asked: Any) -> int:
 
 @kernel
 def is_shadow(fleet: Any, asked: Any) -> bool:
-    """Tell whether a bid for this product is noted only."""
-    return submit_mode_of(fleet, fleet.products[asked.product_id % PRODUCTS]) == SUBMIT_SHADOW
-
-
-@kernel
-def expose(fleet: Any, bid: Any, lots: int) -> None:
-    """Raise (or lower) what open bids may add to the commitments."""
-    product = fleet.products[bid.product_id % PRODUCTS]
-    power_w = lots * product.lot_power_w
-    first = max(product.first_period, fleet.next_period)
-    for period in range(first, product.first_period + product.period_count):
-        cell = period_cell(fleet, period)
-        if bid.side == SELL:
-            cell.selling_power_w += power_w
-        else:
-            cell.buying_power_w += power_w
+    """Tell whether a bid is noted only."""
+    return mode_of_bid(fleet, asked) == SUBMIT_SHADOW
 
 
 @kernel
@@ -214,10 +205,9 @@ def open_bid_fault(fleet: Any, bid_id: int) -> int:
 
 
 @kernel
-def request_cancel(fleet: Any, bid_id: int, event: Any) -> None:
-    """Ask for the order's cancellation; the bid stays open until the exchange says so."""
-    event.bid_id = bid_id
-    event.product_id = fleet.bids[bid_id % BIDS].product_id
+def product_of(fleet: Any, bid_id: int) -> int:
+    """Return the product of a bid that is kept."""
+    return int(fleet.bids[bid_id % BIDS].product_id)
 
 
 @kernel
@@ -235,11 +225,10 @@ def end_bid(fleet: Any, bid_id: int, ending: int, event: Any) -> None:
 
 
 @kernel
-def ending_fault(fleet: Any, command: Any) -> int:
-    """Return the reason why the bid can't end like this, or 0."""
-    if command.ending < FILLED or command.ending > REFUSED:
-        return ENDING_UNKNOWN
-    return open_bid_fault(fleet, command.bid_id)
+def ending_fault(command: Any) -> int:
+    """Return the reason why no bid can end like this, or 0."""
+    is_known = FILLED <= command.ending <= REFUSED
+    return 0 if is_known else ENDING_UNKNOWN
 
 
 # Awards.
@@ -280,10 +269,9 @@ def award_minor(fleet: Any, award: Any) -> int:
 def record_award(fleet: Any, award: Any, event: Any) -> None:
     """Turn a fill into commitments and money."""
     amount_minor = award_minor(fleet, award)
-    power_w = award.quantity_lots * fleet.products[award.product_id % PRODUCTS].lot_power_w
     bid = fleet.bids[award.bid_id % BIDS]
     expose(fleet, bid, -award.quantity_lots)
-    commit(fleet, award.product_id, power_w if award.side == SELL else -power_w, amount_minor)
+    commit(fleet, award, amount_minor)
     receive(fleet, EXCHANGE, amount_minor)
     bid.awarded_lots += award.quantity_lots
     event.bid_id = award.bid_id
@@ -292,18 +280,6 @@ def record_award(fleet: Any, award: Any, event: Any) -> None:
     event.amount_minor = amount_minor
     event.quantity_lots = award.quantity_lots
     event.side = award.side
-
-
-@kernel
-def commit(fleet: Any, product_id: int, power_w: int, amount_minor: int) -> None:
-    """Add to each quarter-hour's commitment; the first ones carry the remainder of the money."""
-    product = fleet.products[product_id % PRODUCTS]
-    each_minor = amount_minor // product.period_count
-    remainder_minor = amount_minor - each_minor * product.period_count
-    for k in range(product.period_count):
-        cell = period_cell(fleet, product.first_period + k)
-        cell.committed_power_w += power_w
-        cell.award_minor += each_minor + (1 if k < remainder_minor else 0)
 
 
 @kernel
@@ -319,7 +295,7 @@ def is_filled(fleet: Any, bid_id: int) -> bool:
 @kernel
 def price_fault(fleet: Any, price: Any) -> int:
     """Return the reason why a price can't be recorded, or 0."""
-    if price.price_kind != REFERENCE and price.price_kind != IMBALANCE:
+    if price.price_kind < REFERENCE or price.price_kind > EXPECTED:
         return PRICE_KIND_UNKNOWN
     if not is_price(price.price_ticks):
         return PRICE_OUT_OF_RANGE
@@ -328,7 +304,10 @@ def price_fault(fleet: Any, price: Any) -> int:
 
 @kernel
 def record_price(fleet: Any, price: Any) -> int:
-    """Write the price into its quarter-hours, the newest stands; return the reason not to, or 0."""
+    """Write the price into its quarter-hours, the newest stands; return the reason not to, or 0.
+
+    One that is only expected is told, and nothing is settled by it.
+    """
     fault = price_fault(fleet, price)
     if fault:
         return fault
@@ -338,7 +317,7 @@ def record_price(fleet: Any, price: Any) -> int:
         if price.price_kind == REFERENCE:
             cell.reference_ticks = price.price_ticks
             cell.has_reference = 1
-        else:
+        elif price.price_kind == IMBALANCE:
             cell.imbalance_ticks = price.price_ticks
             cell.has_imbalance = 1
     return 0

@@ -1,11 +1,12 @@
 """Dispatch: at each tick the fleet's target becomes a wish for each asset, then set-points.
 
 The target is what is left to deliver in the quarter-hour, over the time that is left: metered
-energy feeds back, so an error of one tick is made good in the next. Where the operator has asked for
-a power (:data:`SetTarget`), the fleet's reports feed back: what they lacked of what had been asked when
-they could last show it is added to what is asked now. Assets follow their plans; what the plans lack,
-or have too much of, is handed down the hierarchy. Who is silent is taken to do what is estimated, and
-the others make up for it.
+energy feeds back, so an error of one tick is made good in the next. Reserve that is active counts
+beside that: its energy until now is owed, and its power is asked for at once. Where the operator has
+asked for a power (:data:`SetTarget`), the fleet's reports feed back: what they lacked of what had been
+asked when they could last show it is added to what is asked now. Assets follow their plans; what the
+plans lack, or have too much of, is handed down the hierarchy. Who is silent is taken to do what is
+estimated, and the others make up for it.
 """
 
 from typing import Any
@@ -17,6 +18,7 @@ from ringmain.vpp.kernels.measuring import tell_fleet
 from ringmain.vpp.kernels.meter import metered_wh, presumed_wh
 from ringmain.vpp.kernels.periods import period_cell
 from ringmain.vpp.kernels.ranges import is_controlled, resting_power_w, time_left_ns
+from ringmain.vpp.kernels.reserve import accrue, activated_wh, active_w, next_change_ns
 from ringmain.vpp.kernels.units import MS_PER_S, NS_PER_MS, clamp, energy_wh, mean_power_w, ns_of
 from ringmain.vpp.messages import FleetDispatched, PeriodClosed, PeriodOpened, SetpointIssued
 from ringmain.vpp.state import (
@@ -41,7 +43,8 @@ SETPOINT_ISSUED_RECORD = SetpointIssued.dtype
 def tick(fleet: Any, command: Any, events: Any, n: int) -> int:
     """Measure the fleet and wish for what meets the commitment; return the next free event row."""
     now_ns = command.time_ns
-    fleet.next_tick_ns = (now_ns // fleet.tick_ns + 1) * fleet.tick_ns
+    accrue(fleet, now_ns)
+    fleet.next_tick_ns = min((now_ns // fleet.tick_ns + 1) * fleet.tick_ns, next_change_ns(fleet, now_ns))
     fleet.tick_number = now_ns // fleet.tick_ns
     n = turn_period(fleet, command, events, n)
     n = tell_fleet(fleet, command, events, n)
@@ -78,8 +81,9 @@ def turn_period(fleet: Any, command: Any, events: Any, n: int) -> int:
 
 @kernel
 def committed_wh(fleet: Any, period: int) -> int:
-    """Return the net energy owed in a period."""
-    return energy_wh(period_cell(fleet, period).committed_power_w, PERIOD_NS)
+    """Return the net energy owed in a period: awarded, and called on of reserve so far."""
+    cell = period_cell(fleet, period)
+    return energy_wh(cell.committed_power_w, PERIOD_NS) + activated_wh(cell)
 
 
 @kernel
@@ -107,15 +111,16 @@ def dispatch(fleet: Any, dispatched: Any, now_ns: int) -> None:
     """Find the fleet's target and spread it over the assets."""
     period = now_ns // PERIOD_NS
     delivered = delivered_wh(fleet, period, now_ns)
+    up_w, down_w = active_w(fleet, now_ns)
     is_asked = now_ns < fleet.target_until_ns
     if is_asked:
         target_w = asked_target_w(fleet, now_ns)
     else:
         fleet.correction_w = 0
         left_wh = committed_wh(fleet, period) + baseline_wh(fleet, period) - delivered
-        target_w = mean_power_w(left_wh, time_left_ns(now_ns))
+        target_w = mean_power_w(left_wh, time_left_ns(now_ns)) + up_w - down_w
     dispatched.period_start_ns = period * PERIOD_NS
-    dispatched.committed_power_w = period_cell(fleet, period).committed_power_w
+    dispatched.committed_power_w = period_cell(fleet, period).committed_power_w + up_w - down_w
     dispatched.target_power_w = clamp(target_w, -FLEET_POWER_LIMIT_W, FLEET_POWER_LIMIT_W)
     dispatched.delivered_wh = delivered
     dispatched.allocated_power_w = allocate(fleet, dispatched.target_power_w, now_ns, is_asked)

@@ -9,6 +9,7 @@ from ringmain.core.sessions import head_event
 from ringmain.vpp.kernels.estimates import NEVER, estimate_of_w, quality, stored_wh, variance_w2
 from ringmain.vpp.kernels.hierarchy import ROOT
 from ringmain.vpp.kernels.ranges import range_of_w
+from ringmain.vpp.kernels.reserve import tell_short
 from ringmain.vpp.kernels.units import clamp
 from ringmain.vpp.messages import CONTRADICTORY, FRESH, LATE, SILENT, FleetHeard, FleetMeasured, NodeMeasured
 from ringmain.vpp.state import ACTIVE, FLEET_POWER_LIMIT_W, NODES_PER_TIMER, SECOND_NS
@@ -36,7 +37,7 @@ def tell_fleet(fleet: Any, command: Any, events: Any, n: int) -> int:
     heard.power_deviation_w = deviation_w(root)
     heard.dropped_count = fleet.dropped_count
     heard.oldest_age_s = age_s(root, now_ns)
-    return n + 2
+    return tell_short(fleet, command, events, n + 2)
 
 
 @kernel

@@ -4,8 +4,9 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.core.sessions import head_event
-from ringmain.vpp.kernels import baselines, desk, hierarchy, loop, registry, resettle, rhythm
+from ringmain.vpp.kernels import baselines, blocks, desk, hierarchy, loop, registry, reserve, resettle, rhythm
 from ringmain.vpp.kernels.answers import BODY_RECORD, REJECTION_RECORD, echo, reject
+from ringmain.vpp.kernels.blocks import EXTEND_BLOCK_BID, NOT_A_BLOCK, SUBMIT_BLOCK_BID
 from ringmain.vpp.loop_messages import (
     BaselineAccepted,
     BidExplained,
@@ -68,6 +69,15 @@ from ringmain.vpp.messages import (
     Unplug,
     Unplugged,
 )
+from ringmain.vpp.reserve_messages import (
+    DefineReserve,
+    RecordActivation,
+    RecordReserveSettled,
+    ReserveActivated,
+    ReserveDefined,
+    ReservePaid,
+    ReserveRejected,
+)
 from ringmain.vpp.state import PLAN_STEP_W
 
 REGISTER_BATTERY, REGISTER_BATTERY_RECORD = RegisterBattery.kind, RegisterBattery.dtype
@@ -97,6 +107,13 @@ SUBMIT_BASELINE, SUBMIT_BASELINE_RECORD = SubmitBaseline.kind, SubmitBaseline.dt
 CORRECT_METER, CORRECT_METER_RECORD = CorrectMeter.kind, CorrectMeter.dtype
 BID_EXPLAINED, BID_SHADOWED, SUBMIT_MODE_SET = BidExplained.kind, BidShadowed.kind, SubmitModeSet.kind
 STEP_RECORDED, BASELINE_ACCEPTED = StepRecorded.kind, BaselineAccepted.kind
+
+DEFINE_RESERVE, DEFINE_RESERVE_RECORD = DefineReserve.kind, DefineReserve.dtype
+RECORD_ACTIVATION, RECORD_ACTIVATION_RECORD = RecordActivation.kind, RecordActivation.dtype
+RECORD_RESERVE_SETTLED, RECORD_RESERVE_SETTLED_RECORD = RecordReserveSettled.kind, RecordReserveSettled.dtype
+RESERVE_DEFINED, RESERVE_REJECTED = ReserveDefined.kind, ReserveRejected.kind
+RESERVE_ACTIVATED, RESERVE_ACTIVATED_RECORD = ReserveActivated.kind, ReserveActivated.dtype
+RESERVE_PAID, RESERVE_PAID_RECORD = ReservePaid.kind, ReservePaid.dtype
 
 BATTERY_REGISTERED, ASSET_RETIRED, ASSET_REJECTED = (
     BatteryRegistered.kind,
@@ -153,10 +170,14 @@ def operate(fleet: Any, commands: Any, i: int, events: Any, n: int) -> int:
         return record_award(fleet, commands, i, events, n, fault)
     if kind == RECORD_ORDER_ENDED:
         return record_order_ended(fleet, commands, i, events, n, fault)
+    if kind in (SUBMIT_BLOCK_BID, EXTEND_BLOCK_BID):
+        return blocks.answer(fleet, commands, i, events, n, fault)
     if kind in (SET_NODE, SET_RHYTHM, SET_TARGET):
         return set_up(fleet, commands, i, events, n, fault)
     if EXPLAIN_BID <= kind <= CORRECT_METER:
         return run_loop(fleet, commands, i, events, n, fault)
+    if RECORD_ACTIVATION <= kind <= DEFINE_RESERVE:
+        return run_reserve(fleet, commands, i, events, n, fault)
     return change_assets(fleet, commands, i, events, n, fault)
 
 
@@ -246,6 +267,32 @@ def run_loop(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int)
 
 
 @kernel
+def run_reserve(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
+    """Answer a command about reserve; return n + 1."""
+    kind = commands[i].kind
+    if kind == DEFINE_RESERVE:
+        asked = commands.view(DEFINE_RESERVE_RECORD)[i]
+        fault = fault or reserve.define_reserve(fleet, asked)
+        return answer(commands, i, events, n, RESERVE_DEFINED, PRODUCT_REJECTED, asked.product_id, fault)
+    if kind == RECORD_ACTIVATION:
+        activation = commands.view(RECORD_ACTIVATION_RECORD)[i]
+        fault = fault or reserve.activation_fault(fleet, activation)
+        if fault:
+            return refuse(commands, i, events, n, RESERVE_REJECTED, activation.product_id, fault)
+        head_event(events[n], commands[i], RESERVE_ACTIVATED)
+        reserve.activate(fleet, activation, events.view(RESERVE_ACTIVATED_RECORD)[n])
+        return n + 1
+    assert kind == RECORD_RESERVE_SETTLED
+    paid = commands.view(RECORD_RESERVE_SETTLED_RECORD)[i]
+    fault = fault or reserve.payment_fault(fleet, paid)
+    if fault:
+        return refuse(commands, i, events, n, RESERVE_REJECTED, paid.product_id, fault)
+    head_event(events[n], commands[i], RESERVE_PAID)
+    reserve.record_payment(fleet, paid, events.view(RESERVE_PAID_RECORD)[n])
+    return n + 1
+
+
+@kernel
 def answer(
     commands: Any, i: int, events: Any, n: int, accepted: int, rejected: int, subject_id: int, fault: int
 ) -> int:
@@ -269,11 +316,15 @@ def refuse(commands: Any, i: int, events: Any, n: int, rejected: int, subject_id
 def cancel_bid(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
     """Ask for a cancellation, or refuse; return n + 1."""
     bid_id = commands.view(CANCEL_BID_RECORD)[i].bid_id
-    fault = fault or desk.open_bid_fault(fleet, bid_id)
+    place = blocks.place_of(fleet, bid_id)
+    is_block = place != NOT_A_BLOCK
+    fault = fault or (blocks.open_fault(fleet, place) if is_block else desk.open_bid_fault(fleet, bid_id))
     if fault:
         return refuse(commands, i, events, n, BID_REJECTED, bid_id, fault)
     head_event(events[n], commands[i], BID_CANCEL_REQUESTED)
-    desk.request_cancel(fleet, bid_id, events.view(BID_CANCEL_REQUESTED_RECORD)[n])
+    requested = events.view(BID_CANCEL_REQUESTED_RECORD)[n]
+    requested.bid_id = bid_id
+    requested.product_id = blocks.product_of(fleet, place) if is_block else desk.product_of(fleet, bid_id)
     return n + 1
 
 
@@ -281,10 +332,15 @@ def cancel_bid(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: in
 def record_award(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
     """Book a fill, and end the bid if that was the last of it; return the next free row."""
     award = commands.view(RECORD_AWARD_RECORD)[i]
-    fault = fault or desk.award_fault(fleet, award)
+    place = blocks.place_of(fleet, award.bid_id)
+    is_block = place != NOT_A_BLOCK
+    fault = fault or (blocks.award_fault(fleet, place, award) if is_block else desk.award_fault(fleet, award))
     if fault:
         return refuse(commands, i, events, n, AWARD_REJECTED, award.bid_id, fault)
     head_event(events[n], commands[i], AWARD_RECORDED)
+    if is_block:
+        blocks.record_award(fleet, place, award, events.view(AWARD_RECORDED_RECORD)[n])
+        return n + 1
     desk.record_award(fleet, award, events.view(AWARD_RECORDED_RECORD)[n])
     if desk.is_filled(fleet, award.bid_id):
         return end_bid(fleet, commands, i, events, n + 1, award.bid_id, FILLED)
@@ -295,9 +351,17 @@ def record_award(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: 
 def record_order_ended(fleet: Any, commands: Any, i: int, events: Any, n: int, fault: int) -> int:
     """End a bid, or refuse; return n + 1."""
     ended = commands.view(RECORD_ORDER_ENDED_RECORD)[i]
-    fault = fault or desk.ending_fault(fleet, ended)
+    place = blocks.place_of(fleet, ended.bid_id)
+    fault = fault or desk.ending_fault(ended)
+    if fault == 0:
+        is_block = place != NOT_A_BLOCK
+        fault = blocks.open_fault(fleet, place) if is_block else desk.open_bid_fault(fleet, ended.bid_id)
     if fault:
         return refuse(commands, i, events, n, AWARD_REJECTED, ended.bid_id, fault)
+    if place != NOT_A_BLOCK:
+        head_event(events[n], commands[i], BID_ENDED)
+        blocks.end(fleet, place, ended.ending, events.view(BID_ENDED_RECORD)[n])
+        return n + 1
     return end_bid(fleet, commands, i, events, n, ended.bid_id, ended.ending)
 
 

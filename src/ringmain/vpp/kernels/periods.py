@@ -57,13 +57,17 @@ def span_fault(fleet: Any, span: Any, first_allowed: int, horizon: int) -> int:
     horizon : int
         How many periods from the next to settle there is room for.
     """
-    if span.delivery_start_ns % PERIOD_NS != 0 or span.delivery_duration_s % PERIOD_S != 0:
+    return stretch_fault(fleet, span.delivery_start_ns, span.delivery_duration_s, first_allowed, horizon)
+
+
+@kernel
+def stretch_fault(fleet: Any, start_ns: int, duration_s: int, first_allowed: int, horizon: int) -> int:
+    """Return the reason why delivery can't be from `start_ns` on, for so long, or 0."""
+    if start_ns % PERIOD_NS != 0 or duration_s % PERIOD_S != 0 or duration_s == 0:
         return PERIOD_MISALIGNED
-    if span.delivery_duration_s == 0:
-        return PERIOD_MISALIGNED
-    first_period = span.delivery_start_ns // PERIOD_NS
+    first_period = start_ns // PERIOD_NS
     if first_period < first_allowed:
         return PERIOD_PAST
-    if first_period + span.delivery_duration_s // PERIOD_S > fleet.next_period + horizon:
+    if first_period + duration_s // PERIOD_S > fleet.next_period + horizon:
         return BEYOND_HORIZON
     return 0

@@ -4,6 +4,7 @@ from typing import Any
 
 from ringmain.core.jit import kernel
 from ringmain.vpp.kernels.periods import set_clockwork
+from ringmain.vpp.kernels.reserve import next_change_ns
 from ringmain.vpp.kernels.units import NS_PER_MS, signed
 from ringmain.vpp.messages import RHYTHM_OUT_OF_RANGE, TARGET_OUT_OF_RANGE, TARGET_PAST
 from ringmain.vpp.state import (
@@ -76,6 +77,8 @@ def set_rhythm(fleet: Any, asked: Any) -> int:
     fleet.silent_after_ns = span_ns(asked.silent_ms)
     fleet.asked_since_tick = asked.time_ns // fleet.tick_ns + 1
     set_clockwork(fleet, asked.time_ns)
+    fleet.next_tick_ns = min(fleet.next_tick_ns, next_change_ns(fleet, asked.time_ns))
+    fleet.next_deadline_ns = min(fleet.next_deadline_ns, fleet.next_tick_ns)
     return 0
 
 

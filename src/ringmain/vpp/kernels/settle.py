@@ -5,6 +5,9 @@ at the imbalance price), less what is put aside for wear. It is shared by the en
 site's assets moved, charged plus discharged; each share is rounded down and the fleet's own
 account keeps the remainder. When nothing moved, the fleet keeps it all.
 
+Energy that was called on of reserve is owed as awarded energy is; what is paid for it, and for holding
+reserve, is income beside the awards of energy.
+
 Of a site with a baseline, what counts is what it ran beyond that: in the imbalance as in its share.
 """
 
@@ -18,6 +21,7 @@ from ringmain.vpp.kernels.hierarchy import site_of
 from ringmain.vpp.kernels.meter import presumed_wh
 from ringmain.vpp.kernels.money import move, pay_site, price_of, receive
 from ringmain.vpp.kernels.periods import period_cell
+from ringmain.vpp.kernels.reserve import accrue, tell_kept
 from ringmain.vpp.kernels.units import share, signed
 from ringmain.vpp.messages import FleetMetered, FleetSettled, SiteSettled
 from ringmain.vpp.state import (
@@ -41,6 +45,7 @@ SITE_SETTLED_RECORD = SiteSettled.dtype
 def settle_period(fleet: Any, command: Any, events: Any, n: int) -> int:
     """Settle the next period, and pay the first portion of its sites; return the next free event row."""
     period = fleet.next_period
+    accrue(fleet, command.time_ns)
     metered = events.view(FLEET_METERED_RECORD)[n]
     settled = events.view(FLEET_SETTLED_RECORD)[n + 1]
     head_event(events[n], command, FLEET_METERED)
@@ -52,7 +57,8 @@ def settle_period(fleet: Any, command: Any, events: Any, n: int) -> int:
     metered.period_start_ns = settled.period_start_ns = period * PERIOD_NS
     metered.late_wh = fleet.late_wh
     fleet.late_wh = 0
-    end, baseline_wh = apply_baselines(fleet, period, command, events, n + 2)
+    end = tell_kept(fleet, period, command, events, n + 2)
+    end, baseline_wh = apply_baselines(fleet, period, command, events, end)
     settle_money(fleet, period, baseline_wh, metered, settled)
     close_period(fleet, period)
     return pay_sites(fleet, command, events, end)
@@ -130,6 +136,14 @@ def close_period(fleet: Any, period: int) -> None:
     cell.buying_power_w = 0
     cell.baseline_w = 0
     cell.award_minor = 0
+    cell.reserve_up_w = 0
+    cell.reserve_down_w = 0
+    cell.offered_up_w = 0
+    cell.offered_down_w = 0
+    cell.availability_minor = 0
+    cell.activated_w_ms = 0
+    cell.short_up_w = 0
+    cell.short_down_w = 0
     cell.reference_ticks = 0
     cell.imbalance_ticks = 0
     cell.has_reference = 0

@@ -17,6 +17,7 @@ from ringmain.gateway.devices.mqtt import MqttGateway, MqttLimits
 from ringmain.gateway.devices.payloads import Telemetry
 from ringmain.gateway.devices.readings import UnfitError
 from ringmain.gateway.devices.topics import Speaker, Speakers, add_speakers, remove_speaker
+from ringmain.gateway.sheets import Sheet
 
 
 def is_installed() -> bool:
@@ -94,6 +95,7 @@ class Site:
         self.passwords = dict(zip((1, 2), add_speakers(data, speakers), strict=True))
         self.broker = Broker(data)
         self.tasks: list[asyncio.Task] = []
+        self.sheets: list[Sheet] = []  # that devices heard
 
     async def __aenter__(self) -> "Site":
         await self.broker.start()
@@ -126,7 +128,8 @@ class Site:
             return answer
 
         password = password or self.passwords[asset_id]
-        client = MqttClient(MqttAccount("127.0.0.1", self.broker.port, asset_id, password), told)
+        account = MqttAccount("127.0.0.1", self.broker.port, asset_id, password)
+        client = MqttClient(account, told, self.sheets.append)
         self.begin(client.run())
         await until(lambda: client.is_connected or client.failures)
         return client
@@ -268,3 +271,82 @@ def test_without_mosquitto_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("os.defpath", str(tmp_path))
     with pytest.raises(RingmainError, match=r"RM768.*apt-get install mosquitto"):
         program_path()
+
+
+def sheet_of(number: int, count: int = 24) -> Sheet:
+    begins_ns = 460_000 * 3_600 * SECOND_NS
+    ends_ns = begins_ns + count * 3_600 * SECOND_NS
+    return Sheet(number, begins_ns + 600 * SECOND_NS, ends_ns, begins_ns, 3_600, tuple(range(-5, count - 5)))
+
+
+def test_a_payload_of_prices_is_read_or_is_none():
+    payload = payloads.prices(sheet_of(9), 5)
+    assert payloads.sheet(payload) == sheet_of(9) and len(payload) < 400
+    dear = Sheet(1 << 60, 1 << 60, 1 << 60, 0, 900, (-10_000_000,) * 192)
+    assert len(payloads.prices(dear, 1 << 60)) < 4_096  # the longest
+    said = json.loads(payload)
+    for changes in (
+        {"price_ticks": ["dear"]}, {"price_ticks": []}, {"period_s": 1}, {"begins_ms": 1 << 70},
+        {"valid_until_ms": -1}, {"number": None},
+    ):  # fmt: skip
+        assert payloads.sheet(json.dumps(said | changes).encode()) is None, changes
+    assert payloads.sheet(b"\xff") is None and payloads.sheet(b"[]") is None
+
+
+@with_mosquitto
+def test_prices_reach_every_device_and_who_comes_later_hears_the_newest(tmp_path):
+    async def test(site):
+        await site.device(1)
+        await site.device(2)
+        await until(lambda: site.gateway.is_connected)
+        site.assets.hand_sheet(sheet_of(5))
+        await until(lambda: len(site.sheets) == 2)
+        site.assets.hand_sheet(sheet_of(6))
+        await until(lambda: len(site.sheets) == 4)
+        assert site.sheets == [sheet_of(5)] * 2 + [sheet_of(6)] * 2
+        site.passwords |= dict(zip((3,), add_speakers(tmp_path, [Speaker(3, 1, 1, 1)]), strict=True))
+        site.broker.reload()
+        await asyncio.sleep(0.2)
+        await site.device(3)
+        await until(lambda: len(site.sheets) == 5)
+        assert site.sheets[-1] == sheet_of(6)
+
+    run(test, tmp_path)
+
+
+@with_mosquitto
+def test_a_device_cannot_tell_prices(tmp_path):
+    async def test(site):
+        liar = await site.device(1)
+        await site.device(2)
+        liar._waiting.put_nowait((topics.PRICES, payloads.prices(sheet_of(99), 5)))
+        await asyncio.sleep(0.3)
+        site.assets.hand_sheet(sheet_of(5))
+        await until(lambda: len(site.sheets) == 2)
+        assert site.sheets == [sheet_of(5)] * 2
+
+    run(test, tmp_path)
+
+
+@with_mosquitto
+def test_readings_of_many_go_to_the_fleet_as_one_batch(tmp_path):
+    batches: list[int] = []
+
+    async def test(site):
+        many, said = site.port.report_many, list(range(20, 60))
+        site.port.report_many = lambda rows: (batches.append(rows.size), many(rows))
+        speakers = [Speaker(n, 5_000, 5_000, 10_000) for n in said]
+        site.passwords |= dict(zip(said, add_speakers(tmp_path, speakers), strict=True))
+        site.gateway._speak_for()
+        now_ns = site.port.now_ns()
+        for n in said:  # as they come out of the broker, faster than a flush
+            power_w = 10 * n if n != 33 else 99_000
+            said_n = {"measured_ms": now_ns // 1_000_000, "power": power_w, "power_unit": "W"}
+            site.gateway._measured(n, json.dumps(said_n).encode())
+        await until(lambda: len(site.port.reports) == 39)
+        assert {each.asset_id: each.power_w for each in site.port.reports} == {
+            n: 10 * n for n in said if n != 33
+        }
+        assert site.assets.counts["POWER_OUT_OF_RANGE"] == 1 and batches == [39]
+
+    run(test, tmp_path)

@@ -12,7 +12,7 @@ from certificates import owned
 from picows import WSCloseCode, WSMsgType
 from recording import SECOND_NS, RecordingPort, until
 
-from ringmain.client.devices.link_client import LinkAccount, LinkClient
+from ringmain.client.devices.link_client import LinkAccount, LinkClient, accept
 from ringmain.core.errors import RingmainError
 from ringmain.gateway.certificate import make
 from ringmain.gateway.devices import frames
@@ -20,6 +20,7 @@ from ringmain.gateway.devices.assets import Assets
 from ringmain.gateway.devices.links import Link, LinkAsset, Links, add_links, remove_link
 from ringmain.gateway.devices.readings import READING
 from ringmain.gateway.devices.sockets import SocketLimits, Sockets
+from ringmain.gateway.sheets import Sheet
 from ringmain.gateway.tls import Tls
 
 BATTERY = LinkAsset(5_000, 5_000, 10_000)
@@ -48,9 +49,9 @@ class Site:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await asyncio.sleep(0.05)
 
-    async def device(self, name: str, on_setpoints=None) -> LinkClient:
+    async def device(self, name: str, on_setpoints=accept, on_sheet=lambda sheet: None) -> LinkClient:
         account = LinkAccount(self.url, self.tokens.get(name, name))
-        client = LinkClient(account, on_setpoints) if on_setpoints else LinkClient(account)
+        client = LinkClient(account, on_setpoints, on_sheet=on_sheet)
         self.tasks.append(asyncio.create_task(client.run()))
         await until(lambda: client.is_connected or client.ended)
         return client
@@ -323,3 +324,57 @@ def test_the_upgrade_of_others_is_answered_in_http(tmp_path):
             writer.close()
 
     run(test, tmp_path)
+
+
+def sheet_of(number: int, count: int = 24) -> Sheet:
+    begins_ns = 460_000 * 3_600 * SECOND_NS
+    ends_ns = begins_ns + count * 900 * SECOND_NS
+    return Sheet(number, begins_ns + 600 * SECOND_NS, ends_ns, begins_ns, 900, tuple(range(-5, count - 5)))
+
+
+def test_prices_go_to_all_who_are_connected_and_to_who_comes_later(tmp_path):
+    async def test(site):
+        heard: dict[str, list[Sheet]] = {"north": [], "south": []}
+        await site.device("north", on_sheet=heard["north"].append)
+        site.assets.hand_sheet(sheet_of(5))
+        await until(lambda: heard["north"])
+        await site.device("south", on_sheet=heard["south"].append)
+        await until(lambda: heard["south"])
+        site.assets.hand_sheet(sheet_of(4))  # overtaken
+        site.assets.hand_sheet(sheet_of(6, 192))
+        await until(lambda: all(len(sheets) == 2 for sheets in heard.values()))
+        assert heard == dict.fromkeys(heard, [sheet_of(5), sheet_of(6, 192)])
+
+    run(test, tmp_path)
+
+
+def test_prices_are_told_even_before_anybody_listens(tmp_path):
+    async def test(site):
+        heard: list[Sheet] = []
+        await site.device("north", on_sheet=heard.append)
+        await until(lambda: heard)
+        assert heard == [sheet_of(5)]
+
+    async def body() -> None:
+        site = Site(tmp_path)
+        site.assets.hand_sheet(sheet_of(5))
+        async with site:
+            await test(site)
+
+    asyncio.run(asyncio.wait_for(body(), 30))
+
+
+def test_a_frame_that_holds_no_whole_sheet_is_none():
+    whole = np.frombuffer(frames.frame_of_sheet(sheet_of(3)), frames.RECORD)
+    assert frames.sheets_of(whole) == [sheet_of(3)] and whole.size == 25
+    assert frames.sheets_of(whole[:-1]) == [] and frames.sheets_of(whole[1:]) == []
+    assert frames.sheets_of(np.frombuffer(whole.tobytes() * 2, frames.RECORD)) == [sheet_of(3)] * 2
+    swapped = whole.copy()
+    swapped[[4, 5]] = swapped[[5, 4]]
+    assert frames.sheets_of(swapped) == []
+    other = whole.copy()
+    other.view(frames.PRICE_RECORD)["number"][7] = 2
+    assert frames.sheets_of(other) == []
+    unfit = whole.copy()
+    unfit.view(frames.SHEET_RECORD)["period_s"][0] = 7
+    assert frames.sheets_of(unfit) == []
