@@ -21,8 +21,8 @@ from ringmain.vpp.messages import HEAT_STORE, LOAD, SCHEMA, SOLAR
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
 
-HOMES, SEED, DAYS = 40, 11, 21
-LEFT_OUT_DAYS = 10
+HOMES, SEED, DAYS = 40, 11, 13
+LEFT_OUT_DAYS = 9
 TIMES = DeskTimes()
 AHEAD_HOURS = 6
 NODES = {"all roofs": SOLAR, "all loads": LOAD}
@@ -71,8 +71,8 @@ def _lived(days: int, desk: Desk, folder: Any) -> dict[str, float]:
     off = np.array([desk.said_w[p] for p in periods]) - actual
     kinds = street.view.homes.kind[ids]
     _, site = np.unique(street.view.homes.node_id[ids], return_inverse=True)
-    sites = np.zeros((len(periods), int(site.max()) + 1))
-    np.add.at(sites, (slice(None), site), off)
+    sites = np.zeros((int(site.max()) + 1, len(periods)))
+    np.add.at(sites, site, off.T)
     settled = [s for s in street.view.settlement.statements if s.period_start_ns // PERIOD_NS >= first]
     moved = street.batteries.devices
     found = {"a site": float(np.abs(sites).mean()), "the street": float(np.abs(off.sum(axis=1)).mean())}

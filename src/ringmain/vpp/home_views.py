@@ -220,7 +220,7 @@ class Homes:
         return given_wh.astype(np.int64)
 
     def _learn_heat(self, measured: Any, period: int) -> None:
-        """Learn what heat stores were drained of since the last census: what they drew less what they kept."""
+        """Learn what heat stores were drained of since the last census: drawn less kept."""
         ids = measured["asset_id"]
         stores = self.kind[ids] == HEAT_STORE
         ids, rows = ids[stores], measured[stores]
@@ -243,8 +243,8 @@ class Homes:
     def foretold_w(self, asset_ids: Any, periods: Any) -> Any:
         """Return what assets will run by themselves, float array of shape (n, m).
 
-        A heat store draws what it is drained of. A profile that is not known yet is what the asset does now. What it does
-        now, less its profile, fades by PERSISTENCE each quarter-hour.
+        A heat store draws what it is drained of. A profile that is not known yet is what the asset does now.
+        What it does now, less its profile, fades by PERSISTENCE each quarter-hour.
         """
         now = self.measured_period
         profile = self._profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)

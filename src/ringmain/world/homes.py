@@ -3,7 +3,8 @@
 A load follows the hours of its household, a roof the sun (pvlib's position and Haurwitz's clear sky) and
 its clouds. A heat store loses what the home draws from it, and heats by itself below the lower end of its
 comfort. A car comes in the evening and leaves in the morning; a charger starts by itself when it is about
-to be too late, and gives from the car if it can and is told to. All of them report by the minute over one link, and take set-points where they can.
+to be too late, and gives from the car if it can and is told to. All of them report by the minute over one
+link, and take set-points where they can.
 """
 
 from pathlib import Path

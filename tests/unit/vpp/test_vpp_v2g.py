@@ -206,7 +206,8 @@ def test_a_car_gives_what_it_needs_only_if_it_can_take_it_again() -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     stored_wh=some.integers(0, 60_000), required_wh=some.integers(0, 60_000),
-    stay_min=some.integers(-30, 900), passed_s=some.integers(0, 899), give_w=some.sampled_from([0, 3_000, 11_000]),
+    stay_min=some.integers(-30, 900), passed_s=some.integers(0, 899),
+    give_w=some.sampled_from([0, 3_000, 11_000]),
     into=some.integers(600, 1_000), out=some.integers(600, 1_000),
 )  # fmt: skip
 def test_the_range_is_as_its_rule_says(

@@ -5,7 +5,7 @@ sum. So what is forecast with models is each feeder's loads together, and its ro
 that what it has had at that hour in the last two weeks; what it does at the moment beside it fades as
 departures of its kind have faded.
 
-The models are learnt anew once a day, in portions of a second at most, one at each call; until they are
+The models are learnt anew once a day, in portions, one at each call; until they are
 through, the last forecast stands. All of it is worked out from the history as it was known at that time of
 the day, so a desk that was restarted comes to the same forecast. Where history is short, or where the
 profile has been the better forecast, the profile is listened to.
@@ -239,12 +239,12 @@ class HomeForecast:
         sites: dict[int, Any] = {}
         groups: dict[int, Any] = {}
         for outlook in self.outlooks.values():
-            of_day = np.stack([outlook.low_w, outlook.high_w]) ** 2
+            of_day = np.stack([outlook.low_w, outlook.high_w], axis=1) ** 2
             node_ids, place = np.unique(homes.node_id[outlook.asset_id], return_inverse=True)
-            squares = np.zeros((2, node_ids.size, HOURS))
-            np.add.at(squares, (slice(None), place), of_day)
+            squares = np.zeros((node_ids.size, 2, HOURS))
+            np.add.at(squares, place, of_day)
             for row, node_id in enumerate(node_ids.tolist()):
-                sites[node_id] = sites.get(node_id, 0.0) + squares[:, row][:, hours % HOURS]
+                sites[node_id] = sites.get(node_id, 0.0) + squares[row][:, hours % HOURS]
             low, high = outlook.margins_w(hours)
             for row, node_id in enumerate(outlook.node_id.tolist()):
                 if node_id != REST:

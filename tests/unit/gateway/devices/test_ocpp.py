@@ -28,12 +28,12 @@ HOUR_NS = 3_600 * SECOND_NS
 class Site:
     """A central system with two charge points: one connector each, assets 1 and 2."""
 
-    def __init__(self, data, **limits) -> None:
+    def __init__(self, data, export_limit_w: int = 0, **limits) -> None:
         self.data, self.port = data, RecordingPort()
         self.assets = Assets(self.port, data / "meters")
         self.counts = self.assets.counts
         self.passwords = {
-            name: add_charger(data, name, {1: Connector(n, 11_000, 60_000)})
+            name: add_charger(data, name, {1: Connector(n, 11_000, 60_000, export_limit_w)})
             for n, name in enumerate(("street-1", "street-2"), 1)
         }
         self.csms = Csms(Chargers(data), self.assets, CsmsLimits(**limits))
@@ -104,15 +104,9 @@ def test_a_car_is_charged_from_plug_to_unplug(tmp_path, version):
     run(test())
 
 
-def two_way(site) -> None:
-    password = add_charger(site.data, "street-1", {1: Connector(1, 11_000, 60_000, export_limit_w=6_000)})
-    site.passwords["street-1"] = password
-
-
 def test_a_car_gives_over_2_0_1_as_a_limit_below_zero(tmp_path):
     async def test():
-        async with Site(tmp_path) as site:
-            two_way(site)
+        async with Site(tmp_path, export_limit_w=6_000) as site:
             point, port = await site.connect(ChargePoint201), site.port
             await point.plug(1, port.now_ns(), port.now_ns() + 8 * HOUR_NS, 20_000)
             await point.start_charging(1, port.now_ns(), "card-1", 1_000)
@@ -131,8 +125,7 @@ def test_a_car_gives_over_2_0_1_as_a_limit_below_zero(tmp_path):
 
 def test_1_6_cannot_ask_a_car_to_give(tmp_path):
     async def test():
-        async with Site(tmp_path) as site:
-            two_way(site)
+        async with Site(tmp_path, export_limit_w=6_000) as site:
             point, port = await site.connect(ChargePoint16), site.port
             port.want(1, -4_000)
             await point.start_charging(1, port.now_ns(), "card-1", 1_000)
