@@ -16,7 +16,7 @@ from bench.figures import Row, goal_of
 
 FAMILIES = ("ring", "journal", "order_book", "wire", "recovery")
 EXCHANGE = ("fanout", "fix", "dayahead", "history")
-VPP = ("fleet", "fleet_plan", "reserve", "homes", "forecasts", "devices", "kills")
+VPP = ("fleet", "fleet_plan", "reserve", "homes", "forecasts", "baselines", "devices", "kills")
 GROUPS = {"core": FAMILIES, "exchange": EXCHANGE, "vpp": VPP} | {
     family: (family,) for family in FAMILIES + EXCHANGE + VPP
 }

@@ -81,10 +81,9 @@ class Street:
             self.apply(DESK, command)
         batteries = [c for c in commands if int(c["kind"][0]) == RegisterBattery.kind]
         others = [c for c in commands if int(c["kind"][0]) not in (RegisterBattery.kind, SetNode.kind)]
-        self.batteries = Batteries(
-            np.concatenate(batteries), seed, Lane(self, BATTERIES), folder / "batteries.npy"
-        )
-        self.devices = Devices(others, seed, Lane(self, HOMES), folder / "homes.npy")
+        lanes: list[Any] = [Lane(self, session) for session in (BATTERIES, HOMES)]
+        self.batteries = Batteries(np.concatenate(batteries), seed, lanes[0], folder / "batteries.npy")
+        self.devices = Devices(others, seed, lanes[1], folder / "homes.npy")
         for each in (self.batteries, self.devices):  # nobody is restarted here
             each._remember = lambda: None  # type: ignore[method-assign]
         self._fold()

@@ -69,10 +69,10 @@ def run(scale: float = 1.0) -> list[Row]:
         row(f"{name}, bids doubled", [doubled], ""),
         row(f"{name}, awards that are no fill, and fills that are no award", [awards_apart], ""),
     ]
-    if nodes:
-        rows.append(row(f"{name}, a node takes commands again", nodes, "s"))
-    if world:
-        rows.append(row(f"{name}, the world goes on", world, "s"))
+    for who, seconds in (("a node takes commands again", nodes), ("the world goes on", world)):
+        if seconds:
+            rows.append(row(f"{name}, {who}", seconds, "s"))
+            rows.append(row(f"{name}, {who}, at the latest", [max(seconds)], "s"))
     return rows
 
 

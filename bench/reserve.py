@@ -29,7 +29,7 @@ from ringmain.core.errors import RingmainError
 from ringmain.vpp.advice.fleet_kernels import worths
 from ringmain.vpp.advice.fleet_optimum import Fleet, optimise
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS, PriceForecast, day_prices
-from ringmain.vpp.advice.reserve import Owed, ReserveRules, allotted_w, hold, offers
+from ringmain.vpp.advice.reserve import Owed, ReserveRules, allotted_w, left_by, offers, share_out
 from ringmain.vpp.advice.reserve_groups import groups_of
 from ringmain.vpp.advice.reserve_programme import Claim, Programme
 from ringmain.vpp.price_files import read_hourly
@@ -140,9 +140,9 @@ def _earned(day: _Day) -> tuple[float, float, float, float]:
         for clearing, (_, steps) in zip(day.reserve_ticks, offered, strict=True)
     ]
     sold_w = float(LOT_W) * np.array(sold_lots)
-    holding_fleet, holding = hold(fleet, forecast, _owed(sold_w))
+    holding = share_out(fleet, forecast, _owed(sold_w))
     assert not holding.short, "what is offered can be held"
-    planned_wh = optimise(holding_fleet, forecast).given_wh
+    planned_wh = optimise(left_by(holding, fleet, forecast), forecast).given_wh
     together = _worth(fleet, day, planned_wh) + _reserve_income(fleet, day, sold_w)
     known = _all_known(fleet, day)
     size_mw = float((fleet.stores.discharge_wh * fleet.stores.discharge_efficiency).sum()) / 1e6
@@ -221,7 +221,8 @@ def _times(day: _Day) -> list[Row]:
         offers(fleet, day.forecast_ticks, day.start_ns, day.products, RULES)
         taken[1].append(time.perf_counter() - began)
         began = time.perf_counter()
-        optimise(hold(fleet, forecast, _owed(level_w))[0], forecast)
+        holding = share_out(fleet, forecast, _owed(level_w))
+        optimise(left_by(holding, fleet, forecast), forecast)
         taken[2].append(time.perf_counter() - began)
     name = f"reserve, {MANY_STORES:,} stores x 24 h"
     return [

@@ -29,12 +29,14 @@ _MAGIC = 0x52_4D_46_31
 _HEAD = np.dtype([("magic", "<u8"), ("digest", "<u8"), ("program", "<u8"), ("tapes", "<u8")])
 _PLACE = np.dtype([("position", "<i8"), ("before", "<u8")])  # where, and a digest of the event before
 _FOREIGN_CLASSES = frozenset({
-    ("collections", "deque"), ("collections", "defaultdict"),
+    ("builtins", "range"), ("collections", "deque"), ("collections", "defaultdict"),
     ("numpy", "dtype"), ("numpy", "ndarray"), ("numpy", "record"), ("numpy", "recarray"),
     ("numpy.rec", "recarray"), ("numpy._core.records", "recarray"), ("numpy._core.records", "record"),
     ("numpy._core.numeric", "_frombuffer"), ("numpy._core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "scalar"),
 })  # fmt: skip
+
+_UNREADABLE = (pickle.UnpicklingError, AttributeError, ImportError, TypeError, ValueError, EOFError)
 
 State = dict[str, Any]
 
@@ -121,7 +123,7 @@ class Checkpoint:
                 return [], None, "it is of another tape"
         try:
             return positions, _Unpickler(io.BytesIO(memoryview(data)[begin:])).load(), ""
-        except (pickle.UnpicklingError, AttributeError, ImportError, TypeError, ValueError, EOFError) as error:
+        except _UNREADABLE as error:
             return [], None, str(error)
 
 

@@ -38,6 +38,11 @@ def phases(options: Namespace) -> None:
     _show_state(options, "Phases", seen.phases(_look(options)))
 
 
+def reserves(options: Namespace) -> None:
+    """Print the reserve products."""
+    _show_state(options, "Reserve", seen.reserves(_look(options)))
+
+
 def sessions(options: Namespace) -> None:
     """Print the sessions."""
     _show_state(options, "Sessions", seen.sessions(_look(options)))

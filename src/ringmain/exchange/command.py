@@ -49,6 +49,7 @@ def _add_state(actions: Any) -> None:
     texts = {
         "products": "Products, their times, and how many orders rest in each.",
         "phases": "What each product's book does, and when that changes next.",
+        "reserves": "Reserve products: their buyers and terms, what is held, and what is called now.",
         "sessions": "Sessions: whose, whether open, and how far they have counted.",
         "accounts": "Cash of every account: balance, reserved, free.",
         "limits": "Limits of every account and how far they are used; how full the engine is.",

@@ -1,4 +1,4 @@
-"""State of reserve products: what is called of each, and each seller's part of it; a part of the exchange's."""
+"""State of reserve products: what is called of each, and each seller's part; a part of the exchange's."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ RESERVE_DURATION_S_MAX = 604_800  # of a block: a week
 DELIVERY_START_NS_MAX = 2**62  # of a block: its end is a time as well
 SHARES_TOLD_PER_STEP = 256
 SHARES_SETTLED_PER_STEP = 256
-LOT_MS_PER_MINOR = 3_600  # a tick is 0.01 EUR/MWh, a lot 0.1 MW: so many lot-milliseconds cost a tick 1e-6 EUR
+LOT_MS_PER_MINOR = 3_600  # of energy: so many cost 1e-6 EUR at a tick of 0.01 EUR/MWh, a lot being 0.1 MW
 
 RESERVE = np.dtype(  # in the product's own slot
     [

@@ -103,6 +103,33 @@ def phases(venue: Venue) -> Rows:
     ]
 
 
+def reserves(venue: Venue) -> Rows:
+    """Return every reserve product with terms: what its buyer holds of it, and has called so far."""
+    state = venue.state
+    rows: Rows = []
+    for product in _open_products(state["products"]):
+        slot = int(product["product_id"]) % PRODUCTS
+        held = state["reserves"][slot]
+        if not held["has_terms"]:
+            continue
+        position = state["positions"][state["position_at"][slot, held["buyer_account_id"]]]
+        rows.append({
+            "product_id": int(product["product_id"]),
+            "kind": KIND_NAMES[int(product["kind"])],
+            "phase": _phase(product),
+            "delivery_start_ns": int(product["delivery_start_ns"]),
+            "delivery_duration_s": int(held["delivery_duration_s"]),
+            "buyer_account_id": int(held["buyer_account_id"]),
+            "activation_eur_mwh": int(held["activation_ticks"]) / 100,
+            "activation_max_s": int(held["activation_max_s"]),
+            "held_mw": int(position["lots"]["balance_minor"]) / 10,
+            "called_mw": int(held["level_lots"]) / 10,
+            "until_ns": int(held["until_ns"]),
+            "set_aside_minor": int(held["set_aside_minor"]),
+        })  # fmt: skip
+    return rows
+
+
 def sessions(venue: Venue) -> Rows:
     """Return every session that was ever opened."""
     seats, orders = venue.state["seats"], venue.state["matching"]["orders"]

@@ -212,7 +212,7 @@ def _declare_data(schema: Schema) -> None:
         Field("price_step_ticks", "i4", "limit prices are multiples of it"),
         Field("lot_step_lots", "i4", "quantities are multiples of it"),
     ))  # fmt: skip
-    schema.event(PRICE_SHOWN, "PriceShown", "What a period costs; all of a sheet's bear its number as sequence.", (
+    schema.event(PRICE_SHOWN, "PriceShown", "What a period costs; the sequence is its sheet's number.", (
         Field("delivery_start_ns", "i8", "start of the period"),
         Field("commanded_until_ns", "i8", "until then a device without a set-point rests"),
         Field("valid_until_ns", "i8", "from then on it rests again; between the two it plans by the prices"),

@@ -25,7 +25,7 @@ CHANGES_EVERY_NS = 5 * SECOND_NS  # an auction's prices come one by one
 
 
 class PriceFeed:
-    """The prices of one fleet, by following its tape from what is kept of it, as soon as somebody subscribes."""
+    """The prices of one fleet: it follows the tape, as far as that is kept, once somebody has subscribed."""
 
     def __init__(self, folder: Path, schema: Schema) -> None:
         self._folder, self._schema = folder, schema

@@ -32,6 +32,8 @@ def add(commands: Any, data: Path, say: Callable[[Said], Any]) -> None:
     mqtt.add_argument("--remove", action="store_true", help="let it in no longer")
     for command in (charger, inverter, ven, link, mqtt):
         _add_limits(command)
+    for command in (link, mqtt):
+        _add_plan(command)
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
@@ -84,6 +86,18 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument("--import-w", type=int, default=11_000, help="most from the grid (11000)")
     command.add_argument("--export-w", type=int, default=0, help="most to the grid (default: 0)")
     command.add_argument("--capacity-wh", type=int, default=0, help="what it stores (default: 0)")
+
+
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--plan", action="store_true", help="show what it would do by itself from now on, if it is a battery"
+    )
+    command.add_argument("--stored", type=float, default=0.5, help="share of its capacity now (default: 0.5)")
+    command.add_argument("--reserve", type=float, default=0.05, help="share that it keeps (default: 0.05)")
+    command.add_argument("--efficiency", type=float, default=0.95, help="of each way (default: 0.95)")
+    command.add_argument(
+        "--wear-ticks", type=int, default=300, help="what giving costs, 0.01 EUR/MWh (default: 300)"
+    )
 
 
 def _command(commands: Any, name: str, help: str, function: Any) -> argparse.ArgumentParser:
@@ -175,8 +189,15 @@ def _ven(options: argparse.Namespace) -> str:
 
 
 def _link(options: argparse.Namespace) -> str:
-    from ringmain.gateway.devices.links import Link, LinkAsset, add_links, remove_link
+    from ringmain.gateway.devices.links import Link, LinkAsset, Links, add_links, remove_link
 
+    if options.plan:
+        from ringmain.operate.local_plans import show_plan
+
+        known = Links(options.data).find(options.id)
+        if known is None:
+            raise RingmainError("RM766", "links", f"there is no {options.id}", "Look into links.json")
+        return show_plan(options, {n: asset.bounds for n, asset in known.assets.items()})
     if options.remove:
         remove_link(options.data, options.id)
         return f"{options.id} is let in no longer"
@@ -188,8 +209,15 @@ def _link(options: argparse.Namespace) -> str:
 
 
 def _mqtt(options: argparse.Namespace) -> str:
-    from ringmain.gateway.devices.topics import Speaker, add_speakers, remove_speaker
+    from ringmain.gateway.devices.topics import Speaker, Speakers, add_speakers, remove_speaker
 
+    if options.plan:
+        from ringmain.operate.local_plans import show_plan
+
+        bounds = {each.asset_id: each.bounds for each in Speakers(options.data).all()}
+        if options.asset not in bounds:
+            raise RingmainError("RM778", "mqtt", f"there is no asset {options.asset}", "Look into mqtt.json")
+        return show_plan(options, {options.asset: bounds[options.asset]})
     if options.remove:
         remove_speaker(options.data, options.asset)
         return f"asset {options.asset} is let in no longer"

@@ -11,6 +11,7 @@ from ringmain.core.drawing import Chart, Series
 from ringmain.core.errors import RingmainError
 from ringmain.core.terminal import say, show, table
 from ringmain.vpp import look as seen
+from ringmain.vpp.block_views import BlockBid
 from ringmain.vpp.messages import BUY, SELL
 from ringmain.vpp.rows import rows_of
 from ringmain.vpp.state import PERIOD_NS, TICK_NS
@@ -92,6 +93,9 @@ def reserve(options: Namespace) -> None:
 
 def forecast(options: Namespace) -> None:
     """Print the coming day's forecast from the tape's prices, and what the desk expected when it bid."""
+    if options.homes:
+        _forecast_homes(options)
+        return
     from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
     from ringmain.vpp.advice.foretelling import Foreteller
     from ringmain.vpp.loop_messages import SOURCES
@@ -106,7 +110,7 @@ def forecast(options: Namespace) -> None:
         raise RingmainError("RM772", "vpp", "no price is known to the fleet", "Wait for the first auction")
     today_ns = max(known) // DAY_NS * DAY_NS
     rows: seen.Rows = []
-    foreteller, expected = Foreteller(), _expected_ticks(view)
+    foreteller, expected = Foreteller(), view.prices.expected_ticks
     names = {code: name for name, code in SOURCES.items()}
     for day_ns in (today_ns, today_ns + DAY_NS):
         foretold = foreteller.foretell(known, day_ns, day_ns - DAY_NS // 2)
@@ -116,7 +120,7 @@ def forecast(options: Namespace) -> None:
                 "hour_ns": hour_ns,
                 "forecast_eur_mwh": _eur(ticks[n]),
                 "made_from": names.get(foretold.source, ""),
-                "desk_expected_eur_mwh": _eur(expected.get(hour_ns)),
+                "desk_expected_eur_mwh": _eur(expected.get(hour_ns // PERIOD_NS)),
                 "price_eur_mwh": _eur(known.get(hour_ns)),
             }
             for n, hour_ns in enumerate(range(day_ns, day_ns + DAY_NS, HOUR_NS))
@@ -132,15 +136,16 @@ def forecast(options: Namespace) -> None:
     _show(options, title, rows)
 
 
-def _expected_ticks(view: DeskView) -> dict[int, int]:
-    """Return what the desk expected of the hours that it bid for in the auction, by start of hour."""
-    found: dict[int, int] = {}
-    for bid_id, reason in view.reasons.by_bid.items():
-        bid = view.bids.by_id.get(bid_id)
-        product = view.commitments.products.get(bid.product_id) if bid else None
-        if product and reason.price_source != "AUCTION" and product.delivery_duration_s == 3_600:
-            found.setdefault(product.delivery_start_ns, reason.expected_price_ticks)
-    return found
+def _forecast_homes(options: Namespace) -> None:
+    """Print the band that loads and roofs are expected in, hour by hour, and what came."""
+    from ringmain.vpp import home_outlook
+
+    view, fleet = _view(options), _look(options)
+    made = home_outlook.made(view, fleet.time_ns, options.day)
+    rows = home_outlook.rows_of(view, made, options)
+    if options.svg is not None:
+        _draw(options.svg, home_outlook.chart_of(rows))
+    _show(options, f"Loads and roofs, expected and metered; now {times.time_text(fleet.time_ns)}", rows)
 
 
 def _eur(ticks: int | None) -> float | None:
@@ -153,28 +158,40 @@ def bids(options: Namespace) -> None:
     if options.why is not None:
         _why(options, view)
         return
+    every = _every_bid(view)
     chosen = [
-        bid for bid in view.bids.by_id.values()
-        if options.product in (None, bid.product_id) and not (options.open and bid.ending)
+        bid for _, bid in sorted(every.items())
+        if (options.product is None or options.product in bid.product_ids)
+        and not (options.open and bid.ending)
     ]  # fmt: skip
     rows = [_bid_row(view, bid) for bid in chosen[-max(0, options.last) :]]
-    _show(options, f"Bids, {len(rows)} of {len(view.bids.by_id)}", rows)
+    _show(options, f"Bids, {len(rows)} of {len(every)}", rows)
 
 
-def _bid_row(view: DeskView, bid: Bid) -> dict[str, Any]:
-    product, reason = view.commitments.products.get(bid.product_id), view.reasons.by_bid.get(bid.bid_id)
+def _every_bid(view: DeskView) -> dict[int, Bid | BlockBid]:
+    return {**view.bids.by_id, **view.bids.blocks.by_id}
+
+
+def _bid_row(view: DeskView, bid: Bid | BlockBid) -> dict[str, Any]:
+    """Return a bid as a row; of a block, the largest power, and all hours from its first to its last."""
+    product, reason = view.commitments.products.get(bid.product_ids[0]), view.reasons.by_bid.get(bid.bid_id)
+    block = bid if isinstance(bid, BlockBid) else None
+    most_lots = bid.quantity_lots if isinstance(bid, Bid) else max(bid.lots)
+    awarded_lots = most_lots if block and bid.awarded_lots else bid.awarded_lots
     lot_w = product.lot_power_w if product else 0
     return {
         "bid_id": bid.bid_id,
-        "product_id": bid.product_id,
+        "product_id": bid.product_ids[0],
         "service": seen.SERVICE_NAMES[product.service] if product else "",
-        "unit_id": bid.unit_id,
+        "unit_id": bid.unit_id if isinstance(bid, Bid) else 0,
+        "group": block.exclusive_group if block else 0,
+        "parent_bid_id": block.parent_bid_id if block else 0,
         "delivery_ns": product.delivery_start_ns if product else 0,
-        "minutes": product.delivery_duration_s // 60 if product else None,
+        "minutes": product.delivery_duration_s // 60 * len(bid.product_ids) if product else None,
         "side": SIDES.get(bid.side, str(bid.side)),
         "limit_eur_mwh": bid.price_ticks / 100,
-        "quantity_mw": bid.quantity_lots * lot_w / 1e6,
-        "awarded_mw": bid.awarded_lots * lot_w / 1e6,
+        "quantity_mw": most_lots * lot_w / 1e6,
+        "awarded_mw": awarded_lots * lot_w / 1e6,
         "amount_eur": bid.amount_minor / 1e6,
         "ending": bid.ending or "OPEN",
         "purpose": reason.purpose if reason else "",
@@ -184,7 +201,7 @@ def _bid_row(view: DeskView, bid: Bid) -> dict[str, Any]:
 
 def _why(options: Namespace, view: DeskView) -> None:
     """Print a bid and its reason, in words and in figures."""
-    bid = view.bids.by_id.get(options.why)
+    bid = _every_bid(view).get(options.why)
     if bid is None:
         raise RingmainError("RM773", "vpp", f"there is no bid {options.why}", 'See "ringmain vpp bids"')
     row, reason = _bid_row(view, bid), view.reasons.by_bid.get(bid.bid_id)
@@ -212,10 +229,26 @@ def _why(options: Namespace, view: DeskView) -> None:
         f"fleet {worth} {row['worth_eur_mwh']:.2f}, so it {verb}s {bound} "
         f"{row['limit_eur_mwh']:.2f} {unit}."
     )
+    if isinstance(bid, BlockBid):
+        say(_of_family(view, bid))
     if reason.purpose == "URGENT":
         say("It is urgent: without it the fleet can't deliver what it owes, and the imbalance costs more.")
     lines = [{"field": name, "value": value} for name, value in _readable(row).items()]
     table(f"Bid {bid.bid_id}", ["field", "value"], lines)
+
+
+def _of_family(view: DeskView, bid: BlockBid) -> str:
+    """Return in words what a block hangs on, and of how many the auction takes one."""
+    if bid.parent_bid_id:
+        return f"It is a block, accepted only with bid {bid.parent_bid_id}: that fills the stores for it."
+    if not bid.exclusive_group:
+        return "It is a block: accepted whole or not at all."
+    others = view.bids.blocks.by_id.values()
+    count = sum(other.exclusive_group == bid.exclusive_group for other in others)
+    return (
+        f"It is a block, one of {count} profiles of the day (group {bid.exclusive_group}): the auction takes "
+        "the one that is worth most at its prices."
+    )
 
 
 def steps(options: Namespace) -> None:

@@ -68,7 +68,8 @@ class BlockBids:
                 self._follow(record, row, self.by_id[int(row["bid_id"])])
 
     def _begin(self, row: Any, ending: str | None) -> None:
-        block = BlockBid(**{name: int(row[name]) for name in _FIELDS}, ending=ending)
+        asked: dict[str, Any] = {name: int(row[name]) for name in _FIELDS}
+        block = BlockBid(**asked, ending=ending)
         block.lots += [int(row["quantity_lots"])] * int(row["run_periods"])
         self.by_id[block.bid_id] = block
 

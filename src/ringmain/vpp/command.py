@@ -39,8 +39,16 @@ def _add_state(actions: Any) -> None:
 
 
 def _add_market(actions: Any) -> None:
-    forecast = _action(actions, "forecast", "The coming prices, and how the last forecast did.", "forecast")
-    _add_svg(forecast, "draw forecasts beside the prices that came")
+    about = "The coming prices, or loads and roofs, and how the last forecast did."
+    forecast = _action(actions, "forecast", about, "forecast")
+    forecast.add_argument("--homes", action="store_true", help="of loads and roofs instead of prices")
+    forecast.add_argument("--day", default=None, metavar="YYYY-MM-DD",
+                          help="with --homes: as it was made on this day (default: the last)")  # fmt: skip
+    forecast.add_argument("--kind", choices=("load", "solar"), default=None,
+                          help="with --homes: only these")  # fmt: skip
+    forecast.add_argument("--node", type=int, default=None, metavar="ID",
+                          help="with --homes: of this feeder only; 0: of the others")  # fmt: skip
+    _add_svg(forecast, "draw forecasts beside what came")
     plan = _action(actions, "plan", "What is planned, committed and foretold in each quarter-hour.", "plan")
     plan.add_argument("asset", type=int, nargs="?", default=None, help="of this asset only")
     _add_svg(plan, "draw prices and plan")

@@ -44,6 +44,8 @@ CHARGER = {
     "import_limit_w": 11_000, "export_limit_w": 0, "charge_efficiency_permille": 920,
     "discharge_efficiency_permille": 920, "wear_price_ticks": 0,
 }  # fmt: skip
+TWO_WAY_EVERY = 4  # at every so many homes a charger, if there is one, gives from the car, too
+TWO_WAY = {"export_limit_w": 11_000, "wear_price_ticks": 4_000}  # a car's battery ages by 40 EUR a MWh given
 HEAT_STORE = {
     "import_limit_w": 2_500, "energy_capacity_wh": 9_000, "reserve_permille": 250, "self_discharge_ppm": 0,
 }  # fmt: skip
@@ -96,7 +98,7 @@ def seeded_homes(count: int, seed: int, battery_link: int, home_link: int) -> li
     """Return the commands for `count` homes, each with a battery and a household, and some of the rest.
 
     Fifty homes hang on a feeder, and each has a main fuse. Six in ten have a roof, four in ten a charger,
-    four in ten a heat store; the seed says who.
+    four in ten a heat store; the seed says who. At every fourth home the charger, if there is one, can give.
 
     Parameters
     ----------
@@ -128,8 +130,9 @@ def seeded_homes(count: int, seed: int, battery_link: int, home_link: int) -> li
                 (RegisterSolar, {"export_limit_w": peak_w, "is_curtailable": int(dice.random() < 0.7)})
             )
         if has_charger:
+            kind_of = CHARGER | (TWO_WAY if home % TWO_WAY_EVERY == 0 else {})
             made.append(
-                (RegisterCharger, CHARGER | {"energy_capacity_wh": int(dice.integers(40, 85)) * 1_000})
+                (RegisterCharger, kind_of | {"energy_capacity_wh": int(dice.integers(40, 85)) * 1_000})
             )
         if has_heat:
             made.append((RegisterHeatStore, HEAT_STORE))

@@ -86,7 +86,9 @@ class Homes:
     kind, node_id, import_limit_w, efficiency_permille : int64 arrays of shape (ASSETS,)
         By asset id; kind 0: not in the fleet.
     capacity_wh, floor_wh : int64 arrays of shape (ASSETS,)
-        Of heat stores: the ends of comfort.
+        Of heat stores: the ends of comfort; of chargers, the largest car.
+    export_limit_w, discharge_permille, wear_ticks : int64 arrays of shape (ASSETS,)
+        Of chargers that give, too.
     power_w : float array of shape (ASSETS,)
         As of the last census.
     cars : dict of int to list of Car
@@ -101,6 +103,7 @@ class Homes:
             (4, ASSETS), np.int64
         )
         self.capacity_wh, self.floor_wh = np.zeros((2, ASSETS), np.int64)
+        self.export_limit_w, self.discharge_permille, self.wear_ticks = np.zeros((3, ASSETS), np.int64)
         self.power_w, self.energy_wh = np.zeros((2, ASSETS))
         self.measured_period = -1
         self.cars: dict[int, list[Car]] = {}
@@ -121,7 +124,13 @@ class Homes:
             if record is not SolarRegistered:
                 self.import_limit_w[rows["asset_id"]] = rows["import_limit_w"]
             if record is ChargerRegistered:
-                self.efficiency_permille[rows["asset_id"]] = rows["charge_efficiency_permille"]
+                ids = rows["asset_id"]
+                self.efficiency_permille[ids] = rows["charge_efficiency_permille"]
+                self.discharge_permille[ids] = rows["discharge_efficiency_permille"]
+                self.export_limit_w[ids], self.wear_ticks[ids] = (
+                    rows["export_limit_w"], rows["wear_price_ticks"]
+                )  # fmt: skip
+                self.capacity_wh[ids] = rows["energy_capacity_wh"]
             if record is HeatStoreRegistered:
                 capacity_wh = rows["energy_capacity_wh"].astype(np.int64)
                 self.capacity_wh[rows["asset_id"]] = capacity_wh
@@ -211,7 +220,7 @@ class Homes:
         return given_wh.astype(np.int64)
 
     def _learn_heat(self, measured: Any, period: int) -> None:
-        """Learn what heat stores were drained of since the last census: what they drew less what they kept."""
+        """Learn what heat stores were drained of since the last census: drawn less kept."""
         ids = measured["asset_id"]
         stores = self.kind[ids] == HEAT_STORE
         ids, rows = ids[stores], measured[stores]
@@ -234,8 +243,8 @@ class Homes:
     def foretold_w(self, asset_ids: Any, periods: Any) -> Any:
         """Return what assets will run by themselves, float array of shape (n, m).
 
-        A heat store draws what it is drained of. A profile that is not known yet is what the asset does now. What it does
-        now, less its profile, fades by PERSISTENCE each quarter-hour.
+        A heat store draws what it is drained of. A profile that is not known yet is what the asset does now.
+        What it does now, less its profile, fades by PERSISTENCE each quarter-hour.
         """
         now = self.measured_period
         profile = self._profile_w[np.ix_(asset_ids, periods % PERIODS_PER_DAY)].astype(float)
@@ -265,6 +274,10 @@ class Homes:
         doubt_wh = HEAT_DOUBT_HOURS * float(self.import_limit_w[stores].sum())
         shares = (self._heat_wh + doubt_wh * mean) / np.maximum(self._heat_could_wh + doubt_wh, 1.0)
         return np.outer(self.import_limit_w[asset_ids], np.maximum(shares, 0.0)[hours % HOURS_PER_DAY])
+
+    def even_heat_w(self, asset_ids: Any) -> Any:
+        """Return what heat stores are drained of in the mean of a day, float array of shape (n,)."""
+        return self._heat_share() * self.import_limit_w[asset_ids]
 
     def _heat_share(self) -> float:
         """Return what all heat stores have drawn in the mean, as a share of their power."""

@@ -13,7 +13,7 @@ from ringmain.vpp.loop_messages import (
     StepRecorded,
 )
 from ringmain.vpp.rows import rows_of, values_of
-from ringmain.vpp.state import PERIOD_NS, SECOND_NS
+from ringmain.vpp.state import KEPT_PERIODS, PERIOD_NS, SECOND_NS
 
 NAMES = {
     field: {code: name for name, code in codes.items()}
@@ -76,21 +76,32 @@ class Steps:
 
 
 class Baselines:
-    """What the sites would run by themselves, their sum, by quarter-hour."""
+    """What the sites would run by themselves, their sum, by quarter-hour.
+
+    What each site said is kept for as long as it may say otherwise: an engine keeps KEPT_PERIODS.
+    """
 
     def __init__(self) -> None:
         self.power_w: dict[int, int] = {}
         self._of_site: dict[tuple[int, int], int] = {}
+        self._forget_at = 0  # the quarter-hour with which what is long past is forgotten
 
     def fold(self, events: Any) -> None:
         """Follow the baselines; the newest stands."""
         for row in rows_of(events, BaselineAccepted):
             site_id, power_w = int(row["site_id"]), int(row["power_w"])
             first = int(row["delivery_start_ns"]) // PERIOD_NS
+            if first >= self._forget_at:
+                self._forget(first)
             for period in range(first, first + int(row["delivery_duration_s"]) * SECOND_NS // PERIOD_NS):
                 before_w = self._of_site.get((site_id, period), 0)
                 self._of_site[site_id, period] = power_w
                 self.power_w[period] = self.power_w.get(period, 0) + power_w - before_w
+
+    def _forget(self, period: int) -> None:
+        """Forget what sites said of quarter-hours that lie KEPT_PERIODS back."""
+        kept = {key: power_w for key, power_w in self._of_site.items() if key[1] >= period - KEPT_PERIODS}
+        self._of_site, self._forget_at = kept, period + KEPT_PERIODS
 
 
 def _named(row: Any, kind: type[Reason] | type[Step]) -> dict[str, Any]:

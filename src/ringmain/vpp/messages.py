@@ -58,8 +58,8 @@ SIDES = {"BUY": BUY, "SELL": SELL}
 REST, IMMEDIATE_OR_CANCEL = 0, 1
 TIMES_IN_FORCE = {"REST": REST, "IMMEDIATE_OR_CANCEL": IMMEDIATE_OR_CANCEL}
 
-REFERENCE, IMBALANCE = 1, 2
-PRICE_KINDS = {"REFERENCE": REFERENCE, "IMBALANCE": IMBALANCE}
+REFERENCE, IMBALANCE, EXPECTED = 1, 2, 3
+PRICE_KINDS = {"REFERENCE": REFERENCE, "IMBALANCE": IMBALANCE, "EXPECTED": EXPECTED}
 
 FILLED, CANCELLED, EXPIRED, REFUSED = 1, 2, 3, 4
 ENDINGS = {"FILLED": FILLED, "CANCELLED": CANCELLED, "EXPIRED": EXPIRED, "REFUSED": REFUSED}
@@ -169,7 +169,12 @@ PRICE = (
     DELIVERY_START_NS,
     PRICE_TICKS,
     DELIVERY_DURATION_S,
-    Field("price_kind", "u1", "REFERENCE: the auction's; IMBALANCE: what deviations cost", PRICE_KINDS),
+    Field(
+        "price_kind",
+        "u1",
+        "REFERENCE: the auction's; IMBALANCE: what deviations cost; EXPECTED: what the desk foretells",
+        PRICE_KINDS,
+    ),
 )
 PRODUCT = (
     PRODUCT_ID,
@@ -301,7 +306,8 @@ PriceRecorded = SCHEMA.event(9, "PriceRecorded", "The price stands for its quart
 SetpointIssued = SCHEMA.event(
     10,
     "SetpointIssued",
-    "Run at this power until the lease ends, then idle. Goes to the session of the asset's link.",
+    "Run at this power until the lease ends, then rest; who hears nobody any more goes by its own plan. "
+    "Goes to the session of the asset's link.",
     (
         ASSET_ID,
         Field("power_w", "i4", "wanted power"),

@@ -20,6 +20,7 @@ from ringmain.vpp.loop_messages import BidShadowed, FleetResettled, SiteResettle
 from ringmain.vpp.loop_views import Baselines, Reasons, Steps
 from ringmain.vpp.messages import (
     BUY,
+    IMBALANCE,
     REFERENCE,
     AssetMeasured,
     AssetRetired,
@@ -121,6 +122,11 @@ class Bid:
     amount_minor: int = 0
     cancelling: bool = False
     ending: str | None = None
+
+    @property
+    def product_ids(self) -> range:
+        """The one product that it is for."""
+        return range(self.product_id, self.product_id + 1)
 
     @property
     def open_lots(self) -> int:
@@ -264,19 +270,21 @@ class Plans:
 
 
 class ReferencePrices:
-    """The auction's prices, by quarter-hour."""
+    """The auction's prices, and what the desk expected of them, by quarter-hour."""
 
     def __init__(self) -> None:
         self.price_ticks: dict[int, int] = {}
+        self.expected_ticks: dict[int, int] = {}
 
     def fold(self, events: Any) -> None:
-        """Follow the reference prices; imbalance prices are in the statements."""
+        """Follow these prices; imbalance prices are in the statements."""
         for row in rows_of(events, PriceRecorded):
-            if row["price_kind"] != REFERENCE:
+            if row["price_kind"] == IMBALANCE:
                 continue
+            known = self.price_ticks if row["price_kind"] == REFERENCE else self.expected_ticks
             first = int(row["delivery_start_ns"]) // PERIOD_NS
             for period in range(first, first + int(row["delivery_duration_s"]) * SECOND_NS // PERIOD_NS):
-                self.price_ticks[period] = int(row["price_ticks"])
+                known[period] = int(row["price_ticks"])
 
 
 @dataclass(frozen=True)

@@ -80,20 +80,23 @@ class Batteries:
         self._listen(self.link.poll())
         for sheet in self._sheets.read(self.link.poll_data()):
             self.plans.hear(sheet)
-        self._act(now_ns)
+        self._act(now_ns, is_heard=True)
 
     def live_alone(self, now_ns: int) -> None:
         """Run on until now while nobody can be reached; the meters go on, and the next report has it all."""
         self._run_until(now_ns)
         self.devices.report_number += 1
         self._remember()
-        self._act(now_ns)
+        self._act(now_ns, is_heard=False)
 
-    def _act(self, now_ns: int) -> None:
-        """Set the power that is wanted now, as nearly as devices do."""
+    def _act(self, now_ns: int, is_heard: bool) -> None:
+        """Set the power that is wanted now, as nearly as devices do.
+
+        The fleet has just dealt with the reports of those who are heard, so they know it to be in command.
+        """
         devices = self.devices
         is_free = devices.lease_ns <= now_ns
-        own_w = self.plans.power_w(now_ns, devices.energy_wh, is_free)
+        own_w = self.plans.power_w(now_ns, devices.energy_wh, is_free & (not is_heard))
         dice = np.random.default_rng([self._seed, 22, int(devices.report_number[0])])
         real_w = np.where(is_free, own_w, devices.wanted_w) * dice.normal(1, POWER_ERROR, self.count)
         devices.power_w = np.clip(real_w, -self.charge_limit_w, self.discharge_limit_w)
@@ -169,5 +172,7 @@ def _row_of(sheet: Sheet | None) -> Any:
 
 def _sheet_of(row: Any) -> Sheet | None:
     """Return the sheet that was kept."""
-    head, prices = row[:5].tolist(), row[5:].tolist()
-    return Sheet(*head, tuple(prices)) if prices else None
+    if not row.size:
+        return None
+    number, commanded_until_ns, valid_until_ns, begins_ns, period_s, *price_ticks = row.tolist()
+    return Sheet(number, commanded_until_ns, valid_until_ns, begins_ns, period_s, tuple(price_ticks))

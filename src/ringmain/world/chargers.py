@@ -15,6 +15,7 @@ from ringmain.client.devices.loop_thread import LoopThread
 HOUR_NS = 3_600 * 1_000_000_000
 LEAST_W = 1_380.0  # 6 A on one phase: below that a car does not charge (IEC 61851-1)
 EFFICIENCY = 0.92
+EMPTY_SHARE = 0.1  # below so much of its capacity a car gives nothing, whatever it is told
 CAPACITIES_WH = (40_000.0, 58_000.0, 77_000.0)
 VERSIONS: tuple[type[ChargePoint16] | type[ChargePoint201], ...] = (ChargePoint16, ChargePoint201)
 
@@ -31,11 +32,17 @@ class Car:
 
 
 class Wallbox:
-    """One outlet with its meter."""
+    """One outlet with its meters.
 
-    def __init__(self, seed: int, most_w: float = 11_000.0) -> None:
+    Parameters
+    ----------
+    most_w, gives_w : float
+        What a car may take, and give; 0: it can't give.
+    """
+
+    def __init__(self, seed: int, most_w: float = 11_000.0, gives_w: float = 0.0) -> None:
         self._dice = np.random.default_rng([seed, 31])
-        self.most_w, self.power_w = most_w, 0.0
+        self.most_w, self.gives_w, self.power_w, self.given_wh = most_w, gives_w, 0.0, 0.0
         self.meter_wh = float(self._dice.uniform(0, 5e6))
         self.car: Car | None = None
         self._at_ns = 0
@@ -56,24 +63,37 @@ class Wallbox:
         self.car, self.power_w = None, 0.0
 
     def live(self, now_ns: int, limit_w: float) -> None:
-        """Charge at the present power until now, then take the limit; it draws a little less than it may."""
+        """Run at the present power until now, then take the limit; it draws a little less than it may.
+
+        A limit below zero asks the car to give so much, as far as it has it.
+        """
         hours = (now_ns - self._at_ns) / HOUR_NS if self._at_ns else 0.0
         self._at_ns = now_ns
         if self.car is None:
             return
         room_wh = (self.car.capacity_wh - self.car.energy_wh) / EFFICIENCY
-        taken_wh = min(self.power_w * hours, room_wh)
+        taken_wh = min(max(self.power_w, 0.0) * hours, room_wh)
+        given_wh = min(max(-self.power_w, 0.0) * hours, self.car.energy_wh * EFFICIENCY)
         self.meter_wh += taken_wh
-        self.car.energy_wh += taken_wh * EFFICIENCY
-        allowed_w = min(limit_w, self.car.most_w, self.most_w)
-        is_full = self.car.energy_wh >= self.car.capacity_wh - 1
+        self.given_wh += given_wh
+        self.car.energy_wh += taken_wh * EFFICIENCY - given_wh / EFFICIENCY
+        self.power_w = self._power_w(self.car, limit_w)
+
+    def _power_w(self, car: Car, limit_w: float) -> float:
+        """Return what is drawn within a limit; below zero: given."""
+        if limit_w < 0:
+            gives = car.energy_wh > EMPTY_SHARE * car.capacity_wh
+            return max(limit_w, -self.gives_w, -car.most_w) if gives and self.gives_w else 0.0
+        allowed_w = min(limit_w, car.most_w, self.most_w)
+        is_full = car.energy_wh >= car.capacity_wh - 1
         charges = allowed_w >= LEAST_W and not is_full
-        self.power_w = allowed_w * float(self._dice.uniform(0.97, 1.0)) if charges else 0.0
+        return allowed_w * float(self._dice.uniform(0.97, 1.0)) if charges else 0.0
 
     def measured(self) -> Measured:
         """Return what it shows."""
         soc = None if self.car is None else self.car.energy_wh / self.car.capacity_wh
-        return Measured(self.power_w, self.meter_wh, soc)
+        given_wh = self.given_wh if self.gives_w else None
+        return Measured(self.power_w, self.meter_wh, soc, given_wh=given_wh)
 
 
 class StreetCharger:
@@ -83,10 +103,12 @@ class StreetCharger:
     ----------
     loop : LoopThread
         Where its connection lives.
+    gives_w : float
+        What it can give; 1.6 has no way to ask for that.
     """
 
-    def __init__(self, identity: Identity, seed: int, loop: LoopThread) -> None:
-        self.wallbox = Wallbox(seed)
+    def __init__(self, identity: Identity, seed: int, loop: LoopThread, gives_w: float = 0.0) -> None:
+        self.wallbox = Wallbox(seed, gives_w=gives_w)
         self._loop, self._dice = loop, np.random.default_rng([seed, 32])
         self.version = VERSIONS[int(self._dice.integers(len(VERSIONS)))]
         connecting: Coroutine[Any, Any, ChargePoint16 | ChargePoint201] = self.version.connect(identity)

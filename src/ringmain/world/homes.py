@@ -3,7 +3,8 @@
 A load follows the hours of its household, a roof the sun (pvlib's position and Haurwitz's clear sky) and
 its clouds. A heat store loses what the home draws from it, and heats by itself below the lower end of its
 comfort. A car comes in the evening and leaves in the morning; a charger starts by itself when it is about
-to be too late. All of them report by the minute over one link, and take set-points where they can.
+to be too late, and gives from the car if it can and is told to. All of them report by the minute over one
+link, and take set-points where they can.
 """
 
 from pathlib import Path
@@ -81,10 +82,16 @@ class Homes:
         self._place = np.full(int(self.asset_id.max(initial=0)) + 1, -1, np.int64)
         self._place[self.asset_id] = np.arange(self.count)
         self.limit_w = np.array([_limit_w(c) for c in ordered], float)
+        self._charge_w = np.array([_field(c, "import_limit_w") for c in ordered], float)
         self.capacity_wh = np.array([_field(c, "energy_capacity_wh") for c in ordered], float)
         self.floor_wh = self.capacity_wh * [_field(c, "reserve_permille") / 1_000 for c in ordered]
         self.efficiency = (
             np.array([_field(c, "charge_efficiency_permille") or 1_000 for c in ordered]) / 1_000
+        )
+        is_charger = kind == RegisterCharger.kind
+        self.give_w = np.where(is_charger, [_field(c, "export_limit_w") for c in ordered], 0).astype(float)
+        self.give_efficiency = (
+            np.array([_field(c, "discharge_efficiency_permille") or 1_000 for c in ordered]) / 1_000
         )
         dice = np.random.default_rng([seed, 31])
         self.mean_w = np.minimum(dice.lognormal(np.log(420), 0.35, self.count), self.limit_w / 4)
@@ -120,7 +127,10 @@ class Homes:
             room_wh = np.maximum(self.capacity_wh - devices.energy_wh, 0) / self.efficiency
             taken[stores] = np.minimum(taken[stores], room_wh[stores])
             given = np.maximum(devices.power_w, 0) * hours
+            held_wh = devices.energy_wh * self.give_efficiency
+            given[self.charger] = np.minimum(given, held_wh)[self.charger]
             devices.energy_wh[stores] += taken[stores] * self.efficiency[stores]
+            devices.energy_wh[self.charger] -= (given / self.give_efficiency)[self.charger]
             drawn = self._heat_drawn_wh(now_ns, hours[self.heat])
             devices.energy_wh[self.heat] = np.maximum(devices.energy_wh[self.heat] - drawn, 0)
             devices.charged_wh += taken
@@ -148,14 +158,15 @@ class Homes:
         shape = LOAD_SHAPE[now_ns % DAY_NS // HOUR_NS]
         household_w = self.mean_w * shape * np.clip(1 + 2 * devices.noise, 0.2, 3)
         devices.power_w[self.load] = -np.minimum(household_w, self.limit_w)[self.load]
-        wished_w = np.where(has_lease, np.clip(devices.wanted_w, -self.limit_w, 0), 0.0)
+        wished_w = np.where(has_lease, np.clip(devices.wanted_w, -self._charge_w, 0), 0.0)
         is_cold = devices.energy_wh < self.floor_wh * np.where(has_lease, LEASED_FLOOR, 1.0)
         devices.power_w[self.heat] = np.where(is_cold, -self.limit_w, wished_w)[self.heat]
         needed_wh = (devices.required_wh - devices.energy_wh) / self.efficiency
-        latest_ns = devices.departs_ns - (needed_wh / np.maximum(self.limit_w, 1) * HOUR_NS) - 2 * MINUTE_NS
+        latest_ns = devices.departs_ns - (needed_wh / np.maximum(self._charge_w, 1) * HOUR_NS) - 2 * MINUTE_NS
         must = (needed_wh > 0) & (now_ns >= latest_ns)
         is_there = devices.departs_ns > now_ns
-        charging_w = np.where(must, -self.limit_w, wished_w) * is_there
+        giving_w = np.where(has_lease & (devices.energy_wh > 0), np.clip(devices.wanted_w, 0, self.give_w), 0)
+        charging_w = np.where(must, -self._charge_w, wished_w + giving_w) * is_there
         devices.power_w[self.charger] = charging_w[self.charger]
 
     def _sunlight(self, now_ns: int) -> float:

@@ -19,9 +19,7 @@ from ringmain.core.messages import record_of
 from ringmain.exchange import messages as m
 
 
-class ExchangeTwin(
-    Orders, Multileg, Blocks, Quotes, Protections, Setup, Safeguards, TradeChanges, Reserves
-):
+class ExchangeTwin(Orders, Multileg, Blocks, Quotes, Protections, Setup, Safeguards, TradeChanges, Reserves):
     def __init__(self):
         Safeguards.__init__(self)
         Protections.__init__(self)

@@ -29,7 +29,9 @@ def venue(cash=10**12, sellers=4, **terms):
     return desk
 
 
-def reserve(desk, number=UP, kind=m.RESERVE_UP, auction=10 * SECOND, closure=20 * SECOND, start=START, **terms):
+def reserve(
+    desk, number=UP, kind=m.RESERVE_UP, auction=10 * SECOND, closure=20 * SECOND, start=START, **terms
+):
     """Define and open a block of 100 s."""
     return desk.product(
         number, kind=kind, auction=auction, closure=closure, start=start, value=28,

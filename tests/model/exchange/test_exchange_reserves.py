@@ -367,7 +367,7 @@ def test_a_call_outlives_the_session_that_sent_it():
 def test_many_sellers_are_told_and_paid_in_portions():
     count = 2 * rs.SHARES_TOLD_PER_STEP + 9
     desk = sold([1] * 4, sellers=count, now=9 * SECOND)
-    more = [number for number in range(BUYER + 1, count + 2)]
+    more = range(BUYER + 1, count + 2)
     for number in more:
         desk.place(10 + number, m.SELL, 100, 1, UP)
     desk.place(15, m.BUY, 100, len(more), UP)

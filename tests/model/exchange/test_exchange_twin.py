@@ -172,7 +172,7 @@ def operate(desk, dice, product):
         desk.send(m.ResumeProduct, session, product_id=product)
     elif ask == 6:
         desk.send(
-            m.DefineProduct, session, product_id=product, product_kind=dice.randrange(5),
+            m.DefineProduct, session, product_id=product, product_kind=dice.randrange(7),
             delivery_start_ns=0, value_minor=dice.choice([1, 250, 0, 10**6 + 1]),
             reference_price_ticks=wild(dice, 5), market_range_ticks=wild(dice, 5),
         )  # fmt: skip

@@ -127,9 +127,7 @@ class Reserves:
             call = Call(now_ms, until // MS, self._shares_of_call(product, held, lots))
             why = self._call_fault(product, held, before, call)
         if why:
-            return self._say(
-                "ActivationRejected", product_id=c["product_id"], quantity_lots=lots, reason=why
-            )
+            return self._say("ActivationRejected", product_id=c["product_id"], quantity_lots=lots, reason=why)
         held.calls = [*before, call]
         self._set_level(product, held, lots, until)
         return self._set_due(product)

@@ -45,6 +45,9 @@ class Day:
     seed: int
     loss: float = 0.0
     silent_from_ns: int = 0
+    silent_until_ns: int = 2**62
+    silent_share: float = 0.3
+    price_ticks: list[int] = field(default_factory=lambda: PRICE_TICKS)
     rig: Rig = field(default_factory=lambda: Rig(MIDNIGHT_NS - 14 * HOUR_NS))
     view: DeskView = field(default_factory=DeskView)
     desk: Desk = field(default_factory=Desk)
@@ -53,9 +56,10 @@ class Day:
         self.dice = np.random.default_rng(self.seed)
         fleet = seeded_fleet(BATTERIES, self.seed, [LINK_ACCOUNT])
         self.batteries = Batteries(fleet, self.dice, delivery=0.97)
-        self.silent = self.dice.random(BATTERIES) < 0.3
+        self.silent = self.dice.random(BATTERIES) < self.silent_share
         self.history = {
-            MIDNIGHT_NS + (day * 24 + hour) * HOUR_NS: PRICE_TICKS[hour] + int(self.dice.integers(-200, 200))
+            MIDNIGHT_NS + (day * 24 + hour) * HOUR_NS: self.price_ticks[hour]
+            + int(self.dice.integers(-200, 200))
             for day in range(-15, 0)
             for hour in range(24)
         }
@@ -74,8 +78,11 @@ class Day:
         rows = self.rig.rows()
         self.rig.blocks.clear()
         self.view.fold(rows)
-        linked = self.rig.now_ns < self.silent_from_ns or not self.silent_from_ns
-        self.batteries.obey(rows, None if linked else ~self.silent)
+        self.batteries.obey(rows, ~self.silent if self.is_cut(self.rig.now_ns) else None)
+
+    def is_cut(self, now_ns: int) -> bool:
+        """Tell whether some are cut off at a time."""
+        return bool(self.silent_from_ns) and self.silent_from_ns <= now_ns < self.silent_until_ns
 
     def live(self) -> None:
         while self.rig.now_ns < MIDNIGHT_NS + 24 * HOUR_NS + 31 * MINUTE_NS:
@@ -89,7 +96,7 @@ class Day:
         if self.batteries.device_number == 0:
             heard[:] = True
             self.first_meters_wh = self.batteries.net_meter_wh().sum()
-        if self.silent_from_ns and now_ns >= self.silent_from_ns:
+        if self.is_cut(now_ns):
             heard &= ~self.silent
         rig.send_batch(LINK, self.batteries.reports(rig.now_ns, heard))
         rig.run_timers()
@@ -108,7 +115,7 @@ class Day:
                     RecordPrice(
                         delivery_start_ns=MIDNIGHT_NS + hour * HOUR_NS,
                         delivery_duration_s=3_600,
-                        price_ticks=PRICE_TICKS[hour],
+                        price_ticks=self.price_ticks[hour],
                         price_kind=REFERENCE,
                     )
                 ],
@@ -130,7 +137,7 @@ class Day:
                 self.send(BRIDGE, [RecordOrderEnded(bid_id=bid.bid_id, ending=EXPIRED)])
 
     def clear_blocks(self) -> None:
-        """The auction: of the one exclusive group, the family that is worth most at its limits is accepted."""
+        """The auction: of the exclusive group, the family that is worth most at its limits is accepted."""
         families: dict[int, list[BlockBid]] = {}
         blocks = [block for block in self.view.bids.blocks.by_id.values() if block.ending is None]
         for block in blocks:
@@ -162,7 +169,7 @@ class Day:
 
     def price_at(self, product_id: int) -> int:
         delivery_ns = self.view.commitments.products[product_id].delivery_start_ns
-        return PRICE_TICKS[(delivery_ns - MIDNIGHT_NS) // HOUR_NS]
+        return self.price_ticks[(delivery_ns - MIDNIGHT_NS) // HOUR_NS]
 
     def every_bid(self) -> dict[int, Any]:
         return {**self.view.bids.by_id, **self.view.bids.blocks.by_id}
@@ -240,6 +247,36 @@ def test_a_third_of_the_fleet_falls_silent_and_is_estimated() -> None:
     assert day.rig.fleet.accounts["balance_minor"].sum() == 0
     assert day.view.track.last is not None
     assert day.view.track.last.silent_count == int(day.silent.sum())
+
+
+def test_a_fleet_that_is_cut_in_half_comes_together_again() -> None:
+    """For three hours one half hears nothing and isn't heard; afterwards all that it moved is settled."""
+    cut_ns = MIDNIGHT_NS + 6 * HOUR_NS + 7 * MINUTE_NS
+    day = Day(seed=9, loss=0.1, silent_share=0.5, silent_from_ns=cut_ns, silent_until_ns=cut_ns + 3 * HOUR_NS)
+    day.live()
+    statements, fleet = day.view.settlement.statements, day.rig.fleet
+    counts = {tick.time_ns: tick.silent_count for tick in day.view.track.ticks}
+    assert max(counts.values()) == int(day.silent.sum()) > 80
+    assert counts[max(counts)] == 0
+    assert any(s.estimated_wh > 0 for s in statements) and any(s.late_wh for s in statements)
+    shown = day.batteries.net_meter_wh().sum() - day.first_meters_wh
+    settled = sum(s.metered_wh - s.estimated_wh + s.late_wh for s in statements)
+    open_wh = int(fleet.meters["discharged_wh"].sum()) - int(fleet.meters["charged_wh"].sum())
+    assert abs(shown - settled - open_wh) <= BATTERIES
+    assert fleet.accounts["balance_minor"].sum() == 0
+
+
+def test_with_prices_below_zero_the_fleet_is_paid_to_fill_up() -> None:
+    """At night, and all of a day: it is paid for what it buys, earns by it, and the books balance."""
+    night = [-1_500 if hour < 6 else price for hour, price in enumerate(PRICE_TICKS)]
+    for price_ticks in (night, [price - 9_000 for price in PRICE_TICKS]):
+        day = Day(seed=10, price_ticks=price_ticks)
+        day.live()
+        bids = [bid for bid in day.view.bids.by_id.values() if bid.awarded_lots]
+        bought = [bid for bid in bids if bid.side == BUY and day.price_of(bid) < 0]
+        assert bought and all(bid.amount_minor > 0 for bid in bought), "who takes it is paid"
+        assert sum(bid.amount_minor for bid in bids) > 0 < day.view.settlement.income_minor
+        assert day.rig.fleet.accounts["balance_minor"].sum() == 0
 
 
 def test_every_bid_has_its_reason_and_every_step_its_note(calm: Day) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_vpp_day
 from test_vpp_day import BATTERIES, LOT_W, Day, award
 
 from ringmain.vpp.advice.desk import Desk
@@ -24,7 +25,7 @@ from unit.vpp.rig import BRIDGE, DESK, HOUR_NS, MIDNIGHT_NS, MINUTE_NS
 AUCTION_NS = MIDNIGHT_NS - 13 * HOUR_NS + 15 * MINUTE_NS  # 11:15 of the day before
 CLEARING_TICKS = 250
 CALLED_NS = MIDNIGHT_NS + 13 * HOUR_NS + 20 * MINUTE_NS
-SHADOWED = 20  # sites, each a battery
+SHADOWED = 20  # sites, a battery each, in shadow
 
 
 @dataclass
@@ -181,29 +182,34 @@ def test_energy_waits_for_the_reserve_as_long_as_it_can() -> None:
     assert all(bid.ending is None and not bid.cancelling for bid in day.reserve_bids)
 
 
-class TestUnits:
-    @pytest.fixture(scope="class")
-    def day(self) -> ReserveDay:
+@pytest.fixture(scope="module")
+def shadowed() -> ReserveDay:
+    """The day until its energy is sold, a tenth of the sites in shadow; lots are small enough for one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(test_vpp_day, "LOT_W", 2_000)
         day = ReserveDay(seed=6)
-        shadow = {"submit_mode": SUBMIT_SHADOW, "product_id": 0}
-        day.send(DESK, [SetSubmitMode(unit_id=1 + n, **shadow) for n in range(SHADOWED)])
-        day.run_until(MIDNIGHT_NS - 10 * HOUR_NS)
-        return day
+    shadow = {"submit_mode": SUBMIT_SHADOW, "product_id": 0}
+    day.send(DESK, [SetSubmitMode(unit_id=1 + n, **shadow) for n in range(SHADOWED)])
+    day.run_until(MIDNIGHT_NS - 10 * HOUR_NS)
+    return day
 
-    def test_a_unit_in_shadow_idles_and_its_bids_are_noted_as_its_own(self, day: ReserveDay) -> None:
-        fleet = day.view.assets.active
-        is_shadow = fleet.node_id <= SHADOWED
-        periods = np.arange(96) + MIDNIGHT_NS // PERIOD_NS
-        planned_w = day.view.plans.power_w(fleet.asset_id, periods)
-        assert not planned_w[is_shadow].any()
-        assert planned_w[~is_shadow].any()
-        for bid in day.view.bids.by_id.values():
-            assert (bid.ending == "SHADOWED") == (bid.unit_id != 0)
-            assert bid.unit_id in range(SHADOWED + 1)
 
-    def test_what_is_sold_of_the_fleet_is_without_it(self, day: ReserveDay) -> None:
-        fleet = day.view.assets.active
-        limit_w = int(fleet.discharge_limit_w[fleet.node_id > SHADOWED].sum())
-        for product_id in (2_000, 2_004):
-            own = [bid for bid in day.reserve_bids if bid.product_id == product_id]
-            assert sum(bid.quantity_lots for bid in own) * LOT_W <= 0.8 * limit_w
+def test_a_unit_in_shadow_idles_and_its_bids_are_noted_as_its_own(shadowed: ReserveDay) -> None:
+    fleet = shadowed.view.assets.active
+    is_shadow = fleet.node_id <= SHADOWED
+    periods = np.arange(96) + MIDNIGHT_NS // PERIOD_NS
+    planned_w = shadowed.view.plans.power_w(fleet.asset_id, periods)
+    assert not planned_w[is_shadow].any()
+    assert planned_w[~is_shadow].any()
+    for bid in shadowed.view.bids.by_id.values():
+        assert (bid.ending == "SHADOWED") == (bid.unit_id != 0)
+        assert bid.unit_id in range(SHADOWED + 1)
+    assert any(bid.unit_id for bid in shadowed.view.bids.by_id.values())
+
+
+def test_what_is_sold_of_the_fleet_is_without_it(shadowed: ReserveDay) -> None:
+    fleet = shadowed.view.assets.active
+    limit_w = int(fleet.discharge_limit_w[fleet.node_id > SHADOWED].sum())
+    for product_id in (2_000, 2_004):
+        own = [bid for bid in shadowed.reserve_bids if bid.product_id == product_id]
+        assert sum(bid.quantity_lots for bid in own) * LOT_W <= 0.8 * limit_w

@@ -8,6 +8,7 @@ from slow_fleet import QUARTER_NS, SlowFleet
 
 from ringmain.vpp.loop_messages import CorrectMeter, SetSubmitMode, SubmitBaseline
 from ringmain.vpp.messages import (
+    EXPECTED,
     IMBALANCE,
     REFERENCE,
     DefineProduct,
@@ -220,9 +221,9 @@ class Twins:
         assert one["metered_wh"] == metered
 
     def price(self) -> None:
-        first, kind = self.rig.now_ns // QUARTER_NS + self.roll(0, 6), self.roll(REFERENCE, IMBALANCE)
+        first, kind = self.rig.now_ns // QUARTER_NS + self.roll(0, 6), self.roll(REFERENCE, EXPECTED)
         ticks = self.roll(-3_000, 9_000)
-        known = self.slow.reference if kind == REFERENCE else self.slow.imbalance
+        known = {REFERENCE: self.slow.reference, IMBALANCE: self.slow.imbalance, EXPECTED: {}}[kind]
         known[first] = ticks
         asked = RecordPrice(
             delivery_start_ns=first * QUARTER_NS, delivery_duration_s=900, price_ticks=ticks, price_kind=kind

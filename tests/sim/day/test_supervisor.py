@@ -70,7 +70,8 @@ def test_no_spare_is_kept_while_a_start_is_waited_for(supervisor, monkeypatch):
 def test_a_spare_that_fails_is_not_tried_at_once_again(supervisor, monkeypatch):
     monkeypatch.setattr(module, "SPARE_AFTER_S", 0.5)
     code = "import sys, time; print('spare' if '--spare' in sys.argv else 'first', flush=True)\n"
-    running = supervisor.start(python("odd", code + "time.sleep(60 * ('--spare' not in sys.argv))", has_spare=True))
+    code += "time.sleep(60 * ('--spare' not in sys.argv))"
+    running = supervisor.start(python("odd", code, has_spare=True))
     began = time.monotonic()
     until(supervisor, lambda: running.log_path.read_text().count("spare") >= 2, "two spares")
     assert time.monotonic() - began > 2 * module.SPARE_AFTER_S

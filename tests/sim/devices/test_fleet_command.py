@@ -112,8 +112,9 @@ def test_what_the_node_refuses_is_named_and_the_rest_is_taken_in(fleet, act, wri
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"charge_limit_w": 5}, "RM604"), ({"charge_limit_kw": 5}, "RM604"), ({"charge_limit_w": "NaN"}, "RM602"),
-     ({"charge_limit_w": 4_999.5}, "RM602"), ({"energy_capacity_wh": ""}, "RM602"), ({"kind": "reactor"}, "RM602"),
+    [({"charge_limit_w": 5}, "RM604"), ({"charge_limit_kw": 5}, "RM604"),
+     ({"charge_limit_w": "NaN"}, "RM602"), ({"charge_limit_w": 4_999.5}, "RM602"),
+     ({"energy_capacity_wh": ""}, "RM602"), ({"kind": "reactor"}, "RM602"),
      ({"reserve_permille": 1_001}, "RM603"), ({"charge_efficiency_permille": 0}, "RM603"),
      ({"asset_id": 1 << 20}, "RM603"), ({"asset_id": -4}, "RM602")],
 )  # fmt: skip
@@ -130,9 +131,9 @@ def test_a_file_with_a_wrong_row_takes_nothing_in(fleet, act, written, change, c
 def test_wrong_calls_of_import_are_answered_in_one_line(fleet, act, written, tmp_path, monkeypatch):
     path = written([BATTERY])
     for arguments, code in (
-        ((path, "--link", 0), "RM776"), ((path, "--link", 70_000), "RM776"), ((tmp_path / "none.csv",), "RM601"),
-        ((written([], "empty.json"),), "RM601"), ((written([], "empty.csv"),), "RM601"),
-        ((written([BATTERY], "fleet.xml"),), "RM601"),
+        ((path, "--link", 0), "RM776"), ((path, "--link", 70_000), "RM776"),
+        ((tmp_path / "none.csv",), "RM601"), ((written([], "empty.json"),), "RM601"),
+        ((written([], "empty.csv"),), "RM601"), ((written([BATTERY], "fleet.xml"),), "RM601"),
         ((path, "--port", 1), "RM301"), ((path, "--token", tmp_path / "none"), "RM685"),
     ):  # fmt: skip
         status, out, err = act("import", *arguments)

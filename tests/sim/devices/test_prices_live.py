@@ -104,9 +104,8 @@ def test_a_street_that_is_cut_off_goes_by_the_prices_and_comes_back(fleet, tmp_p
 
     def is_planned(battery) -> bool:
         """Tell whether it charges as much as its own plan wants, but for its answer to frequency."""
-        own_w = battery.plans.power_w(
-            street.clock.now_ns(), np.array([battery.energy_wh]), np.array([True])
-        )[0]
+        energy_wh, everyone = np.array([battery.energy_wh]), np.array([True])
+        own_w = float(battery.plans.power_w(street.clock.now_ns(), energy_wh, everyone)[0])
         return own_w < -500 and abs(battery.power_w - own_w) <= battery.limit_w / 5 + 1
 
     try:

@@ -243,7 +243,7 @@ def test_nothing_is_lost_or_doubled(tmp_path, lives, stages, orders, news):
 
 
 def a_day(dice):
-    """Return stages of a day with many products, an auction, bids, fills, cancellations and other people's."""
+    """Return stages of a day: products, an auction, bids, fills, cancellations, and other people's."""
     products = range(7, 19)
     defined = [event(exchange.ProductDefined, product_id=n, product_kind=exchange.HOURLY,
                      delivery_start_ns=n * HOUR_NS) for n in products]  # fmt: skip
@@ -278,7 +278,7 @@ def a_day(dice):
 
 
 def live_through(folder, stages, dice, has_memory):
-    """Let bridges pass a day on that die at random, with checkpoints that are torn at times; return it all."""
+    """Let bridges that die at random pass a day on, with checkpoints that are torn at times."""
     folder.mkdir()
     markets = {
         "exchange": Market(folder / "exchange", exchange.schema, TRADING),
@@ -341,7 +341,7 @@ def test_a_checkpoint_spares_the_reading(tmp_path, often, monkeypatch):
 
 @pytest.mark.parametrize("forgetful", ["exchange", "vpp"])
 def test_a_market_that_has_forgotten_is_told_again(tmp_path, often, forgetful):
-    """As after a failure of the power, when a market's journal was not synced: the checkpoint is ahead of it."""
+    """As when the power failed and its journal was not synced: the checkpoint is ahead of it."""
     markets = {
         "exchange": Market(tmp_path / "exchange", exchange.schema, TRADING),
         "vpp": Market(tmp_path / "vpp", vpp.SCHEMA, 5),

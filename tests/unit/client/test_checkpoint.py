@@ -37,7 +37,7 @@ class Tape:
 
 
 STATE = {
-    "words": {("a", 1): [1, 2]}, "ring": deque([3], maxlen=4),
+    "words": {("a", 1): [1, 2]}, "ring": deque([3], maxlen=4), "hours": range(3, 9),
     "rows": np.zeros(3, [("x", "i8")]).view(np.recarray),
 }  # fmt: skip
 
@@ -69,6 +69,7 @@ def test_what_is_kept_is_found_again_and_can_be_written_to(tape, path, kept):
     state, positions = load(path, tape)
     assert positions == [60]
     assert state["words"] == STATE["words"] and state["ring"].maxlen == 4
+    assert state["hours"] == STATE["hours"]
     state["rows"].x[1] = 7
     assert state["rows"].x.tolist() == [0, 7, 0]
 

@@ -44,7 +44,7 @@ def power(plans, at_ns, energy_wh=5_000.0, site_w=0.0):
 
 
 def run(plans, own, energy_wh, end_ns, site_w=0.0, step_ns=MINUTE_NS, begin_ns=BEGIN_NS):
-    """Live exactly as planned, minute by minute; return energies, powers, and what was earned in Wh x ticks."""
+    """Live as planned, minute by minute; return energies, powers, and what was earned in Wh x ticks."""
     energies, powers, earned = [], [], 0.0
     for now_ns in range(begin_ns, end_ns, step_ns):
         power_w = power(plans, now_ns, energy_wh, site_w)

@@ -9,11 +9,14 @@ import pytest
 from ringmain.cli import main
 from ringmain.vpp.advice import backtest, price_forecast
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS
+from ringmain.vpp.advice.foretelling import Foreteller
 from ringmain.vpp.advice.known import Known
 from ringmain.vpp.advice.price_forecast import Errors, ModelForecast
 from ringmain.vpp.advice.price_models import LinearModel, TreeModel
 from ringmain.vpp.advice.price_table import fill_prices, table_as_of
 from ringmain.vpp.advice.profiles import accepted, choose_profiles
+from ringmain.vpp.loop_messages import LAST_GOOD, MODEL_FORECAST
+from ringmain.vpp.price_files import read_hourly
 
 FIRST = 16_000  # a day's number since 1970
 NORD_POOL = Path(__file__).parents[4] / "shared" / "data" / "prices" / "nordpool_2013_2018_hourly.csv"
@@ -73,6 +76,53 @@ def test_an_input_that_is_late_is_yesterdays():
     found = table(prices, {"wind": late}, FIRST + 4)
     assert np.array_equal(found.inputs["wind"][-1], np.arange(24.0))
     assert np.array_equal(found.inputs["wind"][0], np.full(24, 11.5))  # never known: the mean
+
+
+@pytest.mark.parametrize("silent_days", [1, 2, 3])
+def test_a_provider_that_is_silent_for_days_leaves_a_forecast_from_what_was_known_last(silent_days):
+    """Of wind: the model goes on with the last day that came. Of prices: the last good ones, by name."""
+    prices, inputs, ticks = market(80)
+    day = FIRST + 79
+    now_ns = day * DAY_NS + backtest.DECISION_NS
+    newest_ns = (day - silent_days + 1) * DAY_NS
+    starts = np.arange(FIRST * DAY_NS, newest_ns, HOUR_NS)
+    wind = Known()
+    wind.add(starts, inputs["wind"].at(starts, now_ns), 0)
+    history = {(FIRST * 24 + n) * HOUR_NS: int(price) for n, price in enumerate(ticks[:79].ravel())}
+    last = inputs["wind"].at(np.arange(newest_ns - DAY_NS, newest_ns, HOUR_NS), now_ns)
+    found = table(prices, {"wind": wind}, day)
+    assert all(np.array_equal(row, last) for row in found.inputs["wind"][-silent_days:])
+    foretold = Foreteller({"wind": wind}).foretell(history, day * DAY_NS, now_ns)
+    assert foretold.source == MODEL_FORECAST
+    assert np.abs(foretold.price_ticks - ticks[79]).mean() < 1_500
+    known = {start_ns: price for start_ns, price in history.items() if start_ns < newest_ns - DAY_NS}
+    foretold = Foreteller({"wind": wind}).foretell(known, day * DAY_NS, now_ns)
+    assert (foretold.source, foretold.price_ticks.tolist()) == (
+        LAST_GOOD, [int(price) for price in ticks[78 - silent_days]],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "hours"),
+    [([f"2018-03-25T{n:02}:00:00+0{1 + (n > 2)}:00" for n in (0, 1, *range(3, 24))], 23),
+     ([f"2018-10-28T{n:02}:00:00+0{2 - (n > 2)}:00" for n in range(3)]
+      + [f"2018-10-28T{n:02}:00:00+01:00" for n in range(2, 24)], 25)],
+    ids=["23 hours", "25 hours"],
+)  # fmt: skip
+def test_days_on_which_clocks_are_set_have_all_their_hours(tmp_path, times, hours):
+    path = tmp_path / "p.csv"
+    path.write_text("time,price\n" + "".join(f"{time},{n}\n" for n, time in enumerate(times)))
+    found = read_hourly(path)
+    assert found.price_eur.tolist() == list(range(hours))
+    assert (np.diff(found.start_ns) == HOUR_NS).all()
+
+
+def test_an_hour_that_comes_twice_without_its_zone_is_averaged(tmp_path):
+    path = tmp_path / "p.csv"
+    hours = [0, 1, 2, 2, *range(3, 24)]
+    path.write_text("time,price\n" + "".join(f"2018-10-28 {h:02}:00,{n}\n" for n, h in enumerate(hours)))
+    found = read_hourly(path)
+    assert found.price_eur.tolist() == [0, 1, 2.5, *range(4, 25)]
 
 
 def test_nothing_known_is_no_table():

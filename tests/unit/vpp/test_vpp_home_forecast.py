@@ -1,10 +1,13 @@
-"""What the desk expects of loads and roofs: learnt in portions, the same after a restart, never from later."""
+"""What the desk expects of loads and roofs: learnt in portions, the same after a restart, none from later."""
 
+from argparse import Namespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ringmain.core.errors import RingmainError
+from ringmain.vpp import home_outlook
 from ringmain.vpp.advice.desk import Desk
 from ringmain.vpp.advice.forecast import DAY_NS, HOUR_NS, HOURS
 from ringmain.vpp.advice.home_forecast import (
@@ -19,6 +22,7 @@ from ringmain.vpp.advice.homes import foretold_w
 from ringmain.vpp.advice.nodes import NodeLimits, limits_of
 from ringmain.vpp.home_history import HISTORY_HOURS, Fading, History
 from ringmain.vpp.home_views import Homes, Nodes
+from ringmain.vpp.loop_messages import FELL_BACK, FORECAST, NAIVE_FORECAST
 from ringmain.vpp.messages import FRESH, LOAD, SCHEMA, SOLAR, AssetMeasured, NodeSet
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
@@ -247,7 +251,9 @@ def test_the_desk_notes_where_its_forecast_comes_from_once(homes: Homes) -> None
         commands = desk.advise(view, {}, now_of(view.homes) // (30 * MINUTE_NS) * 30 * MINUTE_NS + n)
         notes += [SCHEMA.unpack_command(row) for row in commands]
     steps = [step for step in notes if step["record"] == "RecordStep"]
-    assert [(s["step"], s["outcome"], s["price_source"]) for s in steps] == [("FORECAST", "FELL_BACK", "NAIVE")]
+    assert [(s["step"], s["outcome"], s["price_source"]) for s in steps] == [
+        (FORECAST, FELL_BACK, NAIVE_FORECAST)
+    ]
 
 
 def test_a_margin_comes_off_the_limits_of_sites_and_feeders(homes: Homes, forecast: HomeForecast) -> None:
@@ -261,3 +267,31 @@ def test_a_margin_comes_off_the_limits_of_sites_and_feeders(homes: Homes, foreca
     of_feeder, of_sites = give[1] - give_less[1], (give[3:11] - give_less[3:11]).sum(axis=0)
     assert (of_feeder > 0).all()
     assert (of_feeder < of_sites).all()  # a sum's quantile is no sum of quantiles
+
+
+def options(**changes: Any) -> Namespace:
+    return Namespace(**{"kind": None, "node": None, "day": None, **changes})
+
+
+def test_the_tool_shows_the_band_beside_what_was_metered(homes: Homes) -> None:
+    view = DeskView(homes=homes, nodes=feeders())
+    day = str(np.datetime64(now_of(homes) // DAY_NS - 1, "D"))
+    made_then = home_outlook.made(view, now_of(homes), day)
+    rows = home_outlook.rows_of(view, made_then, options())
+    assert {row["kind"] for row in rows} == {"load", "solar"}
+    assert {row["node_id"] for row in rows} == {REST, 1}
+    metered = [row["metered_kw"] for row in rows]
+    assert metered[0] is not None and metered[-1] is None  # the day before is over, the next is not
+    assert all(row["q10_kw"] <= row["q50_kw"] <= row["q90_kw"] for row in rows)
+    only = home_outlook.rows_of(view, made_then, options(kind="solar", node=1))
+    assert len(only) == len(rows) // 4
+    picture = home_outlook.chart_of(rows).svg()
+    assert "solar: metered" in picture and "load: 90 %" in picture
+
+
+def test_the_tool_says_when_there_is_no_forecast() -> None:
+    view = DeskView(homes=lived(1), nodes=feeders())
+    with pytest.raises(RingmainError, match="RM796"):
+        home_outlook.made(view, now_of(view.homes), None)
+    with pytest.raises(RingmainError, match="RM795"):
+        home_outlook.made(view, now_of(view.homes), "yesterday")

@@ -15,13 +15,15 @@ from ringmain.vpp.loop_messages import (
     SUBMIT_OFF,
     SUBMIT_ON,
     SUBMIT_SHADOW,
+    BaselineAccepted,
     CorrectMeter,
     ExplainBid,
     RecordStep,
     SetSubmitMode,
     SubmitBaseline,
 )
-from ringmain.vpp.messages import SELL, DefineProduct, RecordPrice, SubmitBid
+from ringmain.vpp.loop_views import Baselines
+from ringmain.vpp.messages import SCHEMA, SELL, DefineProduct, RecordPrice, SubmitBid
 from ringmain.vpp.state import KEPT_PERIODS, PERIOD_NS
 from ringmain.vpp.views import DeskView
 from unit.vpp.rig import BRIDGE, DESK, HOUR_NS, LINK, MIDNIGHT_NS, MINUTE_NS, Rig, battery, named, report
@@ -189,6 +191,26 @@ def settled(rig: Rig, given_wh: int = 500) -> list[dict[str, Any]]:
 
 
 class TestBaselines:
+    def test_what_is_long_past_is_forgotten_and_its_sum_stands(self) -> None:
+        view = Baselines()
+
+        def say(site_id: int, period: int, power_w: int) -> None:
+            said = BaselineAccepted(
+                site_id=site_id,
+                delivery_start_ns=period * PERIOD_NS,
+                delivery_duration_s=900,
+                power_w=power_w,
+            )
+            view.fold(SCHEMA.batch([said]))
+
+        for period in range(1_000, 1_000 + 5 * KEPT_PERIODS, 7):
+            for site_id in (1, 2):
+                say(site_id, period, 100 * site_id)
+            say(1, max(1_000, period - 210), 150)  # it may change its mind for as long as that
+        assert len(view._of_site) <= 2 * 2 * KEPT_PERIODS // 7 + 2
+        early, newest = 1_000 + 7, period
+        assert (view.power_w[early], view.power_w[newest]) == (350, 300)
+
     def test_what_a_site_would_have_run_anyway_is_neither_sold_nor_owed(self, rig: Rig) -> None:
         block = {"site_id": 1, "delivery_start_ns": MIDNIGHT_NS + PERIOD_NS, "delivery_duration_s": 900}
         assert rig.send(DESK, SubmitBaseline(power_w=1_600, **block))[0]["record"] == "BaselineAccepted"
@@ -263,6 +285,5 @@ class TestCorrections:
 
 
 def test_the_codes_are_the_schemas() -> None:
-    from ringmain.vpp.messages import SCHEMA
 
     assert all(SCHEMA.reasons[code] == name for name, code in LOOP_REASONS.items())

@@ -169,6 +169,8 @@ def test_a_set_point_comes_before_the_plan(rig):
     chosen = rows["asset_id"][:4]
     link.order(chosen, 700, BEGIN_NS + HOUR_NS)
     live(batteries, link, 2, None)
+    assert not batteries.devices.power_w[4:].any()  # the fleet answers: rest is what is wanted
+    batteries.live_alone(BEGIN_NS + 3 * MINUTE_NS)
     assert (batteries.devices.power_w[:4] > 600).all() and (batteries.devices.power_w[4:] < 0).all()
 
 

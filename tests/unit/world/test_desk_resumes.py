@@ -17,8 +17,10 @@ from ringmain.world.desk import FleetDesk
 from unit.vpp.rig import BRIDGE, DESK, HOUR_NS, LINK, MIDNIGHT_NS, MINUTE_NS, Rig, battery, report
 from unit.vpp.test_vpp_desk import award, bid
 from unit.vpp.test_vpp_hierarchy import charger, heat_store, load, solar
+from unit.vpp.test_vpp_reserve import block, offer, won
 
 BATTERIES, LOAD, SOLAR, HEAT, CHARGER = (1, 2, 3), 4, 5, 6, 7
+RESERVE = 600  # a product
 HOURS = 27  # so that each quarter-hour of some is met twice
 
 
@@ -43,13 +45,13 @@ def rows():
               charger(CHARGER, node_id=2)]  # fmt: skip
     rig.apply(DESK, [*map(battery, BATTERIES), *others])
     for hour in range(1, 48):
-        start_ns = MIDNIGHT_NS + hour * HOUR_NS
+        start_ns, price_ticks = MIDNIGHT_NS + hour * HOUR_NS, int(dice.integers(-500, 9_000))
         defined = DefineProduct(
             product_id=hour, delivery_start_ns=start_ns, delivery_duration_s=3_600,
             gate_closure_ns=start_ns - 5 * MINUTE_NS, lot_power_w=1_000, value_minor=10,
         )  # fmt: skip
         price = RecordPrice(
-            delivery_start_ns=start_ns, delivery_duration_s=3_600, price_ticks=int(dice.integers(-500, 9_000)),
+            delivery_start_ns=start_ns, delivery_duration_s=3_600, price_ticks=price_ticks,
             price_kind=REFERENCE,
         )  # fmt: skip
         rig.apply(BRIDGE, [defined, price])
@@ -66,9 +68,17 @@ def rows():
         if minute % 240 == 200:
             rig.apply(LINK, [Unplug(asset_id=CHARGER)])
         if minute % 120 == 0:
-            bid_id = minute // 120
-            rig.apply(DESK, [bid(bid_id=bid_id, product_id=bid_id + 30)])
-            rig.apply(BRIDGE, [award(bid_id=bid_id, product_id=bid_id + 30)])
+            bid_id = minute // 120 + (500 if minute > 300 else 0)
+            rig.apply(DESK, [bid(bid_id=bid_id, product_id=minute // 120 + 30)])
+            rig.apply(BRIDGE, [award(bid_id=bid_id, product_id=minute // 120 + 30)])
+        if minute == 300:
+            start_s = (MIDNIGHT_NS + 30 * HOUR_NS) // SECOND_NS
+            held = {"product_id": RESERVE, "bid_id": 500}
+            rig.apply(BRIDGE, [
+                block(product_id=RESERVE, delivery_start_s=start_s, gate_closure_s=start_s - 1_800)
+            ])  # fmt: skip
+            rig.apply(DESK, [offer(**held)])
+            rig.apply(BRIDGE, [won(**held)])
         if minute == 600:
             rig.apply(DESK, [RetireAsset(asset_id=3)])
     return rig.rows()
@@ -86,8 +96,9 @@ def folded(rows, sizes):
 def test_a_view_is_the_same_however_the_tape_is_cut(rows):
     """A desk that reads on by the minute, and one that reads all again in large pieces."""
     whole = folded(rows, [len(rows)])
+    assert whole[1]["reserves"][1]["up_w"], "reserve is held"
     kinds = {SCHEMA.unpack_event(row)["record"] for row in rows}
-    assert {"AssetRetired", "PluggedIn", "Unplugged", "AssetMeasured", "AwardRecorded"} <= kinds
+    assert {"AssetRetired", "PluggedIn", "Unplugged", "AssetMeasured", "AwardRecorded", "ReserveDefined"} <= kinds
     for seed in range(6):
         print(f"seed {seed}")
         dice = random.Random(seed)
@@ -145,11 +156,12 @@ def test_a_resumed_desk_sends_what_one_from_the_begin_sends(tmp_path, rows, monk
             memory.write_bytes(memory.read_bytes()[:-1])
         mortal.look()
         mortal = venue.desk(memory)
+        for desk in (mortal, lasting):
+            desk.look()
+        assert plain(mortal.view) == plain(lasting.view)
         advice = venue.advice(mortal, now_ns)
         assert advice == venue.advice(venue.desk(), now_ns)
         sent += len(advice)
-        lasting.look()
-        assert plain(mortal.view) == plain(lasting.view)
     assert sent > 3
 
 

@@ -80,7 +80,10 @@ class Limits:
     cleared_count: int = 0
 
     def limit_w(self, now_ns: int) -> float:
-        """Return the most power that the profiles allow at a time; infinity if there is none."""
+        """Return the most power that the profiles allow at a time; infinity if there is none.
+
+        Below zero: what the car is to give.
+        """
         if now_ns < self.until_ns:
             return self.wanted_w
         return float("inf") if self.default_w is None else self.default_w
@@ -104,13 +107,14 @@ class Limits:
 
 @dataclass
 class Measured:
-    """What an outlet shows at a time."""
+    """What an outlet shows at a time: power below zero when the car gives."""
 
     power_w: float
     meter_wh: float
     soc: float | None = None
     phases: int = 3
     is_kilo: bool = False  # whether it writes kW and kWh
+    given_wh: float | None = None  # the meter of what the car gave, of an outlet that can do that
 
 
 class _Speaking:
@@ -367,10 +371,14 @@ class ChargePoint201(v201.ChargePoint, _Speaking):  # type: ignore[misc]
 def _values(measured: Measured) -> list[tuple[str, str, str, str]]:
     """Return value, measurand, unit and phase of what an outlet shows."""
     factor, kilo = (1_000, "k") if measured.is_kilo else (1, "")
-    share_w = measured.power_w / measured.phases / factor
+    share_w = max(measured.power_w, 0.0) / measured.phases / factor
     rows = [
         (f"{share_w:.4f}", "Power.Active.Import", f"{kilo}W", f"L{n + 1}") for n in range(measured.phases)
     ]
+    if measured.given_wh is not None:
+        given_w = max(-measured.power_w, 0.0) / factor
+        rows.append((f"{given_w:.4f}", "Power.Active.Export", f"{kilo}W", ""))
+        rows.append((f"{measured.given_wh / factor:.4f}", "Energy.Active.Export.Register", f"{kilo}Wh", ""))
     meter = f"{measured.meter_wh / factor:.4f}"
     rows.append((meter, "Energy.Active.Import.Register", f"{kilo}Wh", ""))
     if measured.soc is not None:

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ringmain.core.jit import kernel
 from ringmain.gateway.sheets import HOUR_NS, Sheet
-from ringmain.vpp.advice.store import STORE_LIMITS, plan_store, rooms
+from ringmain.vpp.advice.store import STORE_LIMITS, plan_each, rooms
 from ringmain.vpp.state import SECOND_NS
 
 LEAST_MOVE_W = 1.0  # as the fleet's plans
@@ -111,7 +110,7 @@ class LocalPlans:
         return COMMANDED if now_ns < sheet.commanded_until_ns else PLANNING
 
     def power_w(self, now_ns: int, energy_wh: Any, is_free: Any, site_w: Any = 0.0) -> Any:
-        """Return what devices do by themselves, 0 for those that have a set-point: float64 array of shape (n,).
+        """Return what devices do by themselves, 0 for who has a set-point: float64 array of shape (n,).
 
         Parameters
         ----------
@@ -186,7 +185,7 @@ def _prices_of(sheet: Sheet) -> tuple[object, ...]:
 
 
 def _cheapest_ticks(sheet: Sheet) -> int:
-    """Return what a stored Wh is bought for again: the cheapest price of the last day, as the fleet has it."""
+    """Return what a stored Wh is bought for again: the last day's cheapest price, as the fleet has it."""
     return max(0, min(sheet.price_ticks[-(DAY_NS // (sheet.period_s * SECOND_NS)) :]))
 
 
@@ -207,17 +206,3 @@ def _plan(stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any) -> Any:
     given_wh = np.zeros((stores.size, price_ticks.size))
     plan_each(stores, price_ticks, stored_wh, limits_wh, rooms(price_ticks.size), given_wh)
     return given_wh
-
-
-@kernel
-def plan_each(
-    stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any, room: Any, given_wh: Any
-) -> None:
-    """Plan each store for itself; see :func:`ringmain.vpp.advice.store.plan_store`.
-
-    Parameters
-    ----------
-    limits_wh : float64 array of shape (n, n_periods, 2)
-    """
-    for i in range(stores.size):
-        plan_store(stores[i], price_ticks, stored_wh[i], limits_wh[i], room, given_wh[i])

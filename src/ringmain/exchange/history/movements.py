@@ -64,6 +64,17 @@ def _fees(account: str, sign: str) -> str:
         FROM order_filled f JOIN product_fees_fixed p USING (product_id)"""
 
 
+def _reserve(account: str, sign: str) -> str:
+    """Return what activated reserve has earned, paid by the buyer that its product's terms name."""
+    return f"""
+        SELECT r.position, r.sequence, r.time_ns, r.time_at, 'RESERVE' AS kind,
+            {account}::UINTEGER AS account_id, r.product_id, {sign}r.amount_minor AS amount_minor
+        FROM reserve_settled r JOIN (
+            SELECT product_id, last(buyer_account_id ORDER BY position) AS buyer_account_id
+            FROM reserve_terms_set GROUP BY product_id
+        ) p USING (product_id)"""
+
+
 MOVEMENTS = (
     Movement("TRADE", "bought: paid to the seller, below zero received", _trade("buyer_account_id", "-")),
     Movement("TRADE", "sold: received from the buyer, below zero paid", _trade("seller_account_id", "")),
@@ -78,6 +89,8 @@ MOVEMENTS = (
         SELECT {HEAD}, 'TRADE_CHANGE' AS kind, account_id::UINTEGER AS account_id, product_id, amount_minor
         FROM trade_changed""",
     ),
+    Movement("RESERVE", "energy called of it: received", _reserve("r.account_id", "")),
+    Movement("RESERVE", "the buyer's side of it: paid", _reserve("p.buyer_account_id", "-")),
     Movement("FEE", "paid for trading; above zero received", _fees("f.account_id::UINTEGER", "-")),
     Movement("FEE", "the operator's side of it", _fees("0::UINTEGER", "")),
     Movement("DEPOSIT", "paid in by the operator", _cash("DEPOSIT", "amount_minor > 0")),

@@ -1,9 +1,10 @@
 """The phases that timers lead a product through.
 
 PRE_OPEN > CALL > UNCROSSING > CONTINUOUS > CLOSING_CALL > UNCROSSING > CLOSING, then CLOSED until the
-next session, or, for a product that expires, DELIVERING > FREE; reserve is HOLDING until its block is over. Without calls CONTINUOUS comes first
-and CLOSING follows it. CONTINUOUS leads to HALTED and back, and to BALANCING and through UNCROSSING
-back. Big work is done in portions, one step each; a product that has more to do stays due.
+next session, or, for a product that expires, DELIVERING > FREE; reserve is HOLDING before that, until its
+block is over. Without calls CONTINUOUS comes first and CLOSING follows it. CONTINUOUS leads to HALTED and
+back, and to BALANCING and through UNCROSSING back. Big work is done in portions, one step each; a product
+that has more to do stays due.
 """
 
 from typing import Any

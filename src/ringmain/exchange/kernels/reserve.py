@@ -86,7 +86,7 @@ def _form_fault(exchange: Any, request: Any, slot: int) -> int:
 
 @kernel
 def _level_fault(exchange: Any, request: Any, slot: int, lots: int) -> int:
-    """Return why so much may not be called so long, or 0; to call less than nothing, or nothing, is no call."""
+    """Return why so much may not be called so long, or 0; nothing may always be called."""
     held = exchange.reserves[slot]
     buyer_id, now_ns = int(held.buyer_account_id), request.head.time_ns
     until_ns = int(request.activate_reserve.until_ns)

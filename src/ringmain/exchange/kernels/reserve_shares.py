@@ -9,7 +9,12 @@ from typing import Any
 from ringmain.core.jit import kernel
 from ringmain.exchange.kernels.answers import head_answer
 from ringmain.exchange.kernels.timers import MILLISECOND_NS
-from ringmain.exchange.reserve_messages import ReserveActivated, ReserveBilled, ReserveLevelSet, ReserveSettled
+from ringmain.exchange.reserve_messages import (
+    ReserveActivated,
+    ReserveBilled,
+    ReserveLevelSet,
+    ReserveSettled,
+)
 from ringmain.exchange.reserve_state import LOT_MS_PER_MINOR, SHARES_SETTLED_PER_STEP, SHARES_TOLD_PER_STEP
 from ringmain.exchange.state import ACCOUNTS
 from ringmain.ledger.accounts import post, void_reserved
@@ -27,7 +32,7 @@ def sold_lots(exchange: Any, slot: int, account_id: int) -> int:
 
 @kernel
 def share_of(level_lots: int, before_lots: int, sold: int, all_lots: int) -> int:
-    """Return the part of a level that falls to a seller, `before_lots` having been sold by those before it."""
+    """Return the part of a level that falls to a seller; those before it have sold `before_lots`."""
     return level_lots * (before_lots + sold) // all_lots - level_lots * before_lots // all_lots
 
 
@@ -103,7 +108,7 @@ def is_settled(exchange: Any, slot: int) -> bool:
 
 @kernel
 def settle_shares(exchange: Any, slot: int, request: Any, events: Any, count: int) -> int:
-    """Pay a portion of the sellers for their energy, rounded down; after the last the buyer has the rest back."""
+    """Pay a portion of the sellers, each amount rounded down; after the last the buyer has the rest back."""
     held, end = exchange.reserves[slot], count + SHARES_SETTLED_PER_STEP
     while held.next_settled < ACCOUNTS and count < end:
         account_id = int(held.next_settled)

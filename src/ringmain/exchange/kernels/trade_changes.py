@@ -40,9 +40,7 @@ def propose(exchange: Any, request: Any, events: Any, count: int) -> int:
         reason = WRONG_ACTION
     if reason == 0:
         trade_at = _find_trade(safeguards, command.trade_sequence, command.trade_index)
-        reason = _change_fault(
-            exchange, trade_at, command.action, command.price_ticks, request.head.time_ns
-        )
+        reason = _change_fault(exchange, trade_at, command.action, command.price_ticks, request.head.time_ns)
     if reason == 0 and place == NOT_THERE:
         reason = PROPOSALS_FULL
     product_id = int(safeguards.trades[trade_at].product_id) if trade_at != NOT_THERE else 0

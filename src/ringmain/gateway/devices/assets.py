@@ -92,7 +92,8 @@ class Assets:
         metered = self._meters.take(asset_id, reading, bounds)
         energy_wh = reading.energy_wh
         if energy_wh is None:
-            energy_wh = energy_of(metered.charged_wh) if energy_of is not None else 0.0
+            taken_wh = metered.charged_wh - metered.discharged_wh
+            energy_wh = energy_of(taken_wh) if energy_of is not None else 0.0
         self.counts["taken"] += 1
         self.port.report(
             Telemetry(
@@ -152,9 +153,9 @@ class Assets:
         if count.bit_length() > before.bit_length():
             LOG.warning("asset %d: %s, %d of these so far", asset_id, reason, count)
 
-    def charged_wh(self, asset_id: int) -> float:
-        """Return the meter of all energy that an asset took; -1 if it was never read."""
-        return self._meters.charged_wh(asset_id)
+    def taken_wh(self, asset_id: int) -> float:
+        """Return the energy that an asset took less what it gave, by its meters; NaN if never read."""
+        return self._meters.taken_wh(asset_id)
 
     def listen(self, asset_id: int, listener: Listener) -> None:
         """Hand an asset's set-points to `listener` from now on, the one that holds at once."""

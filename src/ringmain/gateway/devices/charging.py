@@ -44,6 +44,7 @@ UNKNOWN_TRANSACTION = "UNKNOWN_TRANSACTION"
 BAD_TIME = "BAD_TIME"
 TOO_MANY_SAMPLES = "TOO_MANY_SAMPLES"
 SIGNED_DATA = "SIGNED_DATA"
+CANNOT_GIVE = "CANNOT_GIVE"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -148,7 +149,7 @@ class Outlet:
     arrival_wh : float
         What the car held when it came; 0 as long as it does not say.
     arrival_meter_wh : float
-        The asset's meter then; below 0 while it has not been read.
+        The asset's meters then, taken less given; NaN while they have not been read.
     needed_wh : float
         What it is to take.
     """
@@ -172,7 +173,11 @@ class Station:
     ----------
     send_profile : callable (connector number, Outlet, limit W, seconds) -> whether it was accepted
     clear_profiles : callable (connector number) -> whether any was cleared
+    may_give : bool
+        Whether the version it speaks has a way to ask a car for power.
     """
+
+    may_give = False
 
     def __init__(self, charger: Charger, assets: Assets) -> None:
         self.charger, self.assets = charger, assets
@@ -210,7 +215,7 @@ class Station:
             return
         if not outlet.is_plugged:
             outlet.is_plugged, outlet.arrival_wh, outlet.has_told_charge = True, 0.0, False
-            outlet.arrival_meter_wh = self.assets.charged_wh(connector.asset_id)
+            outlet.arrival_meter_wh = self.assets.taken_wh(connector.asset_id)
             outlet.needed_wh, outlet.departs_s = connector.required_wh, now_s + connector.stay_s
         if departs_ns:
             outlet.departs_s = max(now_s + 1, departs_ns // SECOND_NS)
@@ -254,7 +259,7 @@ class Station:
         reason = self.assets.take(connector.asset_id, reading, lambda meter_wh: _stored_wh(outlet, meter_wh))
         if not reason and reading.energy_wh is not None and outlet.is_plugged and not outlet.has_told_charge:
             outlet.has_told_charge = True
-            gained_wh = _stored_wh(outlet, self.assets.charged_wh(connector.asset_id)) - outlet.arrival_wh
+            gained_wh = _stored_wh(outlet, self.assets.taken_wh(connector.asset_id)) - outlet.arrival_wh
             outlet.arrival_wh = max(0.0, reading.energy_wh - gained_wh)
             self._tell(outlet)
         return reason
@@ -304,7 +309,7 @@ class Station:
         left_s = (wanted.valid_until_ns - self.assets.port.now_ns()) // SECOND_NS
         if left_s < 1:
             return
-        limit_w = float(min(max(0, -wanted.power_w), outlet.connector.import_limit_w))
+        limit_w = self._limit_w(wanted, outlet.connector)
         try:
             is_accepted = await self.send_profile(number_, outlet, limit_w, left_s)
         except TimeoutError:
@@ -319,6 +324,18 @@ class Station:
         else:
             self.assets.refuse(wanted.asset_id, SETPOINT_REFUSED)
 
+    def _limit_w(self, wanted: Setpoint, connector: Connector) -> float:
+        """Return a set-point as the limit of a profile; below zero the car is to give.
+
+        A charger whose version can't ask for that is told to rest, and the set-point counts as refused.
+        """
+        if wanted.power_w <= 0:
+            return float(min(-wanted.power_w, connector.import_limit_w))
+        if self.may_give and connector.export_limit_w > 0:
+            return -float(min(wanted.power_w, connector.export_limit_w))
+        self.assets.refuse(wanted.asset_id, CANNOT_GIVE)
+        return 0.0
+
     async def clear(self) -> None:
         """Take back the profiles that are set: the gateway ends, and would not renew them."""
         for number_, outlet in self.outlets.items():
@@ -329,10 +346,9 @@ class Station:
 
 
 def _stored_wh(outlet: Outlet, meter_wh: float) -> float:
-    """Return what the car holds, from what it held when it came and what it took since."""
+    """Return what the car holds, from what it held when it came and what it took, and gave, since."""
     if not outlet.is_plugged:
         return 0.0
-    if outlet.arrival_meter_wh < 0:
+    if math.isnan(outlet.arrival_meter_wh):
         outlet.arrival_meter_wh = meter_wh
-    gained_wh = max(0.0, meter_wh - outlet.arrival_meter_wh)
-    return math.fsum((outlet.arrival_wh, gained_wh))
+    return max(0.0, math.fsum((outlet.arrival_wh, meter_wh, -outlet.arrival_meter_wh)))

@@ -145,11 +145,11 @@ def sheets_of(rows: Any) -> list[Sheet]:
         head = heads[place]
         own = prices[place + 1 : place + 1 + int(head["prices"])]
         is_own = (own["kind"] == PRICE) & (own["number"] == head["number"])
-        steps = np.diff(own["starts_ns"])
-        if 0 < own.size == head["prices"] and is_own.all():
-            if (steps == int(head["period_s"]) * readings.SECOND_NS).all():
-                found.append(Sheet(
-                    int(head["number"]), int(head["commanded_until_ns"]), int(head["valid_until_ns"]),
-                    int(own["starts_ns"][0]), int(head["period_s"]), tuple(own["price_ticks"].tolist()),
-                ))  # fmt: skip
+        step_ns = int(head["period_s"]) * readings.SECOND_NS
+        is_in_order = is_own.all() and (np.diff(own["starts_ns"]) == step_ns).all()
+        if 0 < own.size == head["prices"] and is_in_order:
+            found.append(Sheet(
+                int(head["number"]), int(head["commanded_until_ns"]), int(head["valid_until_ns"]),
+                int(own["starts_ns"][0]), int(head["period_s"]), tuple(own["price_ticks"].tolist()),
+            ))  # fmt: skip
     return [sheet for sheet in found if sheet.is_fit]

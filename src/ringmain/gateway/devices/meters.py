@@ -79,10 +79,10 @@ class Meters:
             int(row["device_number"]), power_w, float(row["charged_wh"]), float(row["discharged_wh"])
         )
 
-    def charged_wh(self, asset_id: int) -> float:
-        """Return the meter of all energy that an asset took; -1 if it was never read."""
+    def taken_wh(self, asset_id: int) -> float:
+        """Return the energy that an asset took less what it gave, by its meters; NaN if never read."""
         row = self.rows[asset_id]
-        return float(row["charged_wh"]) if row["measured_ns"] else -1.0
+        return float(row["charged_wh"] - row["discharged_wh"]) if row["measured_ns"] else float("nan")
 
     def _step(
         self, row: Any, name: str, own_wh: float | None, limit_w: int, elapsed_ns: int, sign: int

@@ -37,6 +37,7 @@ class Point201(ChargePoint):  # type: ignore[misc]
         super().__init__(station.charger.charger_id, connection, CALL_S, logger)
         self.station = station
         station.send_profile, station.clear_profiles = self._send_profile, self._clear_profiles
+        station.may_give = True  # a limit below zero: 2.0.1 forbids none, and defines none; 2.1 has setpoints
 
     async def greet(self) -> None:
         """Set what holds without set-points, and ask how things stand."""

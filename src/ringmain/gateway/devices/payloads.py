@@ -137,10 +137,10 @@ def sheet(payload: bytes) -> Sheet | None:
         said = msgspec.json.decode(payload, type=PricesMessage)
     except msgspec.MsgspecError:
         return None
-    times_ns = (
-        time_ms * MILLISECOND_NS for time_ms in (said.commanded_until_ms, said.valid_until_ms, said.begins_ms)
-    )
-    read = Sheet(said.number, *times_ns, said.period_s, tuple(said.price_ticks))
+    read = Sheet(
+        said.number, said.commanded_until_ms * MILLISECOND_NS, said.valid_until_ms * MILLISECOND_NS,
+        said.begins_ms * MILLISECOND_NS, said.period_s, tuple(said.price_ticks),
+    )  # fmt: skip
     return read if read.is_fit else None
 
 

@@ -197,7 +197,8 @@ class Sockets:
         except OSError as error:
             what = f"{host}:{port} for websockets: {error.strerror}"
             raise RingmainError("RM767", "sockets", what, "Choose another port, or end who has it") from None
-        self._tasks = [asyncio.create_task(work) for work in (self._review(), self._retry(), self._tell_prices())]
+        works = (self._review(), self._retry(), self._tell_prices())
+        self._tasks = [asyncio.create_task(work) for work in works]
         self._assets.listen_to_prices(self.price)
         return int(self._server.sockets[0].getsockname()[1])
 

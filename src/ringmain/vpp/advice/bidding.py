@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ringmain.vpp.block_views import SHADOWED
 from ringmain.vpp.messages import BUY, SELL
 from ringmain.vpp.reserve_messages import ENERGY
 from ringmain.vpp.state import PRICE_LIMIT_TICKS
-from ringmain.vpp.views import SHADOWED, Bids, Commitments, Product
+from ringmain.vpp.views import Bids, Commitments, Product
 
 
 @dataclass(frozen=True)

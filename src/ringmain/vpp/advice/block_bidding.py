@@ -1,9 +1,9 @@
 """The day-ahead bid as a choice: profiles of the day, of which the auction takes the best at its prices.
 
-Each profile is the fleet's best plan for one course that the prices may take, in whole lots: a block of what it
-buys, and hanging on it a block of what it sells. All are of one exclusive group. A block's limit is what its
-energy is worth to the stores when the day ends (a purchase), or costs them (a sale, wear included): so what
-the auction finds each profile to be worth is what the fleet does.
+Each profile is the fleet's best plan for one course that the prices may take, in whole lots: a block of what
+it buys, and hanging on it a block of what it sells. All are of one exclusive group. A block's limit is what
+its energy is worth to the stores when the day ends (a purchase), or costs them (a sale, wear included): so
+what the auction finds each profile to be worth is what the fleet does.
 """
 
 from collections.abc import Sequence

@@ -49,7 +49,16 @@ from ringmain.vpp.loop_messages import (
     ExplainBid,
     RecordStep,
 )
-from ringmain.vpp.messages import IMMEDIATE_OR_CANCEL, REST, SCHEMA, SELL, CancelBid, SubmitBid
+from ringmain.vpp.messages import (
+    EXPECTED,
+    IMMEDIATE_OR_CANCEL,
+    REST,
+    SCHEMA,
+    SELL,
+    CancelBid,
+    RecordPrice,
+    SubmitBid,
+)
 from ringmain.vpp.reserve_messages import ENERGY, RESERVE_UP
 from ringmain.vpp.state import PERIOD_NS, PRICE_LIMIT_TICKS, SECOND_NS
 from ringmain.vpp.views import DeskView, Product
@@ -213,7 +222,8 @@ class Desk:
             choice = [] if part.unit_id else self._choice(view, history, plan, own, foretold, now_ns, part)
             bids += choice or self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
         return [
-            forecast_step, plans[0], note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans[0])),
+            *expectations(day_ns, prices), forecast_step, plans[0],
+            note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans[0])),
             *bids, note(BID_STEP, day_ns, gate_ns, outcome, foretold.source, count_bids(bids)),
         ]  # fmt: skip
 
@@ -239,7 +249,8 @@ class Desk:
         plans = [plan]
         for course in courses:
             ticks = np.rint(course).astype(np.int64)
-            plans.append(plan_fleet(view, day_ns, ticks, prices, now_ns, part, self.expected))
+            held = plan.holding  # shared out once for all courses
+            plans.append(plan_fleet(view, day_ns, ticks, prices, now_ns, part, self.expected, held))
         profiles = [block_bidding.profile_of(list(orders(p.wants(), owed_w, products)), ids) for p in plans]
         limits = block_bidding.limits_of(plan.fleet, end_value_ticks(plan.fleet, prices))
         chosen = block_bidding.choose(profiles, courses, limits)
@@ -398,6 +409,17 @@ def why_block(block: block_bidding.BlockOrder, foretold: Foretold, products: lis
         expected_price_ticks=bounded(int(expected)), worth_ticks=bounded(block.price_ticks),
         purpose=PLANNED, price_source=foretold.source,
     )  # fmt: skip
+
+
+def expectations(day_ns: int, prices: Prices) -> list[Any]:
+    """Return the commands that note what is expected of a day's prices."""
+    return [
+        RecordPrice(
+            delivery_start_ns=day_ns + hour * HOUR_NS, price_ticks=bounded(int(ticks)),
+            delivery_duration_s=HOUR_NS // SECOND_NS, price_kind=EXPECTED,
+        )
+        for hour, ticks in enumerate(prices)
+    ]  # fmt: skip
 
 
 def count_bids(commands: list[Any]) -> int:

@@ -15,6 +15,7 @@ from ringmain.vpp.advice.planner import Planner
 from ringmain.vpp.advice.projection import project
 from ringmain.vpp.advice.reserve import Holding, ReserveRules, offers, owed_of
 from ringmain.vpp.advice.reserve_supply import Offered
+from ringmain.vpp.advice.silence import stored_when
 from ringmain.vpp.messages import SubmitPlan
 from ringmain.vpp.state import FALLBACK_SPREAD_PERMILLE, PERIOD_NS, SECOND_NS
 from ringmain.vpp.views import DeskView, Product
@@ -107,7 +108,7 @@ class FleetPlan:
 
 def plan_fleet(
     view: DeskView, start_ns: int, price_ticks: Prices, day_price_ticks: Prices, now_ns: int,
-    part: Part | None = None, expected: HomeForecast | None = None,
+    part: Part | None = None, expected: HomeForecast | None = None, holding: Holding | None = None,
 ) -> FleetPlan:  # fmt: skip
     """Plan every battery from `start_ns` on, from the energy that it will have then.
 
@@ -119,14 +120,17 @@ def plan_fleet(
         Who is planned, and the others idle; else all who take part in the fleet's own bids.
     expected : HomeForecast, optional
         Of what loads and roofs will run.
+    holding : Holding, optional
+        Who holds the reserve that is owed, if that was shared out already.
     """
     part = part or fleet_part(view.units)
     fleet, idle, stored_wh = stores_ahead(view, start_ns, now_ns, part)
-    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part)
+    free = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, start_ns, price_ticks, day_price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, start_ns, len(price_ticks), others, expected)
     planner = Planner(price_ticks, day_price_ticks, limits)
     owed = None if part.unit_id else owed_of(view.reserves, start_ns, len(price_ticks))
-    hours, holding = planner.plan_holding(fleet, stored_wh, owed)
+    hours, holding = planner.plan_holding(fleet, stored_wh, owed, holding)
     return FleetPlan(start_ns, fleet, hours, stored_wh, others, idle.asset_id, holding, part.unit_id)
 
 
@@ -135,13 +139,7 @@ def stores_ahead(view: DeskView, start_ns: int, now_ns: int, part: Part) -> tupl
     batteries = view.assets.active
     is_in = part.is_in[batteries.node_id]
     fleet, idle = batteries[is_in], batteries[~is_in]
-    census_ns = now_ns // PERIOD_NS * PERIOD_NS  # what the twins tell is as of then
-    periods = np.arange(census_ns // PERIOD_NS, start_ns // PERIOD_NS)
-    planned_w = view.plans.power_w(fleet.asset_id, periods)
-    stored_wh = view.assets.twins.energy_wh[fleet.asset_id]
-    if not part.unit_id:
-        stored_wh, _ = project(view, fleet, periods, planned_w, stored_wh)
-    return fleet, idle, stored_wh
+    return fleet, idle, stored_when(view, fleet, start_ns, now_ns, is_asked=not part.unit_id)
 
 
 def reserve_offers(
@@ -157,7 +155,8 @@ def reserve_offers(
     """
     part = fleet_part(view.units)
     fleet, _, stored_wh = stores_ahead(view, day_ns, now_ns, part)
-    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part)
+    free = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), None, expected)
+    others = plan_homes(view.homes, day_ns, price_ticks, price_ticks, part, free)
     limits = limits_of(view.nodes, view.homes, day_ns, len(price_ticks), others, expected)
     problem = Planner(price_ticks, price_ticks, limits).problem(fleet, stored_wh)
     return offers(problem, price_ticks, day_ns, products, rules)

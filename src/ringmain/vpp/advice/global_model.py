@@ -54,7 +54,7 @@ class GlobalModel:
             pass
 
     def fit_in_steps(self, seen: Sequence[Features], actual_kw: Sequence[Any]) -> Iterator[None]:
-        """Do as :meth:`fit`, with a pause after each quantile's trees; what it forecasts changes at the end."""
+        """Do as :meth:`fit`, pausing after each quantile's trees; what it forecasts changes at the end."""
         grown: dict[int, list[Any]] = {}
         for part in (NEXT_HOUR, LATER):
             leads = _part(seen[0].leads, part)

@@ -1,8 +1,9 @@
 """When heat stores are to run: in the cheapest hours that keep them within comfort.
 
-A store is drained as all stores are at that hour of the day, in the mean. Hour by hour, what would be missing at its
-lower end of comfort is bought in the cheapest hour before, as far as power and the upper end leave room: each
-Wh is bought as cheaply as can be, since an earlier need has no other hours than a later one has too.
+A store is drained as all stores are at that hour of the day, in the mean. Hour by hour, what would be
+missing at its lower end of comfort is bought in the cheapest hour before, as far as power and the upper end
+leave room: each Wh is bought as cheaply as can be, since an earlier need has no other hours than a later one
+has too.
 """
 
 from typing import Any
@@ -43,8 +44,8 @@ def plan_heat(homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Pric
     floor_wh, capacity_wh = floor_wh + MARGIN * band_wh, capacity_wh - TOP_MARGIN * band_wh
     levels, hours = np.zeros(ahead_ticks.size), np.arange(ahead_ticks.size) + start_ns // HOUR_NS
     run_cheaply(
-        homes.energy_wh[ids], homes.heat_demand_w(ids, hours), homes.import_limit_w[ids].astype(float), floor_wh,
-        capacity_wh, ahead_ticks, levels, drawn_wh,
+        homes.energy_wh[ids], homes.heat_demand_w(ids, hours), homes.import_limit_w[ids].astype(float),
+        floor_wh, capacity_wh, ahead_ticks, levels, drawn_wh,
     )  # fmt: skip
     return ids, -np.rint(drawn_wh[:, : len(price_ticks)]).astype(np.int64)  # in an hour: as many W as Wh
 

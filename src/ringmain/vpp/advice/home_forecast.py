@@ -5,7 +5,7 @@ sum. So what is forecast with models is each feeder's loads together, and its ro
 that what it has had at that hour in the last two weeks; what it does at the moment beside it fades as
 departures of its kind have faded.
 
-The models are learnt anew once a day, in portions of a second at most, one at each call; until they are
+The models are learnt anew once a day, in portions, one at each call; until they are
 through, the last forecast stands. All of it is worked out from the history as it was known at that time of
 the day, so a desk that was restarted comes to the same forecast. Where history is short, or where the
 profile has been the better forecast, the profile is listened to.
@@ -26,7 +26,7 @@ from ringmain.vpp.advice.metered import Metered, mean_known
 from ringmain.vpp.home_history import PERIODS_PER_HOUR
 from ringmain.vpp.home_views import LEARNING, PERIODS_PER_DAY, Homes, Nodes
 from ringmain.vpp.messages import LOAD, SOLAR
-from ringmain.vpp.state import PERIOD_NS, SECOND_NS
+from ringmain.vpp.state import SECOND_NS
 
 KINDS = {LOAD: LOADS, SOLAR: ROOFS}
 SIGNS = {LOAD: -1.0, SOLAR: 1.0}  # of their power; models reckon in what is drawn, or given
@@ -63,7 +63,7 @@ class Outlook:
     usual_w : float array of shape (n, HOURS)
         Mean power of each asset by hour of the day.
     low_w, high_w : float arrays of shape (n, HOURS)
-        How far the lower and upper tenth of the hours were from that, by hour of the day; low_w is 0 or below.
+        How far the lower and upper tenth of the hours were from that, by hour of the day; low_w: 0 or below.
     is_better : bool array of shape (n_groups, n_leads)
         Where the forecast is listened to, and not the profile.
     """
@@ -239,12 +239,12 @@ class HomeForecast:
         sites: dict[int, Any] = {}
         groups: dict[int, Any] = {}
         for outlook in self.outlooks.values():
-            of_day = np.stack([outlook.low_w, outlook.high_w]) ** 2
+            of_day = np.stack([outlook.low_w, outlook.high_w], axis=1) ** 2
             node_ids, place = np.unique(homes.node_id[outlook.asset_id], return_inverse=True)
-            squares = np.zeros((2, node_ids.size, HOURS))
-            np.add.at(squares, (slice(None), place), of_day)
+            squares = np.zeros((node_ids.size, 2, HOURS))
+            np.add.at(squares, place, of_day)
             for row, node_id in enumerate(node_ids.tolist()):
-                sites[node_id] = sites.get(node_id, 0.0) + squares[:, row][:, hours % HOURS]
+                sites[node_id] = sites.get(node_id, 0.0) + squares[row][:, hours % HOURS]
             low, high = outlook.margins_w(hours)
             for row, node_id in enumerate(outlook.node_id.tolist()):
                 if node_id != REST:
@@ -256,7 +256,7 @@ class HomeForecast:
         )  # type: ignore[return-value]
 
     def _expected(self, homes: Homes, asset_ids: Any, periods: Any) -> Any:
-        """Return what assets are expected to run whatever they do now; NaN where the profile is listened to."""
+        """Return what assets are expected to run whatever they do now; NaN where profiles are better."""
         usual = np.full((len(asset_ids), len(periods)), np.nan)
         for outlook in self.outlooks.values():
             is_there = np.isin(asset_ids, outlook.asset_id) & (homes.kind[asset_ids] == outlook.kind)

@@ -1,9 +1,9 @@
 """What the homes beside their batteries are to do: baselines of what runs by itself, plans for cars and heat.
 
-A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they draw
-what they are drained of, and what its cars would draw if they were charged at once. The plan charges each car in the cheapest
-hours before it leaves, and runs each heat store in the cheapest that keep it within comfort; the difference
-between the two is what the fleet trades.
+A site's baseline is what its loads and roofs are foretold to run, what its heat stores draw if they draw what
+they are drained of, and what its cars would draw if they were charged at once. The plan charges each car in
+the cheapest hours before it leaves, lets those that can give do so where it pays, and runs each heat store in
+the cheapest hours that keep it within comfort; the difference between the two is what the fleet trades.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ringmain.vpp.advice.cars import Limits, plan_two_way
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.heat import plan_heat
 from ringmain.vpp.advice.home_forecast import HomeForecast
@@ -101,13 +102,14 @@ class HomePlans:
 
 
 def plan_homes(
-    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, part: Part = WHOLE
-) -> HomePlans:
+    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, part: Part = WHOLE,
+    limits: Limits | None = None,
+) -> HomePlans:  # fmt: skip
     """Plan cars and heat stores; the other parameters are those of :func:`plan_cars`.
 
     What is not in the part is to run as it would by itself, and nothing of it is traded.
     """
-    cars = plan_cars(homes, start_ns, price_ticks, next_ticks, part)
+    cars = plan_cars(homes, start_ns, price_ticks, next_ticks, part, limits)
     stores, power_w = plan_heat(homes, start_ns, price_ticks, next_ticks)
     demand_w = homes.heat_demand_w(stores, np.arange(len(price_ticks)) + start_ns // HOUR_NS)
     is_alone = ~part.is_in[homes.node_id[stores]]
@@ -122,9 +124,13 @@ def plan_homes(
 
 
 def plan_cars(
-    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, part: Part = WHOLE
-) -> HomePlans:
+    homes: Homes, start_ns: int, price_ticks: Prices, next_ticks: Prices, part: Part = WHOLE,
+    limits: Limits | None = None,
+) -> HomePlans:  # fmt: skip
     """Charge each car in the cheapest hours that are left to it, as far as can be; others at once.
+
+    A car at a charger that can give is planned as a store: it gives in dear hours what it takes back before
+    it leaves, if that pays after wear.
 
     Parameters
     ----------
@@ -134,22 +140,32 @@ def plan_cars(
         What the hours after them are taken to cost: a car that stays longer may wait for those.
     part : Part
         Whose cars wait.
+    limits : Limits, optional
+        Of the nodes above the cars, which those that give keep to.
     """
     chargers, ahead_ticks = homes.of(CHARGER), np.concatenate([price_ticks, next_ticks])
     power_w = np.zeros((chargers.size, len(price_ticks)), np.int64)
     periods = np.arange(len(price_ticks) * PERIODS_PER_HOUR) + start_ns // PERIOD_NS
     by_itself_w = np.zeros(periods.size, np.int64)
     missing_wh: dict[int, int] = {}
+    two_way: dict[int, Car] = {}
     waits, at_once = part.is_in[homes.node_id[chargers]], np.zeros_like(ahead_ticks)
     for row, asset_id in enumerate(chargers.tolist()):
         for car in homes.cars.get(asset_id, ()) if waits[row] else ():
             by_itself_w += homes.charging_w(car, periods)
         if cars := [car for car in homes.cars.get(asset_id, ()) if not car.unplugged_ns]:
+            if waits[row] and homes.export_limit_w[asset_id] > 0 and cars[-1].start_wh >= 0:
+                two_way[row] = cars[-1]
+                continue
             drawn_w = np.zeros(len(ahead_ticks), np.int64)
             lacking = charge(homes, cars[-1], start_ns, ahead_ticks if waits[row] else at_once, drawn_w)
             power_w[row] = drawn_w[: len(price_ticks)]
             if lacking > 0:
                 missing_wh[asset_id] = lacking
+    lacking_wh = plan_two_way(
+        homes, list(two_way.values()), start_ns, price_ticks, ahead_ticks, limits, power_w, list(two_way)
+    )
+    missing_wh |= {int(chargers[row]): wh for row, wh in zip(two_way, lacking_wh, strict=True) if wh > 0}
     planned_w = np.repeat(power_w[waits].sum(axis=0), PERIODS_PER_HOUR)
     return HomePlans(chargers, power_w, planned_w - by_itself_w, missing_wh)
 

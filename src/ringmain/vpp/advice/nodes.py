@@ -76,7 +76,7 @@ class NodeLimits:
         return places, parent, less(limits[:, 1:] - others, high_w), less(limits[:, :1] + others, low_w)
 
     def _margins(self, row_of: Mapping[int, int], parent: Any, n_hours: int) -> tuple[Any, Any]:
-        """Return the margins of each node: its own if it has one, else of what is below it, as independent."""
+        """Return each node's margins: its own if it has some, else of what is below it, as independent."""
         squares = np.zeros((2, len(row_of), n_hours))
         for node_id, margins in self.margins_w.items():
             if node_id in row_of:
@@ -113,9 +113,8 @@ def limits_of(
     """
     periods = np.arange(n_hours * PERIODS_PER_HOUR) + start_ns // PERIOD_NS
     ids = homes.of(*(RUNS_BY_ITSELF if planned is None else NOT_PLANNED))
-    power_w = (
-        foretold_w(homes, ids, periods, forecast).reshape(ids.size, n_hours, PERIODS_PER_HOUR).mean(axis=2)
-    )
+    power_w = foretold_w(homes, ids, periods, forecast)
+    power_w = power_w.reshape(ids.size, n_hours, PERIODS_PER_HOUR).mean(axis=2)
     node_ids = homes.node_id[ids]
     if planned is not None:
         power_w = np.concatenate([power_w, planned.power_w])

@@ -14,7 +14,7 @@ from ringmain.vpp.advice.fleet_kernels import node_prices
 from ringmain.vpp.advice.fleet_optimum import Fleet, Optimum, optimise
 from ringmain.vpp.advice.forecast import HOUR_NS, Prices
 from ringmain.vpp.advice.nodes import NO_NODES, NodeLimits
-from ringmain.vpp.advice.reserve import Holding, Owed, hold
+from ringmain.vpp.advice.reserve import Holding, Owed, left_by, share_out
 from ringmain.vpp.advice.store import NO_LIMITS_WH, STORE_LIMITS, rooms, slope_at, value_store
 from ringmain.vpp.kernels.units import energy_wh
 from ringmain.vpp.state import PRICE_LIMIT_TICKS
@@ -61,7 +61,9 @@ class Planner:
         """
         return self.plan_holding(fleet, energy_wh, None)[0]
 
-    def plan_holding(self, fleet: Any, energy_wh: Any, owed: Owed | None) -> tuple[Any, Holding | None]:
+    def plan_holding(
+        self, fleet: Any, energy_wh: Any, owed: Owed | None, holding: Holding | None = None
+    ) -> tuple[Any, Holding | None]:
         """Return the plans that earn the most while the fleet holds reserve, and who holds what of it.
 
         Parameters
@@ -70,13 +72,16 @@ class Planner:
             As of :meth:`plan`.
         owed : Owed, optional
             Reserve, in the same hours.
+        holding : Holding, optional
+            Who holds it, if that is known already.
         """
         hours = np.zeros((fleet.size, len(self.price_ticks)), HOUR).view(np.recarray)
         if not fleet.size or not len(self.price_ticks):
             return hours, None
-        problem, holding, prices = self.problem(fleet, energy_wh), None, self.price_ticks.astype(float)
+        problem, prices = self.problem(fleet, energy_wh), self.price_ticks.astype(float)
         if owed is not None:
-            problem, holding = hold(problem, prices, owed)
+            holding = holding or share_out(problem, prices, owed)
+            problem = left_by(holding, problem, prices)
         found = optimise(problem, prices)
         power_w = np.rint(found.given_wh)  # for an hour: as many W as Wh
         hours.power_w = np.where(np.abs(power_w) > LEAST_MOVE_W, power_w, 0)

@@ -122,8 +122,27 @@ def owed_of(reserves: Reserves, start_ns: int, n_hours: int) -> Owed | None:
 # Who holds it.
 
 
-def hold(problem: Fleet, price_ticks: Any, owed: Owed) -> tuple[Fleet, Holding]:
-    """Share out what is owed, and return the fleet as it is left for energy.
+def left_by(holding: Holding, problem: Fleet, price_ticks: Any) -> Fleet:
+    """Return the fleet as holding reserve leaves it for energy.
+
+    Parameters
+    ----------
+    problem : Fleet
+        By the hour.
+    price_ticks : float64 array of shape (n_hours,)
+    """
+    stores = problem.stores.copy()
+    stores.miss_ticks = MISS_PRICE * float(np.abs(price_ticks).max(initial=1.0))
+    give_wh, take_wh = (
+        most_wh - beneath(problem, held_w)
+        for most_wh, held_w in ((problem.give_wh, holding.up_w), (problem.take_wh, holding.down_w))
+    )
+    limits = own_limits_wh(stores, holding)
+    return replace(problem, stores=stores, give_wh=give_wh, take_wh=take_wh, own_limits_wh=limits)
+
+
+def share_out(problem: Fleet, price_ticks: Any, owed: Owed) -> Holding:
+    """Share out what is owed among the batteries, as it costs least in energy.
 
     Parameters
     ----------
@@ -132,20 +151,6 @@ def hold(problem: Fleet, price_ticks: Any, owed: Owed) -> tuple[Fleet, Holding]:
     price_ticks : float64 array of shape (n_hours,)
     owed : Owed
     """
-    holding = share_out(problem, price_ticks, owed)
-    stores = problem.stores.copy()
-    stores.miss_ticks = MISS_PRICE * float(np.abs(price_ticks).max(initial=1.0))
-    give_wh, take_wh = (
-        most_wh - beneath(problem, held_w)
-        for most_wh, held_w in ((problem.give_wh, holding.up_w), (problem.take_wh, holding.down_w))
-    )
-    limits = own_limits_wh(stores, holding)
-    left = replace(problem, stores=stores, give_wh=give_wh, take_wh=take_wh, own_limits_wh=limits)
-    return left, holding
-
-
-def share_out(problem: Fleet, price_ticks: Any, owed: Owed) -> Holding:
-    """Share out what is owed among the batteries, as it costs least in energy."""
     stores, n_hours = problem.stores, len(price_ticks)
     give_w, take_w = allotted_w(problem)
     groups = groups_of(stores, problem.stored_wh, give_w, take_w)

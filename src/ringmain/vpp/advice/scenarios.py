@@ -1,4 +1,4 @@
-"""Courses that tomorrow's prices may take: the forecast, with what forecasts of the last days have missed by."""
+"""Courses that tomorrow's prices may take: the forecast, with the errors of the last days' forecasts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

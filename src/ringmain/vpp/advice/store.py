@@ -101,12 +101,62 @@ def plan_store(
     """
     held_wh = min(max(stored_wh, 0.0), store.capacity_wh)
     bound = value_store(store, price_ticks, limits_wh, room) + area(room[0], held_wh)
+    follow(store, price_ticks, held_wh, limits_wh, room, given_wh)
+    return bound
+
+
+@kernel
+def plan_departure(
+    store: Any, price_ticks: Any, stored_wh: float, required_wh: float, miss_ticks: float, limits_wh: Any,
+    room: Any, given_wh: Any,
+) -> float:  # fmt: skip
+    """Fill `given_wh` with the plan of a store that leaves at the end, and return what it will lack then.
+
+    What is stored in the end is worth `miss_ticks` up to what is required, and its end value above that: the
+    value stays concave, so the plan is exact, and where what is required can't be had it misses as little of
+    it as can be.
+
+    Parameters
+    ----------
+    miss_ticks : float
+        Of a Wh that is lacking; above what any Wh can cost.
+    """
+    held_wh, last = min(max(stored_wh, 0.0), store.capacity_wh), price_ticks.size
+    needed_wh = min(max(required_wh, 0.0), store.capacity_wh)
+    room[last, SLOPES, 0], room[last, WIDTHS, 0] = miss_ticks, needed_wh
+    room[last, SLOPES, 1], room[last, WIDTHS, 1] = store.end_value_ticks, store.capacity_wh - needed_wh
+    room[last, COUNT, 0] = 2.0
+    value_before(store, price_ticks, limits_wh, room)
+    return max(0.0, required_wh - follow(store, price_ticks, held_wh, limits_wh, room, given_wh))
+
+
+@kernel
+def follow(store: Any, price_ticks: Any, stored_wh: float, limits_wh: Any, room: Any, given_wh: Any) -> float:
+    """Fill the plan from the front by the value that `room` holds; return what is stored in the end."""
+    held_wh = stored_wh
     for period in range(price_ticks.size):
         in_wh, out_wh = movable_wh(store, limits_wh, period)
         after_wh = best_hold(store, price_ticks[period], held_wh, in_wh, out_wh, room[period + 1])
         given_wh[period] = grid_energy_wh(store, held_wh - after_wh)
         held_wh = after_wh
-    return bound
+    return held_wh
+
+
+@kernel
+def plan_each(
+    stores: Any, price_ticks: Any, stored_wh: Any, limits_wh: Any, room: Any, given_wh: Any
+) -> None:
+    """Plan each of n stores for itself, as :func:`plan_store` does.
+
+    Parameters
+    ----------
+    stored_wh : float64 array of shape (n,)
+    limits_wh : float64 array of shape (n, n_periods, 2)
+    given_wh : float64 array of shape (n, n_periods)
+        Written.
+    """
+    for i in range(stores.size):
+        plan_store(stores[i], price_ticks, stored_wh[i], limits_wh[i], room, given_wh[i])
 
 
 @kernel
@@ -128,8 +178,15 @@ def value_store(store: Any, price_ticks: Any, limits_wh: Any, room: Any) -> floa
     """
     last = price_ticks.size
     room[last, SLOPES, 0], room[last, WIDTHS, 0] = store.end_value_ticks, store.capacity_wh
-    room[last, COUNT, 0], empty = 1.0, 0.0
-    for period in range(last - 1, -1, -1):
+    room[last, COUNT, 0] = 1.0
+    return value_before(store, price_ticks, limits_wh, room)
+
+
+@kernel
+def value_before(store: Any, price_ticks: Any, limits_wh: Any, room: Any) -> float:
+    """Do as :func:`value_store`, from what the last row of `room` says."""
+    empty = 0.0
+    for period in range(price_ticks.size - 1, -1, -1):
         price = price_ticks[period]
         charging = price / store.charge_efficiency
         giving = (price - store.wear_ticks) * store.discharge_efficiency

@@ -20,6 +20,7 @@ from ringmain.vpp.messages import (
     BIDS_FULL,
     BUY,
     ENDING_UNKNOWN,
+    EXPECTED,
     FILLED,
     GATE_AFTER_DELIVERY,
     IMBALANCE,
@@ -294,7 +295,7 @@ def is_filled(fleet: Any, bid_id: int) -> bool:
 @kernel
 def price_fault(fleet: Any, price: Any) -> int:
     """Return the reason why a price can't be recorded, or 0."""
-    if price.price_kind != REFERENCE and price.price_kind != IMBALANCE:
+    if price.price_kind < REFERENCE or price.price_kind > EXPECTED:
         return PRICE_KIND_UNKNOWN
     if not is_price(price.price_ticks):
         return PRICE_OUT_OF_RANGE
@@ -303,7 +304,10 @@ def price_fault(fleet: Any, price: Any) -> int:
 
 @kernel
 def record_price(fleet: Any, price: Any) -> int:
-    """Write the price into its quarter-hours, the newest stands; return the reason not to, or 0."""
+    """Write the price into its quarter-hours, the newest stands; return the reason not to, or 0.
+
+    One that is only expected is told, and nothing is settled by it.
+    """
     fault = price_fault(fleet, price)
     if fault:
         return fault
@@ -313,7 +317,7 @@ def record_price(fleet: Any, price: Any) -> int:
         if price.price_kind == REFERENCE:
             cell.reference_ticks = price.price_ticks
             cell.has_reference = 1
-        else:
+        elif price.price_kind == IMBALANCE:
             cell.imbalance_ticks = price.price_ticks
             cell.has_imbalance = 1
     return 0

@@ -14,6 +14,7 @@ from ringmain.vpp.state import CHEAP_TICKS, COST_CLASSES, DEAR_TICKS, PERIOD_NS,
 
 SUNLIGHT = COST_CLASSES - 1
 SHORTEST_NS = 60 * SECOND_NS  # no power is held for less
+MADE_UP_PERMILLE = 800  # of a charger's power, that a car which gives is reckoned to be charged with again
 
 
 @kernel
@@ -66,7 +67,10 @@ def battery_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
 
 @kernel
 def charger_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
-    """No car: nothing. Else up to what the car can take; at least what can't be made up for later."""
+    """No car: nothing. Else up to what the car can take; at least what can't be made up for later.
+
+    It gives only what it can take again before it leaves, at MADE_UP_PERMILLE of full power.
+    """
     stay_ns = ns_of(asset.departs_s) - now_ns
     if stay_ns <= 0:
         return 0, 0
@@ -77,7 +81,9 @@ def charger_range_w(asset: Any, twin: Any, now_ns: int) -> Any:
     if needed_wh > later_wh:
         must_w = mean_power_w(needed_wh - later_wh, max(SHORTEST_NS, min(span_ns, stay_ns)))
         return low, max(low, -must_w)
-    giving_wh = (stored - asset.required_wh) * asset.discharge_efficiency_permille // 1_000
+    again_wh = later_wh * MADE_UP_PERMILLE // 1_000 * asset.charge_efficiency_permille // 1_000
+    spare_wh = stored - max(0, asset.required_wh - again_wh)
+    giving_wh = spare_wh * asset.discharge_efficiency_permille // 1_000
     return low, clamp(mean_power_w(giving_wh, span_ns), 0, asset.export_limit_w)
 
 

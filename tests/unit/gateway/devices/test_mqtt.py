@@ -340,9 +340,9 @@ def test_readings_of_many_go_to_the_fleet_as_one_batch(tmp_path):
         site.gateway._speak_for()
         now_ns = site.port.now_ns()
         for n in said:  # as they come out of the broker, faster than a flush
-            site.gateway._measured(n, json.dumps(
-                {"measured_ms": now_ns // 1_000_000, "power": 10 * n if n != 33 else 99_000, "power_unit": "W"}
-            ).encode())  # fmt: skip
+            power_w = 10 * n if n != 33 else 99_000
+            said_n = {"measured_ms": now_ns // 1_000_000, "power": power_w, "power_unit": "W"}
+            site.gateway._measured(n, json.dumps(said_n).encode())
         await until(lambda: len(site.port.reports) == 39)
         assert {each.asset_id: each.power_w for each in site.port.reports} == {
             n: 10 * n for n in said if n != 33

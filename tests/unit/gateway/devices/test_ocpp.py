@@ -28,12 +28,12 @@ HOUR_NS = 3_600 * SECOND_NS
 class Site:
     """A central system with two charge points: one connector each, assets 1 and 2."""
 
-    def __init__(self, data, **limits) -> None:
+    def __init__(self, data, export_limit_w: int = 0, **limits) -> None:
         self.data, self.port = data, RecordingPort()
         self.assets = Assets(self.port, data / "meters")
         self.counts = self.assets.counts
         self.passwords = {
-            name: add_charger(data, name, {1: Connector(n, 11_000, 60_000)})
+            name: add_charger(data, name, {1: Connector(n, 11_000, 60_000, export_limit_w)})
             for n, name in enumerate(("street-1", "street-2"), 1)
         }
         self.csms = Csms(Chargers(data), self.assets, CsmsLimits(**limits))
@@ -100,6 +100,53 @@ def test_a_car_is_charged_from_plug_to_unplug(tmp_path, version):
             assert port.reports[-1].charged_wh == 1_000_150
             assert not site.counts["BAD_MESSAGE"] and not site.counts["CALL_REFUSED"]
             assert site.counts["SETPOINT_ACCEPTED"] == 2
+
+    run(test())
+
+
+def test_a_car_gives_over_2_0_1_as_a_limit_below_zero(tmp_path):
+    async def test():
+        async with Site(tmp_path, export_limit_w=6_000) as site:
+            point, port = await site.connect(ChargePoint201), site.port
+            await point.plug(1, port.now_ns(), port.now_ns() + 8 * HOUR_NS, 20_000)
+            await point.start_charging(1, port.now_ns(), "card-1", 1_000)
+            await point.meter(1, port.now_ns() + 1, Measured(0.0, 1_000.0, given_wh=0.0, soc=0.5))
+            port.want(1, 9_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == -6_000)  # what it can at most
+            port.ahead_ns = 60 * SECOND_NS
+            await point.meter(1, port.now_ns(), Measured(-6_000.0, 1_000.0, given_wh=100.0))
+            told = port.reports[-1]
+            assert (told.power_w, told.charged_wh, told.discharged_wh) == (6_000, 1_000, 100)
+            assert told.energy_wh == 30_000 - 100  # counted on from what the car said
+            assert site.counts["SETPOINT_ACCEPTED"] == 1 and not site.counts["CANNOT_GIVE"]
+
+    run(test())
+
+
+def test_1_6_cannot_ask_a_car_to_give(tmp_path):
+    async def test():
+        async with Site(tmp_path, export_limit_w=6_000) as site:
+            point, port = await site.connect(ChargePoint16), site.port
+            port.want(1, -4_000)
+            await point.start_charging(1, port.now_ns(), "card-1", 1_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 4_000)
+            port.want(1, 6_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 0)  # it rests
+            assert site.counts["CANNOT_GIVE"] == 1
+
+    run(test())
+
+
+def test_a_charger_that_was_not_registered_to_give_is_never_asked(tmp_path):
+    async def test():
+        async with Site(tmp_path) as site:
+            point, port = await site.connect(ChargePoint201), site.port
+            port.want(1, -4_000)
+            await point.start_charging(1, port.now_ns(), "card-1", 1_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 4_000)
+            port.want(1, 6_000)
+            await until(lambda: point.outlet(1).limit_w(port.now_ns()) == 0)
+            assert site.counts["CANNOT_GIVE"] == 1
 
     run(test())
 

@@ -162,7 +162,7 @@ def test_time_goes_on(meters):
 def test_meters_outlive_the_process(tmp_path):
     Meters(tmp_path / "meters", 16).take(3, Reading(after(0), -6_000.0, 500.0), WALLBOX)
     again = Meters(tmp_path / "meters", 16)
-    assert again.charged_wh(3) == 500
+    assert again.taken_wh(3) == 500
     assert again.take(3, Reading(after(60), -6_000.0, 600.0), WALLBOX).charged_wh == 600
 
 
