@@ -51,7 +51,7 @@ from ringmain.world.operator import Operator
 from ringmain.world.participants import PARTICIPANTS, QUOTERS
 from ringmain.world.prices import Prices
 from ringmain.world.status import FleetNow, Status, StatusFile
-from ringmain.world.traders import Auction, View
+from ringmain.world.traders import Auction, View, without_books
 from ringmain.world.warming import warm
 
 LOG = logging.getLogger("ringmain.world")
@@ -191,6 +191,7 @@ class World:
         self.rejections: dict[str, int] = {}
         self.status = StatusFile(self.data)
         self._is_stepping = self._is_leaving = False
+        self._is_new = True  # and may have lost orders of a call
 
     def live(self) -> None:
         """Live to the plan's end."""
@@ -225,7 +226,10 @@ class World:
             if begin_ns + OPENING_NS <= now_ns < begin_ns + AUCTION_NS:
                 self.operator.open_day(day, before_ticks)
         if now_ns % STEP_NS == 0:
-            self._trade(now_ns)
+            self._trade(now_ns, self._look(now_ns))
+        elif self._is_new:
+            self._trade(now_ns, without_books(self._look(now_ns)))
+        self._is_new = False
         if self.fleet is not None:
             self.fleet.step(now_ns)
 
@@ -237,9 +241,8 @@ class World:
             now_ns += step_ns - now_ns % step_ns
             yield now_ns
 
-    def _trade(self, now_ns: int) -> None:
+    def _trade(self, now_ns: int, view: View) -> None:
         """Let each participant see and act, one after the other."""
-        view = self._look(now_ns)
         auction = self._auction(now_ns, view.fair_ticks)
         for participant in PARTICIPANTS:
             session = self.sessions[participant.name]

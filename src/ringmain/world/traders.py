@@ -8,7 +8,7 @@ of reserve in `reserve_traders`, and who there is in `participants`.
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,6 +90,14 @@ class View:
     def open_ids(self) -> list[int]:
         """All products in continuous trading that a trader looks at."""
         return [*self.hour_ids, *self.quarter_ids]
+
+
+def without_books(view: View) -> View:
+    """Return what is left to see where the books are closed: calls and auctions, and reserve that is held.
+
+    What traders send there they send once, however often they look.
+    """
+    return replace(view, hour_ids=(), quarter_ids=(), last_ticks={}, tops={})
 
 
 class Trader(Protocol):

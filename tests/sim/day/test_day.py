@@ -432,11 +432,11 @@ def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
 def test_whoever_is_killed_no_call_of_reserve_is_lost_or_doubled(tmp_path):
     """The world while it offers reserve, and bridge, fleet and exchange while reserve is held and called."""
     data = tmp_path / "data"
-    process = launch(data, report=str(tmp_path / "report"), hours=17.3, speed="3600")
+    process = launch(data, report=str(tmp_path / "report"), hours=17.3, speed="1500", seed=6)
     try:
         status = data / "world" / "status.json"
-        victims = [("world.live", 4), ("world.live", 9), ("world.live", 800), ("node vpp", 850),
-                   ("world.live", 905), ("node exchange", 960), ("world.live", 1_000)]  # fmt: skip
+        victims = [("world.live", 3), ("world.live", 20), ("world.live", 803), ("world.live", 818),
+                   ("node vpp", 850), ("node exchange", 868), ("world.live", 916)]  # fmt: skip
         for words, minute in victims:
             wait_for(process, lambda at=minute: minutes_lived(status) >= at)
             os.kill(child_of(process.pid, words), signal.SIGKILL)

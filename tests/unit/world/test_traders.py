@@ -28,7 +28,7 @@ from ringmain.world.book_traders import (
 )
 from ringmain.world.calendar import IDS_PER_DAY, quarter_ids
 from ringmain.world.participants import PARTICIPANTS
-from ringmain.world.traders import Auction, View, fair_ticks
+from ringmain.world.traders import Auction, View, fair_ticks, without_books
 
 FIRST = 20_000 * IDS_PER_DAY
 HOURS = list(range(FIRST, FIRST + 24))
@@ -58,6 +58,15 @@ def test_the_same_seed_does_the_same(one, view):
         assert (rows(first, PlaceOrder)["quantity_lots"] > 0).all()
         assert one.act(4, view).tobytes() != first.tobytes()
     assert one.act(3, View(7)).size == 0
+
+
+@pytest.mark.parametrize("one", PARTICIPANTS, ids=lambda one: one.name)
+def test_nobody_trades_in_books_that_are_not_seen(one):
+    assert one.act(3, without_books(OPEN)).size == 0
+    call = without_books(dataclasses.replace(OPEN, call_ids=HOURS))
+    assert (
+        one.act(3, call).tobytes() == one.act(3, dataclasses.replace(CALL, step=24, call_ids=HOURS)).tobytes()
+    )
 
 
 # The day-ahead auction.
