@@ -114,12 +114,14 @@ class Homes:
         self._mean_w, self._usual_mean_w = np.full((2, ASSETS), np.nan)
         self._mean_profile_w = np.full((ASSETS, PERIODS_PER_DAY), np.nan, np.float32)
         self._heat_wh, self._heat_could_wh = np.zeros((2, HOURS_PER_DAY))  # by hour of the day
+        self._heat_now = [0, 0]  # Wh and Ws of this census: whole numbers, for it may come in parts
+        self._own_kind, self._told_period = np.zeros((2, ASSETS), np.int64)  # also of who has left since
 
     def fold(self, events: Any) -> None:
         """Follow registrations, the census and the cars."""
         for record, kind in KINDS:
             rows = rows_of(events, record)
-            self.kind[rows["asset_id"]] = kind
+            self.kind[rows["asset_id"]] = self._own_kind[rows["asset_id"]] = kind
             self.node_id[rows["asset_id"]] = rows["node_id"]
             if record is not SolarRegistered:
                 self.import_limit_w[rows["asset_id"]] = rows["import_limit_w"]
@@ -175,10 +177,10 @@ class Homes:
             self._settle()
         ids, power_w = measured["asset_id"], measured["power_w"].astype(float)
         is_heard = measured["quality"] <= 2  # FRESH or LATE
-        self._learn_heat(measured[is_heard], period)
+        self._learn_heat(measured[is_heard])
         self.power_w[ids], self.energy_wh[ids] = power_w, measured["energy_wh"]
         self.measured_period = max(self.measured_period, period)
-        self._is_heard[ids] = is_heard
+        self._is_heard[ids], self._told_period[ids] = is_heard, period
         old = self._profile_w[ids, period % PERIODS_PER_DAY]
         self._usual_w[ids] = old
         learnt = np.where(np.isnan(old), power_w, old + LEARNING * (power_w - old))
@@ -187,7 +189,7 @@ class Homes:
 
     def _learn_means(self, measured: Any, period: int, is_heard: Any) -> None:
         """Learn what loads and roofs ran in the mean since the last census, by their meters."""
-        runs = np.isin(self.kind[measured["asset_id"]], FADING_KINDS)
+        runs = np.isin(self._own_kind[measured["asset_id"]], FADING_KINDS)
         measured, is_heard = measured[runs], is_heard[runs]
         ids = measured["asset_id"]
         given_wh = self._given_wh(measured)
@@ -200,13 +202,17 @@ class Homes:
         self._usual_mean_w[ids] = old = self._mean_profile_w[ids, place]
         learnt = np.where(np.isnan(old), mean_w, old + LEARNING * (mean_w - old))
         self._mean_profile_w[ids, place] = np.where(is_known, learnt, old)
-        held_back = _is_held_back(measured, self.kind[ids])
+        held_back = _is_held_back(measured, self._own_kind[ids])
         self.history.fold(ids, period - 1, np.where(held_back, np.nan, mean_w))
 
     def _settle(self) -> None:
-        """Learn from the whole census of the quarter-hour before, now that the next one has come."""
+        """Learn from the whole census of the quarter-hour before, now that the next one has come.
+
+        Who was in it is told from the census itself: who has left since may be gone from `kind` already.
+        """
+        self._settle_heat()
         for kind, fading in self.fading.items():
-            ids = self.of(kind)
+            ids = np.flatnonzero((self._own_kind == kind) & (self._told_period == self.measured_period))
             power_w = np.where(self._is_heard[ids], self.power_w[ids], np.nan)
             fading.learn(
                 self.measured_period, power_w, self._usual_w[ids], self._mean_w[ids], self._usual_mean_w[ids]
@@ -219,22 +225,28 @@ class Homes:
         self._meter_wh[ids] = meter_wh
         return given_wh.astype(np.int64)
 
-    def _learn_heat(self, measured: Any, period: int) -> None:
+    def _learn_heat(self, measured: Any) -> None:
         """Learn what heat stores were drained of since the last census: drawn less kept."""
         ids = measured["asset_id"]
-        stores = self.kind[ids] == HEAT_STORE
+        stores = self._own_kind[ids] == HEAT_STORE
         ids, rows = ids[stores], measured[stores]
         drawn_wh = -self._given_wh(rows)
         elapsed_ns = rows["measured_ns"] - self._metered_ns[ids]
         counts = self._is_heard[ids] & (np.abs(elapsed_ns - PERIOD_NS) <= PERIOD_NS // 3)
         drained_wh = drawn_wh - (rows["energy_wh"] - self.energy_wh[ids])
         self._metered_ns[ids] = rows["measured_ns"]
-        if counts.any():
-            hour = (period - 1) % PERIODS_PER_DAY // PERIODS_PER_HOUR
+        self._heat_now[0] += int(drained_wh[counts].sum())
+        self._heat_now[1] += int(self.import_limit_w[ids[counts]] @ (elapsed_ns[counts] // SECOND_NS))
+
+    def _settle_heat(self) -> None:
+        """Add what the whole census told of the quarter-hour before it to that hour of the day."""
+        drained_wh, could_ws = self._heat_now
+        if could_ws:
+            hour = (self.measured_period - 1) % PERIODS_PER_DAY // PERIODS_PER_HOUR
             keep = 1 - HEAT_LEARNING / PERIODS_PER_HOUR
-            self._heat_wh[hour] = keep * self._heat_wh[hour] + drained_wh[counts].sum()
-            could_wh = self.import_limit_w[ids[counts]] @ elapsed_ns[counts] / HOUR_NS
-            self._heat_could_wh[hour] = keep * self._heat_could_wh[hour] + could_wh
+            self._heat_wh[hour] = keep * self._heat_wh[hour] + drained_wh
+            self._heat_could_wh[hour] = keep * self._heat_could_wh[hour] + could_ws / 3_600
+        self._heat_now = [0, 0]
 
     def of(self, *kinds: int) -> Any:
         """Return the ids of the assets of some kinds, int64 array of shape (n,)."""

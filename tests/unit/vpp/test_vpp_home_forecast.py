@@ -23,7 +23,16 @@ from ringmain.vpp.advice.nodes import NodeLimits, limits_of
 from ringmain.vpp.home_history import HISTORY_HOURS, Fading, History
 from ringmain.vpp.home_views import Homes, Nodes
 from ringmain.vpp.loop_messages import FELL_BACK, FORECAST, NAIVE_FORECAST
-from ringmain.vpp.messages import FRESH, LOAD, SCHEMA, SOLAR, AssetMeasured, NodeSet
+from ringmain.vpp.messages import (
+    FRESH,
+    LOAD,
+    SCHEMA,
+    SOLAR,
+    AssetMeasured,
+    LoadRegistered,
+    NodeSet,
+    SolarRegistered,
+)
 from ringmain.vpp.state import PERIOD_NS
 from ringmain.vpp.views import DeskView
 
@@ -46,12 +55,15 @@ def made(seed: int = 3, days: int = DAYS) -> tuple[Floats, Floats]:
     return loads, 3_000 * np.maximum(0, np.sin(np.pi * (hour - 6) / 12)) * clouds
 
 
-def street(nodes: Nodes | None = None) -> Homes:
+def street() -> Homes:
     homes = Homes()
-    loads, roofs = np.arange(1, HOME_COUNT + 1), np.arange(101, HOME_COUNT + 101)
-    homes.kind[loads], homes.kind[roofs] = LOAD, SOLAR
-    homes.node_id[loads] = homes.node_id[roofs] = 10 + np.arange(HOME_COUNT)
-    homes.import_limit_w[loads] = 10_000
+    loads, roofs = (np.zeros(HOME_COUNT, record.dtype) for record in (LoadRegistered, SolarRegistered))
+    for rows, record, first_id in ((loads, LoadRegistered, 1), (roofs, SolarRegistered, 101)):
+        record.stamp(rows)
+        rows["asset_id"], rows["node_id"] = first_id + np.arange(HOME_COUNT), 10 + np.arange(HOME_COUNT)
+    loads["import_limit_w"] = 10_000
+    homes.fold(loads)
+    homes.fold(roofs)
     return homes
 
 

@@ -280,8 +280,9 @@ class Quiet:
 
 
 def test_the_worlds_cars_give_within_their_lease_and_leave_with_what_they_need(tmp_path: Path) -> None:
-    link, now_ns = Quiet(), MIDNIGHT_NS + 21 * HOUR_NS
-    devices = Devices([charger(1, export_limit_w=9_000)], 4, link, tmp_path / "homes.npy")  # type: ignore[arg-type]
+    link: Any = Quiet()
+    now_ns = MIDNIGHT_NS + 21 * HOUR_NS
+    devices = Devices([charger(1, export_limit_w=9_000)], 4, link, tmp_path / "homes.npy")
     devices.live(now_ns)
     assert link.sent and devices.devices.departs_ns[0] > now_ns
     issued = np.zeros(1, SetpointIssued.dtype)
