@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from ringmain.exchange import dayahead_messages as dayahead
 from ringmain.exchange import messages as exchange
 from ringmain.gateway.credentials import Credentials
 from ringmain.vpp import messages as vpp
-from ringmain.vpp.rows import rows_of
+from ringmain.vpp.block_messages import BlockBidRun, BlockBidSubmitted
+from ringmain.vpp.rows import rows_of_any
 
 KILLS, BATTERIES, SEED = 100, 150, 11
 BETWEEN_S = 3.5  # so long in the mean; a process that dies too often in a row is given up
@@ -39,6 +40,12 @@ VICTIMS = ("node exchange", "node vpp", "world.live", "world.doors", "world.auct
 WAIT_S = 90.0
 SETTLE_S = 60.0  # for what is under way in the end
 SETTLE_STEPS_NS = 2 * 60 * 1_000_000_000  # a whole step of the world, and the begin of another
+ORDERS = {
+    record.kind: record for record in (
+        exchange.PlaceOrder, dayahead.SubmitCurveSegment, dayahead.SubmitBlock, dayahead.ExtendBlock,
+    )
+}  # fmt: skip
+Terms = tuple[int, int, int]
 DRIVER = (
     "import json, sys\n"
     "from types import SimpleNamespace\n"
@@ -173,33 +180,44 @@ def compare_bids(data: Path) -> tuple[int, int, int]:
 
     The n-th bid is the n-th order that came over the bridge's session.
     """
-    bids = [
-        (int(bid["product_id"]), int(bid["price_ticks"]), int(bid["quantity_lots"]))
-        for bid in _tape(data, "vpp", vpp.SCHEMA, vpp.BidSubmitted)
-    ]
-    orders = list(_orders(data))
+    bids, orders = list(_bids(data)), _orders(data)
     lost = max(0, len(bids) - len(orders))
     doubled = max(0, len(orders) - len(bids))
-    wrong = sum(bid[1:] != order for bid, order in zip(bids, orders, strict=False))
+    wrong = sum(bid != order for bid, order in zip(bids, orders, strict=False))
     return lost, doubled + wrong, len(bids)
 
 
-def _orders(data: Path) -> list[tuple[int, int]]:
-    """Return price and quantity of the orders of the bridge's session, in the order of their numbers."""
+def _bids(data: Path) -> Iterator[Terms]:
+    """Yield the terms of all bids and further runs of block bids, as the fleet's tape has them."""
+    for bid in _tape(data, "vpp", vpp.SCHEMA, vpp.BidSubmitted, BlockBidSubmitted, BlockBidRun):
+        yield _terms({name: int(bid[name]) for name in bid.dtype.names})
+
+
+def _orders(data: Path) -> list[Terms]:
+    """Return the terms of the orders of the bridge's session, in the order of their numbers."""
+    found: dict[int, Terms] = {}
+    for said in _commands(data):
+        terms, number = _terms(said), int(said["session_number"])
+        if found.setdefault(number, terms) != terms:
+            raise AssertionError(f"command {number} came twice, and differs")
+    return [found[number] for number in sorted(found)]
+
+
+def _terms(said: dict[str, Any]) -> Terms:
+    """Return price, lots of a period, and periods; a further run of a block has no price of its own."""
+    price = said.get("begin_ticks", said.get("price_ticks", 0))
+    return int(price), int(said["quantity_lots"]), int(said.get("run_periods", 1))
+
+
+def _commands(data: Path) -> Iterator[dict[str, Any]]:
+    """Yield the orders that came over the bridge's session, as the exchange's journal has them."""
     session_id = _seat(data).session_id
-    found: dict[int, tuple[int, int]] = {}
-    records = {record.kind: record for record in (exchange.PlaceOrder, dayahead.SubmitCurveSegment)}
     for batch in JournalScan(data / "exchange" / "journal", exchange.schema).runs():
         commands = batch.commands
-        is_own = (commands["session_id"] == session_id) & np.isin(commands["kind"], list(records))
+        is_own = (commands["session_id"] == session_id) & np.isin(commands["kind"], list(ORDERS))
         for place in np.flatnonzero(is_own).tolist():
-            said = records[int(commands["kind"][place])].unpack(commands[place : place + 1])
-            price = said["begin_ticks"] if "begin_ticks" in said else said["price_ticks"]
-            order = (int(price), int(said["quantity_lots"]))
-            number = int(said["session_number"])
-            if found.setdefault(number, order) != order:
-                raise AssertionError(f"command {number} came twice, and differs")
-    return [found[number] for number in sorted(found)]
+            record = ORDERS[int(commands["kind"][place])]
+            yield record.unpack(commands[place : place + 1]) | {"record": record}
 
 
 def compare_awards(data: Path) -> int:
@@ -221,7 +239,41 @@ def compare_awards(data: Path) -> int:
         if int(curve["account_id"]) == seat.account_id and lots:
             product_id = auctions[int(curve["auction_id"])] + int(curve["period"])
             fills[product_id, lots, int(curve["price_ticks"])] += 1
+    for auction_id, period, lots, price in _block_fills(data, seat.account_id):
+        fills[auctions[auction_id] + period, lots, price] += 1
     return (awards - fills).total() + (fills - awards).total()
+
+
+def _block_fills(data: Path, account_id: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield auction, period, lots and price of each period of the account's blocks that were accepted.
+
+    What a block asks for is in its commands; its id is in the answer to the last of them.
+    """
+    asked: dict[int, tuple[int, list[int]]] = {}  # first period and lots, by the last command's number
+    block: tuple[int, list[int]] = 0, []
+    for said in _commands(data):
+        if said["record"] is dayahead.SubmitBlock:
+            block = int(said["first_period"]), []
+        if said["record"] in (dayahead.SubmitBlock, dayahead.ExtendBlock):
+            block[1].extend([int(said["quantity_lots"])] * int(said["run_periods"]))
+            asked[int(said["session_number"])] = block
+    events = _tape(data, "exchange", exchange.schema, dayahead.PriceSet, dayahead.BlockAccepted,
+                   dayahead.BlockAwarded)  # fmt: skip
+    prices: dict[tuple[int, int], int] = {}
+    blocks: dict[int, tuple[int, list[int]]] = {}  # by id, of the auction that runs
+    for event in events:
+        kind = int(event["kind"])
+        if kind == dayahead.PriceSet.kind:
+            prices[int(event["auction_id"]), int(event["period"])] = int(event["price_ticks"])
+        elif int(event["account_id"]) != account_id:
+            continue
+        elif kind == dayahead.BlockAccepted.kind:
+            blocks[int(event["block_id"])] = asked[int(event["session_number"])]
+        elif int(event["ratio_billionths"]):
+            first, lots = blocks[int(event["block_id"])]
+            auction_id = int(event["auction_id"])
+            for period in (n for n, each in enumerate(lots, first) if each):
+                yield auction_id, period, lots[period - first], prices[auction_id, period]
 
 
 def _seat(data: Path) -> Any:
@@ -229,11 +281,12 @@ def _seat(data: Path) -> Any:
     return next(c for c in Credentials(data).all() if (c.market, c.name) == ("exchange", "fleet"))
 
 
-def _tape(data: Path, market: str, schema: Schema, record: Any) -> list[Any]:
+def _tape(data: Path, market: str, schema: Schema, *records: Any) -> list[Any]:
+    """Return the events of some records, in order."""
     tape = TapeReader(data / market, schema)
     tape.position = tape.first()
     rows: list[Any] = []
     while (events := tape.read()).size:
-        rows += list(rows_of(events, record).copy())
+        rows += [row.copy() for _, row in rows_of_any(events, *records)]
     tape.close()
     return rows
