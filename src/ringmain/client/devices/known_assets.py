@@ -22,7 +22,7 @@ NAMED_MOST = 20  # of many assets so many are named
 
 
 def known_assets(data: Path) -> dict[int, int] | None:
-    """Return the account of each asset's link by asset id; None if the tape's begin is not kept, or none is."""
+    """Return the account of each asset's link by asset id; None if the begin of the tape is not kept."""
     page = data / SCHEMA.name / "page"
     if not page.exists() or not page.stat().st_size:
         return None
