@@ -285,7 +285,9 @@ def settle(options: Namespace) -> None:
     """Print statements: the fleet's by quarter-hour, a site's, or all sites' balances."""
     view = _view(options)
     span = times.day_span(options.day) if options.day else times.Span()
-    if options.sites:
+    if options.days:
+        _show(options, "Days, and their shares of perfect foresight", _day_rows(options, view, span))
+    elif options.sites:
         money = view.settlement
         rows = [
             {"site_id": n, "metered_wh": money.site_metered_wh.get(n, 0), "balance_eur": minor / 1e6}
@@ -296,6 +298,26 @@ def settle(options: Namespace) -> None:
         _show(options, f"Site {options.site}", _site_rows(options, options.site, span))
     else:
         _show(options, "Settled quarter-hours", _fleet_rows(view, span))
+
+
+def _day_rows(options: Namespace, view: DeskView, span: times.Span) -> seen.Rows:
+    """Return the days that were lived whole: energy's gain, perfect foresight's, and what reserve brought."""
+    from ringmain.vpp.advice.foresight import DAY_NS, Told, foresight
+
+    told = Told()
+    seen.fold_tape(options.data / "vpp", told.fold)
+    starts = {statement.period_start_ns // DAY_NS * DAY_NS for statement in view.settlement.statements}
+    days_ns = sorted(start_ns for start_ns in starts if span.begin_ns <= start_ns < span.end_ns)
+    return [
+        {
+            "day_ns": day.day_ns,
+            "energy_eur": day.earned_minor / 1e6,
+            "perfect_foresight_eur": day.perfect_minor / 1e6,
+            "share_percent": None if day.share is None else 100 * day.share,
+            "reserve_eur": day.reserve_minor / 1e6,
+        }
+        for day in foresight(days_ns, view.assets.active, told, view.settlement.statements)
+    ]
 
 
 def _fleet_rows(view: DeskView, span: times.Span) -> seen.Rows:

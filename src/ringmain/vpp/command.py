@@ -78,6 +78,9 @@ def _add_money(actions: Any) -> None:
     settle.add_argument("--day", default=None, metavar="YYYY-MM-DD", help="of this day, UTC, only")
     settle.add_argument("--site", type=int, default=None, metavar="ID", help="a site's statement instead")
     settle.add_argument("--sites", action="store_true", help="what each site has earned instead")
+    settle.add_argument(
+        "--days", action="store_true", help="whole days instead, beside what perfect foresight earns"
+    )
     _add_output(settle)
 
 

@@ -5,6 +5,7 @@ node is not asked and not held up.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,18 @@ def look(market_folder: Path) -> Fleet:
 
 def view_of(market_folder: Path) -> DeskView:
     """Fold a fleet's whole tape; RM770 if no fleet has run there."""
+    view = DeskView()
+    fold_tape(market_folder, view.fold)
+    return view
+
+
+def fold_tape(market_folder: Path, fold: Callable[[Any], None]) -> None:
+    """Give a fold a fleet's whole tape; RM770 if no fleet has run there."""
     check_folder(market_folder)
-    view, tape = DeskView(), TapeReader(market_folder, SCHEMA)
+    tape = TapeReader(market_folder, SCHEMA)
     tape.position = tape.first()
     while (events := tape.read()).size:
-        view.fold(events)
-    return view
+        fold(events)
 
 
 def check_folder(folder: Path) -> None:

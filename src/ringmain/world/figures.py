@@ -114,7 +114,7 @@ def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
         "deviation_share": deviation_wh / owed_wh if owed_wh else None,
         "settled_eur": euros,
         "paid_to_sites_eur": int(sites["amount_minor"].sum()) / MINOR_PER_EURO,
-        **_foresight(data, plan, metered, settled, events),
+        **_foresight(data, plan, metered, settled),
         "power": _power(events),
         "reserve": fleet_reserve.fleet_reserve(events, metered, baseline_wh),
         "quarters": [
@@ -146,24 +146,21 @@ def _bids(bids: Any, awards: Any) -> dict[str, int]:
     }
 
 
-def _foresight(data: Path, plan: Plan, metered: Any, settled: Any, events: recorded.Rows) -> dict[str, Any]:
+def _foresight(data: Path, plan: Plan, metered: Any, settled: Any) -> dict[str, Any]:
     """Return forecast beside auction by hour of delivery, and each day's share of perfect foresight."""
     told = foresight.read(data)
     settlement = Settlement()
     settlement.fold(vpp.SCHEMA.batch(row for pair in zip(metered, settled, strict=True) for row in pair))
-    expected = foresight.forecasts(plan, told)
-    apart_minor = fleet_reserve.apart_minor(events, told.ticks)
-    errors = [
-        abs(told.ticks[hour_ns] - ticks) for hour_ns, ticks in expected.items() if hour_ns in told.ticks
-    ]
+    expected, ticks = foresight.forecasts(plan, told), told.ticks
+    errors = [abs(ticks[hour_ns] - foretold) for hour_ns, foretold in expected.items() if hour_ns in ticks]
     return {
         "forecast": [
-            {"delivery_start_ns": hour_ns, "forecast_eur": ticks / TICKS_PER_EURO,
-             "auction_eur": told.ticks[hour_ns] / TICKS_PER_EURO if hour_ns in told.ticks else None}
-            for hour_ns, ticks in expected.items()
+            {"delivery_start_ns": hour_ns, "forecast_eur": foretold / TICKS_PER_EURO,
+             "auction_eur": ticks[hour_ns] / TICKS_PER_EURO if hour_ns in ticks else None}
+            for hour_ns, foretold in expected.items()
         ],
         "forecast_error_eur": sum(errors) / len(errors) / TICKS_PER_EURO if errors else None,
-        "foresight": foresight.foresight(plan, told, settlement.statements, apart_minor),
+        "foresight": foresight.foresight(plan, told, settlement.statements),
     }  # fmt: skip
 
 

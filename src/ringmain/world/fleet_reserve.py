@@ -1,14 +1,12 @@
 """The fleet's reserve in a report: what it held, what was called of it, and how well it followed."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ringmain.vpp.kernels.money import TICK_WH_PER_MINOR
 from ringmain.vpp.reserve_messages import ReserveActivated, ReserveDefined, ReserveKept, ReservePaid
-from ringmain.world.calendar import HOUR_NS, SECOND_NS
+from ringmain.world.calendar import SECOND_NS
 from ringmain.world.recorded import MINOR_PER_EURO, Rows
 
 RECORDS = (ReserveActivated, ReserveDefined, ReserveKept, ReservePaid)
@@ -18,28 +16,6 @@ QUARTERS_PER_HOUR = 4
 def reserve_ids(events: Rows) -> Any:
     """Return the products that are reserve, int array of shape (n,)."""
     return events.of(ReserveDefined)["product_id"]
-
-
-def apart_minor(events: Rows, price_ticks: Mapping[int, int]) -> dict[int, int]:
-    """Return by how much reserve has raised income, by start of quarter-hour, nanoseconds.
-
-    It is what was paid for holding it and for calls, less what the called energy would have brought at
-    the auction's price.
-
-    Parameters
-    ----------
-    price_ticks : mapping of int to int
-        Start of hour, nanoseconds, to the auction's price.
-    """
-    apart: dict[int, int] = defaultdict(int)
-    for row in events.of(ReserveKept):
-        start_ns = int(row["period_start_s"]) * SECOND_NS
-        worth_ticks = price_ticks.get(start_ns - start_ns % HOUR_NS, 0)
-        apart[start_ns] += int(row["availability_minor"])
-        apart[start_ns] -= int(row["activated_wh"]) * worth_ticks // TICK_WH_PER_MINOR
-    for row in events.of(ReservePaid):
-        apart[int(row["period_start_ns"])] += int(row["amount_minor"])
-    return apart
 
 
 def fleet_reserve(events: Rows, metered: Any, baseline_wh: Mapping[int, int]) -> dict[str, Any]:

@@ -100,8 +100,9 @@ def _fleet_rows(fleet: dict[str, Any]) -> list[tuple[str, str]]:
         through = "nothing was to be earned" if day["share"] is None else f"{day['share']:.0%}"
         euros = f"{day['earned_eur']:+,.2f} EUR of {day['perfect_eur']:+,.2f} EUR"
         rows.append(
-            (f"foresight on {day['day']}", f"{euros} that perfect foresight of the auction earns: {through}")
-        )
+            (f"foresight on {day['day']}", f"{euros} that perfect foresight of the auction earns, "
+             f"reserve held alike: {through}")
+        )  # fmt: skip
     return rows
 
 

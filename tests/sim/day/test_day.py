@@ -234,7 +234,7 @@ def test_every_battery_has_a_plan_of_its_own(lived):
         assert np.unique(planned["power_w"][planned["delivery_start_ns"] == start_ns]).size > 1
     (day,) = figures["fleet"]["foresight"]
     assert day["day"] == figures["days"][0]
-    assert 0.5 < day["share"] < 1.2
+    assert 0.2 < day["share"] < 2.5  # energy that was bought for tomorrow costs today
     assert day["share"] == pytest.approx(day["earned_eur"] / day["perfect_eur"])
 
 

@@ -86,8 +86,6 @@ def test_a_call_is_followed_as_far_as_the_meters_say():
     assert (found["up_mw_hours"], found["down_mw_hours"], found["short_quarters"]) == (0.25, 0, 1)
     assert (found["up_mw"], found["down_mw"]) == (0.5, 0)
     assert found["activation_eur"] == 3
-    apart_minor = fleet_reserve.apart_minor(events, {DAY_NS: 5_000})
-    assert apart_minor == {DAY_NS: 7 - 5_000_000, DAY_NS + QUARTER_NS: 3_000_000}  # 100 kWh at 50 EUR/MWh
 
 
 def test_what_is_called_ends_by_itself_or_by_a_word():

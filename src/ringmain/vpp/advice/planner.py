@@ -88,12 +88,13 @@ class Planner:
         self._write_limits(problem, found, hours)
         return hours, holding
 
-    def gain(self, fleet: Any, energy_wh: Any) -> Any:
+    def gain(self, fleet: Any, energy_wh: Any, owed: Owed | None = None) -> Any:
         """Return what each plan adds to what is stored, in Wh x ticks: int64 array of shape (n,).
 
-        That is sales less purchases and wear, and the change of what is stored at :func:`end_value_ticks`.
+        The parameters are those of :meth:`plan_holding`. It is sales less purchases and wear, and the change
+        of what is stored at :func:`end_value_ticks`.
         """
-        hours = self.plan(fleet, energy_wh).power_w
+        hours = self.plan_holding(fleet, energy_wh, owed)[0].power_w
         sold, end_ticks = np.maximum(hours, 0), end_value_ticks(fleet, self.day_price_ticks)
         drops = np.where(
             hours > 0,
