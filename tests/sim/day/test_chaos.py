@@ -83,7 +83,7 @@ def test_a_market_that_rejects_every_order_leaves_the_fleet_running(tmp_path):
             assert answers[0]["record"] == "KillSwitchEngaged"
             wait_for(process, lambda: minutes_lived(status) >= 260)
         process.terminate()
-        process.wait(60)
+        process.communicate(timeout=60)
     finally:
         if process.poll() is None:
             process.kill()
