@@ -302,7 +302,8 @@ def settle(options: Namespace) -> None:
 
 def _day_rows(options: Namespace, view: DeskView, span: times.Span) -> seen.Rows:
     """Return the days that were lived whole: energy's gain, perfect foresight's, and what reserve brought."""
-    from ringmain.vpp.advice.foresight import DAY_NS, Told, foresight
+    from ringmain.vpp.advice.forecast import DAY_NS
+    from ringmain.vpp.advice.foresight import Told, foresight
 
     told = Told()
     seen.fold_tape(options.data / "vpp", told.fold)
