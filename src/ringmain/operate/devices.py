@@ -189,14 +189,12 @@ def _ven(options: argparse.Namespace) -> str:
 
 
 def _link(options: argparse.Namespace) -> str:
-    from ringmain.gateway.devices.links import Link, LinkAsset, Links, add_links, remove_link
+    from ringmain.gateway.devices.links import Link, LinkAsset, add_links, link_called, remove_link
 
     if options.plan:
         from ringmain.operate.local_plans import show_plan
 
-        known = Links(options.data).find(options.id)
-        if known is None:
-            raise RingmainError("RM766", "links", f"there is no {options.id}", "Look into links.json")
+        known = link_called(options.data, options.id)
         return show_plan(options, {n: asset.bounds for n, asset in known.assets.items()})
     if options.remove:
         remove_link(options.data, options.id)
@@ -209,15 +207,13 @@ def _link(options: argparse.Namespace) -> str:
 
 
 def _mqtt(options: argparse.Namespace) -> str:
-    from ringmain.gateway.devices.topics import Speaker, Speakers, add_speakers, remove_speaker
+    from ringmain.gateway.devices.topics import Speaker, add_speakers, remove_speaker, speaker_of
 
     if options.plan:
         from ringmain.operate.local_plans import show_plan
 
-        bounds = {each.asset_id: each.bounds for each in Speakers(options.data).all()}
-        if options.asset not in bounds:
-            raise RingmainError("RM778", "mqtt", f"there is no asset {options.asset}", "Look into mqtt.json")
-        return show_plan(options, {options.asset: bounds[options.asset]})
+        speaker = speaker_of(options.data, options.asset)
+        return show_plan(options, {options.asset: speaker.bounds})
     if options.remove:
         remove_speaker(options.data, options.asset)
         return f"asset {options.asset} is let in no longer"

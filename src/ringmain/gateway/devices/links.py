@@ -123,11 +123,17 @@ def remove_link(data: Path, link_id: str) -> None:
     """Let a link in no longer; RM766 for one that is not known."""
     path = data / FILE_NAME
     with changing(path):
-        known = Links(data).all()
-        left = [link for link in known if link.link_id != link_id]
-        if len(left) == len(known):
-            raise RingmainError("RM766", "links", f"there is no {link_id}", f"Look into {FILE_NAME}")
+        gone = link_called(data, link_id)
+        left = [link for link in Links(data).all() if link != gone]
         replace_file(path, msgspec.json.encode(left))
+
+
+def link_called(data: Path, link_id: str) -> Link:
+    """Return a link; RM766 for one that is not known."""
+    link = Links(data).find(link_id)
+    if link is None:
+        raise RingmainError("RM766", "links", f"there is no {link_id}", f"Look into {FILE_NAME}")
+    return link
 
 
 def _decode(path: Path) -> list[Link]:

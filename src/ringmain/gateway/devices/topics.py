@@ -102,12 +102,18 @@ def remove_speaker(data: Path, asset_id: int) -> None:
     """Let a device in no longer; RM778 for one that is not known."""
     path = data / FILE_NAME
     with changing(path):
-        known = Speakers(data).all()
-        left = [each for each in known if each.asset_id != asset_id]
-        if len(left) == len(known):
-            raise RingmainError("RM778", "mqtt", f"there is no asset {asset_id}", f"Look into {FILE_NAME}")
+        gone = speaker_of(data, asset_id)
+        left = [each for each in Speakers(data).all() if each != gone]
         replace_file(path, msgspec.json.encode(left))
     write_broker_files(data)
+
+
+def speaker_of(data: Path, asset_id: int) -> Speaker:
+    """Return the device of an asset; RM778 for one that is not known."""
+    for each in Speakers(data).all():
+        if each.asset_id == asset_id:
+            return each
+    raise RingmainError("RM778", "mqtt", f"there is no asset {asset_id}", f"Look into {FILE_NAME}")
 
 
 def write_broker_files(data: Path) -> None:
