@@ -9,6 +9,7 @@ from ringmain.client.protocol import pick
 from ringmain.core.page import NodePage
 from ringmain.core.replay import replay
 from ringmain.vpp import messages as vpp
+from ringmain.vpp.block_messages import BlockBidSubmitted
 from ringmain.vpp.loop_messages import BaselineApplied
 from ringmain.vpp.views import Settlement
 from ringmain.world import fleet_reserve, foresight, recorded
@@ -80,7 +81,7 @@ def _node(folder: Path) -> dict[str, Any]:
 
 def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
     records = [vpp.FleetMeasured, vpp.FleetDispatched, vpp.FleetMetered, vpp.FleetSettled, vpp.SiteSettled,
-               vpp.AwardRecorded, vpp.BidSubmitted, vpp.BidRejected, vpp.TelemetryRejected,
+               vpp.AwardRecorded, vpp.BidSubmitted, BlockBidSubmitted, vpp.BidRejected, vpp.TelemetryRejected,
                BaselineApplied, *fleet_reserve.RECORDS]  # fmt: skip
     events = recorded.events(data / "vpp", vpp.SCHEMA, records, plan)
     settled, sites = events.of(vpp.FleetSettled), events.of(vpp.SiteSettled)
@@ -104,7 +105,7 @@ def _fleet(data: Path, plan: Plan) -> dict[str, Any]:
         "baseline_mwh": int(by_itself_wh.sum()) / 1e6,
         "bids_rejected": int(events.of(vpp.BidRejected).size),
         "reports_rejected": int(events.of(vpp.TelemetryRejected).size),
-        **_bids(events.of(vpp.BidSubmitted), awards),
+        **_bids(events.of(vpp.BidSubmitted), events.of(BlockBidSubmitted), awards),
         "awards_eur": int(awards["amount_minor"].sum()) / MINOR_PER_EURO,
         "sold_mwh": _awarded_mwh(energy_awards, vpp.SELL),
         "bought_mwh": _awarded_mwh(energy_awards, vpp.BUY),
@@ -134,12 +135,12 @@ def _others(plan: Plan) -> dict[str, int]:
     return counts
 
 
-def _bids(bids: Any, awards: Any) -> dict[str, int]:
-    """Return how many bids and awards there were, in the auction and in the intraday books."""
+def _bids(bids: Any, blocks: Any, awards: Any) -> dict[str, int]:
+    """Return how many bids and awards there were, in the auctions and in the intraday books."""
     intraday_ids = bids["bid_id"][bids["time_in_force"] == vpp.IMMEDIATE_OR_CANCEL]
     is_intraday = np.isin(awards["bid_id"], intraday_ids)
     return {
-        "bids": int(bids.size),
+        "bids": int(bids.size + blocks.size),
         "intraday_bids": int(intraday_ids.size),
         "awards": int(awards.size),
         "intraday_awards": int(is_intraday.sum()),
