@@ -7,6 +7,7 @@ import pytest
 from ringmain.vpp.messages import (
     BUY,
     CANCELLED,
+    EXPECTED,
     IMBALANCE,
     REFERENCE,
     SELL,
@@ -224,7 +225,7 @@ def test_a_full_table_of_bids_refuses_until_their_products_are_settled(rig: Rig)
 
 def test_prices_are_recorded_or_refused(rig: Rig) -> None:
     price = {"delivery_start_ns": DELIVERY_NS, "delivery_duration_s": 3_600, "price_ticks": -50}
-    for kind, recorded in ((REFERENCE, True), (IMBALANCE, True), (3, False)):
+    for kind, recorded in ((REFERENCE, True), (IMBALANCE, True), (EXPECTED, True), (0, False), (4, False)):
         events = rig.send(BRIDGE, RecordPrice(**price, price_kind=kind))
         assert answer(events) == (
             ("PriceRecorded", None) if recorded else ("PriceRejected", "PRICE_KIND_UNKNOWN")

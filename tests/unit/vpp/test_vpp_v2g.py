@@ -120,7 +120,7 @@ def test_cars_that_give_keep_to_the_limits_of_sites_and_feeders() -> None:
     rows["import_limit_w"], rows["export_limit_w"] = [9_000, 9_000, 9_000], [12_000, 7_000, 20_000]
     nodes.fold(rows)
     limits = NodeLimits(nodes, {11: np.full(8, -1_000.0)})  # a load: so much more may be given
-    power_w = plan_homes(homes, MIDNIGHT_NS, PRICES, PRICES[:0], limits).power_w
+    power_w = plan_homes(homes, MIDNIGHT_NS, PRICES, PRICES[:0], limits=limits).power_w
     assert power_w[0].max() == 8_000
     assert power_w.sum(axis=0).max() <= 13_000
     assert power_w.sum(axis=0).min() >= -9_000 + 1_000
