@@ -219,13 +219,15 @@ def _why(options: Namespace, view: DeskView) -> None:
         return
     verb, bound = ("sell", "from") if bid.side == SELL else ("buy", "up to")
     is_energy = row["service"] in ("", "energy")
-    what, unit = ("", "EUR/MWh") if is_energy else (f" of {row['service']}", "EUR for a MW and an hour")
+    direction = row["service"].removeprefix("reserve_")
+    what, unit = ("", "EUR/MWh") if is_energy else (f" of {direction} reserve", "EUR for a MW and an hour")
+    priced = "A price" if is_energy else "For energy, a mean price"
     worth = "the energy is worth" if is_energy else "holding it costs"
     say(
         f"Bid {bid.bid_id} asks to {verb} {row['quantity_mw']:g} MW{what} from "
         f"{times.time_text(row['delivery_ns'])} for {row['minutes']} minutes: the plan wants "
-        f"{row['wanted_mw']:g} MW there, and {row['owed_before_mw']:g} MW were owed. A price of "
-        f"{row['expected_price_eur_mwh']:.2f} {unit} was expected ({reason.price_source.lower()}); to the "
+        f"{row['wanted_mw']:g} MW there, and {row['owed_before_mw']:g} MW were owed. {priced} of "
+        f"{row['expected_price_eur_mwh']:.2f} EUR/MWh was expected ({reason.price_source.lower()}); to the "
         f"fleet {worth} {row['worth_eur_mwh']:.2f}, so it {verb}s {bound} "
         f"{row['limit_eur_mwh']:.2f} {unit}."
     )
