@@ -115,7 +115,7 @@ def test_bids_show_their_service_and_unit(data: Path, capsys: pytest.CaptureFixt
     ]  # fmt: skip
     assert main(["vpp", "bids", "--why", "1", "--data", str(data)]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "to sell 0.004 MW of reserve_up" in told
+    assert "to sell 0.004 MW of up reserve" in told
     assert "holding it costs 9.00" in told
 
 
