@@ -51,6 +51,14 @@ WITH_SPARE = (
 )
 
 
+FAILING_SPARE = (
+    "import sys, time\n"
+    "print('up as', 'spare' if '--spare' in sys.argv else 'first', flush=True)\n"
+    "if '--spare' in sys.argv: sys.exit(3)\n"
+    "time.sleep(60)\n"
+)
+
+
 def until(supervisor, is_so, what, timeout_s=10):
     """Watch, with spares kept, until something is so."""
     deadline = time.monotonic() + timeout_s
@@ -68,13 +76,17 @@ def test_no_spare_is_kept_while_a_start_is_waited_for(supervisor, monkeypatch):
 
 
 def test_a_spare_that_fails_is_not_tried_at_once_again(supervisor, monkeypatch):
-    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.5)
-    code = "import sys, time; print('spare' if '--spare' in sys.argv else 'first', flush=True)\n"
-    code += "time.sleep(60 * ('--spare' not in sys.argv))"
-    running = supervisor.start(python("odd", code, has_spare=True))
-    began = time.monotonic()
-    until(supervisor, lambda: running.log_path.read_text().count("spare") >= 2, "two spares")
-    assert time.monotonic() - began > 2 * module.SPARE_AFTER_S
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
+    running = supervisor.start(python("odd", FAILING_SPARE, has_spare=True))
+    until(supervisor, lambda: running.spare is not None, "a spare")
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 60.0)
+    until(supervisor, lambda: running.spare.poll() is not None, "its end")
+    failed = running.spare
+    for _ in range(10):
+        supervisor.watch(0.05)
+    assert running.spare is failed and failed.returncode == 3
+    monkeypatch.setattr(module, "SPARE_AFTER_S", 0.0)
+    until(supervisor, lambda: running.spare is not failed, "another one, after a while")
 
 
 def test_a_spare_takes_over_and_gets_a_spare_itself(supervisor, monkeypatch):
