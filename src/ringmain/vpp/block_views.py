@@ -11,9 +11,29 @@ ENDING_NAMES = {code: name for name, code in ENDINGS.items()}
 SHADOWED = "SHADOWED"  # the ending of a bid that was noted only
 
 
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of a bid; `ending` is None while it may still be filled."""
+
+    awarded_lots: int = 0
+    amount_minor: int = 0
+    cancelling: bool = False
+    ending: str | None = None
+
+    def follow(self, record: Any, row: Any) -> None:
+        """Take in a BidCancelRequested, an AwardRecorded or a BidEnded of this bid."""
+        if record is BidCancelRequested:
+            self.cancelling = True
+        elif record is AwardRecorded:
+            self.awarded_lots += int(row["quantity_lots"])
+            self.amount_minor += int(row["amount_minor"])
+        else:
+            self.ending = ENDING_NAMES[int(row["ending"])]
+
+
 @dataclass
-class BlockBid:
-    """A block bid; `lots` are of its products in line, `ending` is None while it may be accepted."""
+class BlockBid(Outcome):
+    """A block bid; `lots` are of its products in line."""
 
     bid_id: int
     first_product_id: int
@@ -23,10 +43,6 @@ class BlockBid:
     exclusive_group: int
     period_count: int
     lots: list[int] = field(default_factory=list)
-    awarded_lots: int = 0
-    amount_minor: int = 0
-    cancelling: bool = False
-    ending: str | None = None
 
     @property
     def product_ids(self) -> range:
@@ -64,23 +80,15 @@ class BlockBids:
         for record, row in rows_of_any(events, *records):
             if record in (BlockBidSubmitted, BlockBidShadowed):
                 self._begin(row, SHADOWED if record is BlockBidShadowed else None)
-            elif int(row["bid_id"]) in self.by_id:
-                self._follow(record, row, self.by_id[int(row["bid_id"])])
+                continue
+            block = self.by_id.get(int(row["bid_id"]))
+            if block is not None and record is BlockBidRun:
+                block.lots += [int(row["quantity_lots"])] * int(row["run_periods"])
+            elif block is not None:
+                block.follow(record, row)
 
     def _begin(self, row: Any, ending: str | None) -> None:
         asked: dict[str, Any] = {name: int(row[name]) for name in _FIELDS}
         block = BlockBid(**asked, ending=ending)
         block.lots += [int(row["quantity_lots"])] * int(row["run_periods"])
         self.by_id[block.bid_id] = block
-
-    @staticmethod
-    def _follow(record: Any, row: Any, block: BlockBid) -> None:
-        if record is BlockBidRun:
-            block.lots += [int(row["quantity_lots"])] * int(row["run_periods"])
-        elif record is BidCancelRequested:
-            block.cancelling = True
-        elif record is AwardRecorded:
-            block.awarded_lots += int(row["quantity_lots"])
-            block.amount_minor += int(row["amount_minor"])
-        else:
-            block.ending = ENDING_NAMES[int(row["ending"])]

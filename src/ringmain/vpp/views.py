@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ringmain.vpp.block_messages import BlockBidShadowed, BlockBidSubmitted
-from ringmain.vpp.block_views import ENDING_NAMES, SHADOWED, BlockBids
+from ringmain.vpp.block_views import SHADOWED, BlockBids, Outcome
 from ringmain.vpp.home_views import Homes, Nodes
 from ringmain.vpp.loop_messages import BidShadowed, FleetResettled, SiteResettled
 from ringmain.vpp.loop_views import Baselines, Reasons, Steps
@@ -108,8 +108,8 @@ def reserve_wh(batteries: Any) -> Any:
 
 
 @dataclass
-class Bid:
-    """A bid and what became of it; `ending` is None while it may still be filled."""
+class Bid(Outcome):
+    """A bid and what became of it."""
 
     bid_id: int
     product_id: int
@@ -118,10 +118,6 @@ class Bid:
     quantity_lots: int
     time_in_force: int
     unit_id: int = 0
-    awarded_lots: int = 0
-    amount_minor: int = 0
-    cancelling: bool = False
-    ending: str | None = None
 
     @property
     def product_ids(self) -> range:
@@ -132,16 +128,6 @@ class Bid:
     def open_lots(self) -> int:
         """What may still be filled."""
         return 0 if self.ending else self.quantity_lots - self.awarded_lots
-
-    def follow(self, record: Any, row: Any) -> None:
-        """Take in a BidCancelRequested, an AwardRecorded or a BidEnded of this bid."""
-        if record is BidCancelRequested:
-            self.cancelling = True
-        elif record is AwardRecorded:
-            self.awarded_lots += int(row["quantity_lots"])
-            self.amount_minor += int(row["amount_minor"])
-        else:
-            self.ending = ENDING_NAMES[int(row["ending"])]
 
 
 _ANSWERS = (BidSubmitted, BidShadowed, BlockBidSubmitted, BlockBidShadowed, BidRejected)

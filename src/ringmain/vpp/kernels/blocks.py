@@ -15,8 +15,8 @@ from ringmain.vpp.block_messages import (
 from ringmain.vpp.kernels import desk
 from ringmain.vpp.kernels.answers import REJECTION_RECORD, reject
 from ringmain.vpp.kernels.loop import submit_mode_of
-from ringmain.vpp.kernels.money import can_receive, receive
-from ringmain.vpp.kernels.obligations import commit, fits_fleet
+from ringmain.vpp.kernels.money import can_receive
+from ringmain.vpp.kernels.obligations import fits_fleet
 from ringmain.vpp.kernels.periods import period_cell
 from ringmain.vpp.loop_messages import LOOP_REASONS, SUBMIT_OFF, SUBMIT_SHADOW
 from ringmain.vpp.messages import (
@@ -40,7 +40,6 @@ from ringmain.vpp.reserve_messages import ENERGY
 from ringmain.vpp.state import (
     BLOCK_PERIODS,
     BLOCKS,
-    EXCHANGE,
     FREE,
     OPEN,
     PRODUCTS,
@@ -401,17 +400,9 @@ def award_fault(fleet: Any, place: int, award: Any) -> int:
 @kernel
 def record_award(fleet: Any, place: int, award: Any, event: Any) -> None:
     """Turn a part of a block's award into commitments and money; the block stays open until it is ended."""
-    amount_minor = desk.award_minor(fleet, award)
-    commit(fleet, award, amount_minor)
-    receive(fleet, EXCHANGE, amount_minor)
     block = fleet.blocks[place]
     block.awarded_lots[award.product_id - block.first_product_id] += award.quantity_lots
-    event.bid_id = award.bid_id
-    event.product_id = award.product_id
-    event.price_ticks = award.price_ticks
-    event.amount_minor = amount_minor
-    event.quantity_lots = award.quantity_lots
-    event.side = award.side
+    desk.book_award(fleet, award, event)
 
 
 @kernel

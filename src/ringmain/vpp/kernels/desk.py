@@ -267,13 +267,19 @@ def award_minor(fleet: Any, award: Any) -> int:
 
 @kernel
 def record_award(fleet: Any, award: Any, event: Any) -> None:
-    """Turn a fill into commitments and money."""
-    amount_minor = award_minor(fleet, award)
+    """Turn a fill of a bid into commitments and money."""
     bid = fleet.bids[award.bid_id % BIDS]
     expose(fleet, bid, -award.quantity_lots)
+    bid.awarded_lots += award.quantity_lots
+    book_award(fleet, award, event)
+
+
+@kernel
+def book_award(fleet: Any, award: Any, event: Any) -> None:
+    """Owe what was awarded, receive its money, and tell of both."""
+    amount_minor = award_minor(fleet, award)
     commit(fleet, award, amount_minor)
     receive(fleet, EXCHANGE, amount_minor)
-    bid.awarded_lots += award.quantity_lots
     event.bid_id = award.bid_id
     event.product_id = award.product_id
     event.price_ticks = award.price_ticks
