@@ -321,6 +321,24 @@ def test_a_desk_that_dies_in_the_middle_bids_for_the_rest_and_nothing_twice() ->
     assert whole.view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
 
 
+def test_a_desk_that_dies_before_its_note_makes_no_bid_of_another_kind() -> None:
+    day = Day(seed=2)
+    while day.rig.now_ns < MIDNIGHT_NS - 13 * HOUR_NS - MINUTE_NS:
+        day.minute()
+    day.rig.now_ns += MINUTE_NS
+    commands = day.desk.advise(day.view, day.history, day.rig.now_ns)
+    last = int(np.flatnonzero(np.isin(commands["kind"], [SubmitBlockBid.kind, ExtendBlockBid.kind]))[-1])
+    day.rig.send_batch(DESK, commands[: last + 1])  # every block, but not the note that they are made
+    day.drain()
+    made = dict(day.view.bids.blocks.by_id)
+    assert made and ("BID", MIDNIGHT_NS) not in day.view.steps.done
+    day.desk = Desk()
+    while day.rig.now_ns < MIDNIGHT_NS - 12 * HOUR_NS - 3 * MINUTE_NS:
+        day.minute()
+    assert not day.view.bids.by_id and day.view.bids.blocks.by_id.keys() >= made.keys()
+    assert day.view.steps.done["BID", MIDNIGHT_NS].outcome == "DONE"
+
+
 @pytest.mark.parametrize(("days_missing", "source"), [(1, "LAST_GOOD"), (2, "LAST_GOOD")])
 def test_prices_that_are_late_are_replaced_by_the_last_good_ones(days_missing: int, source: str) -> None:
     day = Day(seed=4)

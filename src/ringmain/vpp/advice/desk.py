@@ -219,8 +219,10 @@ class Desk:
             plan = plan_fleet(view, day_ns, prices, prices, now_ns, part, self.expected)
             plans.append(plan.commands(view) if not part.unit_id else [])
             own = products[part.unit_id]
-            choice = [] if part.unit_id else self._choice(view, history, plan, own, foretold, now_ns, part)
-            bids += choice or self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
+            choice = None if part.unit_id else self._choice(view, history, plan, own, foretold, now_ns, part)
+            if choice is None:
+                choice = self._bids(view, plan, plan.wants(), own, REST, prices, sources, part.unit_id)
+            bids += choice
         return [
             *expectations(day_ns, prices), forecast_step, plans[0],
             note(PLAN, day_ns, gate_ns, outcome, foretold.source, len(plans[0])),
@@ -230,21 +232,24 @@ class Desk:
     def _choice(
         self, view: DeskView, history: Mapping[int, int], plan: FleetPlan, products: list[Product],
         foretold: Foretold, now_ns: int, part: Part,
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Any] | None:  # fmt: skip
         """Return block bids that leave to the auction which profile of the day the fleet runs.
 
         None, if the courses that the prices may take call for no choice, or bids of another kind are made
-        already. A desk that was made anew goes on with the blocks that are missing.
+        already. A desk that was made anew goes on with the blocks that are missing; where there are blocks,
+        no bids of another kind are made any more.
         """
+        known_ids = blocks_of(view, plan.start_ns)
+        otherwise: list[Any] | None = [] if known_ids else None
         ids = [product.product_id for product in products]
         is_whole = len(ids) == HOURS and ids == list(range(ids[0], ids[0] + HOURS)) and plan.fleet.size
         if not is_whole:
-            return []
+            return otherwise
         day_ns, prices = plan.start_ns, foretold.price_ticks
         courses = self.scenarios.around(prices, history, self.forecast.inputs, day_ns, now_ns)
         courses = courses[-max(LEAST_SCENARIOS, SCENARIO_BATTERIES // plan.fleet.size) :]
         if len(courses) < LEAST_SCENARIOS:
-            return []
+            return otherwise
         owed_w = expected_power_w(view.commitments, view.bids)
         plans = [plan]
         for course in courses:
@@ -255,8 +260,7 @@ class Desk:
         limits = block_bidding.limits_of(plan.fleet, end_value_ticks(plan.fleet, prices))
         chosen = block_bidding.choose(profiles, courses, limits)
         if len(chosen) < LEAST_PROFILES:
-            return []
-        known_ids = blocks_of(view, day_ns)
+            return otherwise
         next_id = max(self._last_bid_id, view.bids.last_bid_id) + 1
         made = block_bidding.block_orders(chosen, limits, ids[0], known_ids, next_id)
         commands: list[Any] = []
