@@ -388,6 +388,22 @@ def test_a_killed_node_is_started_again_and_the_day_goes_on(tmp_path):
     assert "stopped at sequence" in (data / "log" / "exchange.log").read_text()
 
 
+def kill_in_turn(data, process, victims):
+    """Kill children by their words, each at a minute of the day's, and see the day through."""
+    status = data / "world" / "status.json"
+    try:
+        for words, minute in victims:
+            wait_for(process, lambda at=minute: minutes_lived(status) >= at)
+            os.kill(child_of(process.pid, words), signal.SIGKILL)
+        said, _ = process.communicate(timeout=200)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
+    assert process.returncode == 0, said
+    assert said.count("ended with signal SIGKILL; it starts again") == len(victims)
+
+
 def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
     """The auctioneer, the fleet's node, the gateway; the world itself in the auction, after it, and later."""
     data = tmp_path / "data"
@@ -399,22 +415,10 @@ def test_whoever_is_killed_no_award_is_lost_or_doubled(tmp_path):
         data, report=str(tmp_path / "report"), hours=5, speed="1200", batteries=None,
         fleet=str(tmp_path / "fleet.json"),
     )  # fmt: skip
-    try:
-        status = data / "world" / "status.json"
-        victims = [
-            ("world.live", 33), ("world.auctioneer", 41), ("node vpp", 52), ("world.live", 64),
-            ("world.doors", 218), ("world.live", 247),
-        ]  # fmt: skip
-        for words, minute in victims:
-            wait_for(process, lambda at=minute: minutes_lived(status) >= at)
-            os.kill(child_of(process.pid, words), signal.SIGKILL)
-        said, _ = process.communicate(timeout=120)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(60)
-    assert process.returncode == 0, said
-    assert said.count("ended with signal SIGKILL; it starts again") == len(victims)
+    kill_in_turn(data, process, [
+        ("world.live", 33), ("world.auctioneer", 41), ("node vpp", 52), ("world.live", 64),
+        ("world.doors", 218), ("world.live", 247),
+    ])  # fmt: skip
     figures = json.loads((tmp_path / "report" / "report.json").read_text())
     assert figures["ledger_balanced"]
     assert figures["fleet"]["awards"] > figures["fleet"]["intraday_awards"] > 0
@@ -439,20 +443,10 @@ def test_whoever_is_killed_no_call_of_reserve_is_lost_or_doubled(tmp_path):
     """The world while it offers reserve, and bridge, fleet and exchange while reserve is held and called."""
     data = tmp_path / "data"
     process = launch(data, report=str(tmp_path / "report"), hours=17.3, speed="1500", seed=6)
-    try:
-        status = data / "world" / "status.json"
-        victims = [("world.live", 3), ("world.live", 20), ("world.live", 803), ("world.live", 818),
-                   ("node vpp", 850), ("node exchange", 868), ("world.live", 916)]  # fmt: skip
-        for words, minute in victims:
-            wait_for(process, lambda at=minute: minutes_lived(status) >= at)
-            os.kill(child_of(process.pid, words), signal.SIGKILL)
-        said, _ = process.communicate(timeout=200)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(60)
-    assert process.returncode == 0, said
-    assert said.count("ended with signal SIGKILL; it starts again") == len(victims)
+    kill_in_turn(data, process, [
+        ("world.live", 3), ("world.live", 20), ("world.live", 803), ("world.live", 818),
+        ("node vpp", 850), ("node exchange", 868), ("world.live", 916),
+    ])  # fmt: skip
     figures = json.loads((tmp_path / "report" / "report.json").read_text())
     assert figures["ledger_balanced"]
     assert figures["fleet"]["awards_eur"] + figures["fleet"]["reserve"]["activation_eur"] == pytest.approx(
