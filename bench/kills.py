@@ -34,8 +34,8 @@ from ringmain.vpp.block_messages import BlockBidRun, BlockBidSubmitted
 from ringmain.vpp.rows import rows_of_any
 
 KILLS, BATTERIES, SEED = 100, 150, 11
-BETWEEN_S = 3.5  # so long in the mean; a process that dies too often in a row is given up
-SPEED = 250.0  # the day is longer than the kills take
+BETWEEN_S = 8.0  # so long in the mean; a process that dies too often in a row is given up
+SPEED = 150.0  # the day is longer than the kills take
 VICTIMS = ("node exchange", "node vpp", "world.live", "world.doors", "world.auctioneer")
 WAIT_S = 90.0
 SETTLE_S = 60.0  # for what is under way in the end

@@ -18,7 +18,7 @@ LOG = logging.getLogger("ringmain.supervisor")
 
 BACKOFF_FIRST_S = 0.2  # before the first restart; doubled for each further one
 BACKOFF_LONGEST_S = 10.0
-HEALTHY_S = 10.0  # who lived so long is counted as well again
+HEALTHY_S = 30.0  # who lived so long is counted as well again
 RESTARTS_IN_A_ROW = 8
 STOP_S = 20.0  # from SIGTERM to SIGKILL
 SPARE_AFTER_S = 2.0  # who lived so long gets a spare
