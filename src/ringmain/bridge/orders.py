@@ -105,8 +105,9 @@ class Bridge:
                 command = self._command(self._waiting[0][1])
             if command is None:
                 break
-            number, _ = self._waiting.pop(0)
-            assert self.trading.send(command) == number, "the bridge's session is its own"
+            expected, _ = self._waiting.pop(0)
+            number = self.trading.send(command)
+            assert number == expected, "the bridge's session is its own"
             sent += 1
         if sent:
             self.trading.settle()
